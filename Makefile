@@ -1,0 +1,128 @@
+# The commands of a developer, and of the CI (.ci/run). Everything is installed from PyPI, with the exact versions of
+# constraints/, into virtual environments in this folder; nothing is installed twice.
+#
+#   make run          the gate over a short sample scene, on a fresh machine
+#   make test         every test
+#   make check        linters, types, import rules, spelling
+#   make models       the shipped bundle from the data: DATA=folder with manifest.csv, WORK=folder for checkpoints
+#   make results      what results/ holds, measured again
+#   make bench-peers  real-time factor, memory and start-up beside those of pymicro-wakeword
+#   make clean        removes what was installed and built here, except checkpoints and caches of training (build/)
+#
+# Budgets, in seconds: a step that takes longer is stopped and its target fails. On two x86-64 cores, with a near mirror of
+# PyPI, installing took 15 s for make run, 22 s for make check and 80 to 160 s for make test (2.3 GB).
+INSTALL_BUDGET := 900
+RUN_BUDGET     := 120
+TEST_BUDGET    := 1500
+CHECK_BUDGET   := 300
+MODELS_BUDGET  := 14400
+RESULTS_BUDGET := 7200
+BENCH_BUDGET   := 1800
+
+PYTHON ?= python3
+DATA   ?= ../shared/data
+WORK   ?= build/models
+
+# tflite-runtime was never built for anything newer than Python 3.11; where there is none, the test that compares the two
+# interpreters says that it was skipped.
+TFLITE_PYTHON ?= $(shell for p in $(PYTHON) python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.PHONY: help run test check models results bench-peers clean
+
+help:
+	@sed -n 's/^#   make/make/p' Makefile
+
+# ------------------------------------------------------------------------------------------------ environments
+
+PACKAGE := setup.cfg pyproject.toml
+LIMIT := timeout --foreground --kill-after=10
+
+# $(call install,environment,python,extras,constraint files): creates the environment and stamps it when all went well.
+define install
+	@$(2) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || { \
+		echo "make: $(2) is not a Python 3.11, 3.12 or 3.13; name one: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(call debian,$(2) -c 'import ensurepip',python3-venv)
+	@echo "installing vivavoce[$(3)] into $(1) (once)"
+	@$(1)/bin/python -m pip --version >/dev/null 2>&1 || $(2) -m venv --clear $(1)
+	@$(LIMIT) $(INSTALL_BUDGET) $(1)/bin/python -m pip install -qq --disable-pip-version-check --no-input \
+		$(foreach file,$(4),--constraint constraints/$(file).txt) --editable '.[$(3)]' </dev/null
+	@touch $(1)/.installed
+endef
+
+# $(call debian,probe,packages): where the probe fails, installs Debian packages if it may, and says what to do if not.
+debian = { $(1); } >/dev/null 2>&1 || { \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing $(2) (Debian)"; \
+		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive $(LIMIT) $(INSTALL_BUDGET) apt-get -qq install --yes $(2); } \
+			</dev/null >/dev/null; \
+	else echo "make: $(2) missing; install it with: sudo apt-get install $(2)" >&2; exit 1; fi; }
+
+.venv/.installed: $(PACKAGE) constraints/device-litert.txt
+	$(call install,.venv,$(PYTHON),litert,device-litert)
+
+.venv-dev/.installed: $(PACKAGE) constraints/device-litert.txt constraints/dev.txt
+	$(call install,.venv-dev,$(PYTHON),litert$(comma)dev,device-litert dev)
+
+.venv-train/.installed: $(PACKAGE) constraints/device-litert.txt constraints/train.txt constraints/test.txt
+	$(call install,.venv-train,$(PYTHON),train$(comma)litert$(comma)test,train test)
+
+.venv-tflite/.installed: $(PACKAGE) constraints/device-tflite.txt
+	$(call install,.venv-tflite,$(TFLITE_PYTHON),tflite,device-tflite)
+
+.venv-peers/.installed: constraints/peers.txt
+	@$(PYTHON) -m venv --clear .venv-peers
+	@$(LIMIT) $(INSTALL_BUDGET) .venv-peers/bin/python -m pip install -qq --disable-pip-version-check --no-input \
+		--requirement constraints/peers.txt </dev/null
+	@touch $@
+
+comma := ,
+
+# ------------------------------------------------------------------------------------------------ what people run
+
+run: .venv/.installed
+	@$(LIMIT) $(RUN_BUDGET) .venv/bin/vivavoce run edge/data/scene.flac
+
+test: .venv-train/.installed $(if $(TFLITE_PYTHON),.venv-tflite/.installed)
+	@$(call debian,command -v espeak-ng && command -v flite,espeak-ng flite)
+	@$(if $(TFLITE_PYTHON),VIVAVOCE_TFLITE_PYTHON="$(CURDIR)/.venv-tflite/bin/python") \
+		$(LIMIT) $(TEST_BUDGET) .venv-train/bin/python -m pytest $(PYTEST_ARGS)
+
+check: .venv-dev/.installed
+	@$(LIMIT) $(CHECK_BUDGET) .venv-dev/bin/ruff check .
+	@$(LIMIT) $(CHECK_BUDGET) .venv-dev/bin/ruff format --check .
+	@$(LIMIT) $(CHECK_BUDGET) .venv-dev/bin/mypy
+	@$(LIMIT) $(CHECK_BUDGET) .venv-dev/bin/lint-imports
+	@$(LIMIT) $(CHECK_BUDGET) .venv-dev/bin/codespell
+
+# ------------------------------------------------------------------------------------------------ models and figures
+
+VIVAVOCE = $(LIMIT) $(MODELS_BUDGET) .venv-train/bin/vivavoce
+
+# Each step resumes where it was interrupted. The bundle is packed twice, because the cut-offs are chosen on dev with the
+# int8 networks as they ship.
+models: .venv-train/.installed
+	$(VIVAVOCE) train wake --data $(DATA) --out $(WORK)/wake
+	$(VIVAVOCE) train liveness --data $(DATA) --out $(WORK)/liveness
+	$(VIVAVOCE) quantize convert $(WORK)/wake
+	$(VIVAVOCE) quantize convert $(WORK)/liveness
+	$(VIVAVOCE) quantize pack --wake $(WORK)/wake --liveness $(WORK)/liveness --out $(WORK)/bundle
+	$(VIVAVOCE) train cutoffs --data $(DATA) --bundle $(WORK)/bundle --out $(WORK)/cutoffs.json
+	$(VIVAVOCE) quantize pack --wake $(WORK)/wake --liveness $(WORK)/liveness --cutoffs $(WORK)/cutoffs.json \
+		--out edge/data/bundle
+
+results: VIVAVOCE = $(LIMIT) $(RESULTS_BUDGET) .venv-train/bin/vivavoce
+results: .venv-train/.installed
+	$(VIVAVOCE) train evaluate --data $(DATA) --out results
+	$(VIVAVOCE) train baseline --data $(DATA) --out results
+
+bench-peers: .venv/.installed .venv-peers/.installed
+	VIVAVOCE_PEER_PYTHON="$(CURDIR)/.venv-peers/bin/python" \
+		$(LIMIT) $(BENCH_BUDGET) .venv/bin/python tests/bench/peers.py
+
+clean:
+	rm -rf .venv .venv-dev .venv-train .venv-tflite .venv-peers build/lib build/bdist.* dist vivavoce.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find edge train quantize firmware_bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +

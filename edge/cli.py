@@ -1,0 +1,461 @@
+"""What every command of ``vivavoce`` has in common: how it is found, how it prints, how it fails.
+
+A command is a module with three names, listed under the entry point group ``vivavoce.commands``::
+
+    SUMMARY: str                              one line for the list of commands
+    def configure(parser) -> None             adds its arguments; may set description and epilog
+    def run(args) -> int | None               does the work; returns the exit code, None for 0
+
+Only the module of the command that was asked for is imported, and a command imports what is heavy
+inside ``run``, so that ``vivavoce --help`` answers at once on a small device. A command may have steps
+of its own (``vivavoce train wake``): :func:`add_commands` serves both levels.
+
+Exit codes: 0 done; 2 a fault of the call or of its input, told in one line on stderr for each; 130
+interrupted; 141 the reader of the output went away.
+"""
+
+import argparse
+import difflib
+import importlib
+import importlib.metadata
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn, Protocol, TextIO, cast
+
+from edge.errors import MissingExtraError, UsageError, VivavoceError
+
+__all__ = [
+    "COMMAND_GROUP",
+    "EXIT_FAULT",
+    "EXIT_INTERRUPTED",
+    "EXIT_PIPE",
+    "PROGRAM",
+    "Command",
+    "Output",
+    "Parser",
+    "add_commands",
+    "add_output_arguments",
+    "columns",
+    "installed_commands",
+    "main",
+    "out",
+    "process_files",
+    "report_error",
+    "run_chosen",
+    "warn",
+]
+
+PROGRAM = "vivavoce"
+"""Name of the distribution and of the command."""
+COMMAND_GROUP = "vivavoce.commands"
+"""Entry point group in which sub-commands are found."""
+
+EXIT_FAULT = 2
+"""A fault of the call or of its input; the number that argparse uses, too."""
+EXIT_INTERRUPTED = 130
+"""Stopped by the user: 128 + SIGINT."""
+EXIT_PIPE = 141
+"""The reader of our output went away: 128 + SIGPIPE."""
+
+
+class Command(Protocol):
+    """What a command module offers."""
+
+    SUMMARY: str
+    """One line for the list of commands."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments to `parser`."""
+
+    def run(self, args: argparse.Namespace) -> int | None:
+        """Do the work; return the exit code, None for 0."""
+
+
+# ------------------------------------------------------------------------------------------ output
+
+
+class Output:
+    """Prints what a command found, as JSON lines or as text for people.
+
+    Parameters
+    ----------
+    as_json : bool
+        True for one JSON object a line, False for readable text.
+    stream : file, optional
+        Where to; the default is whatever ``sys.stdout`` is at the time of printing.
+    """
+
+    def __init__(self, *, as_json: bool, stream: TextIO | None = None) -> None:
+        self.as_json = as_json
+        self._stream = stream
+
+    def event(self, record: Mapping[str, Any], text: str | None = None) -> None:
+        """Print one event at once (flushed: a reader at the other end of a pipe acts on it).
+
+        Parameters
+        ----------
+        record : mapping
+            The event in its public form; numbers must be finite.
+        text : str, optional
+            What people read instead; by default the record's entries in their order.
+        """
+        if self.as_json:
+            self._write(json.dumps(record, allow_nan=False, default=_plain))
+        else:
+            self._write(_readable(record) if text is None else text)
+
+    def text(self, line: str = "") -> None:
+        """Print a line that only people need (a heading, a total); nothing with ``--json``."""
+        if not self.as_json:
+            self._write(line)
+
+    def _write(self, line: str) -> None:
+        stream = sys.stdout if self._stream is None else self._stream
+        stream.write(line + "\n")
+        stream.flush()
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json`` to a command; :func:`out` turns the parsed arguments into an :class:`Output`."""
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object a line, not text for people"
+    )
+
+
+def out(args: argparse.Namespace) -> Output:
+    """Return the writer that the command's arguments ask for."""
+    return Output(as_json=bool(getattr(args, "json", False)))
+
+
+def columns(rows: Iterable[Sequence[object]], *, gap: str = "  ") -> list[str]:
+    """Align rows of cells: numbers to the right, everything else to the left.
+
+    Parameters
+    ----------
+    rows : iterable of sequences
+        Cells; rows may differ in length.
+    gap : str
+        What stands between two columns.
+
+    Returns
+    -------
+    list of str
+        One line a row, without trailing spaces.
+    """
+    table = [[(_scalar(cell), isinstance(cell, (int, float))) for cell in row] for row in rows]
+    widths: list[int] = []
+    for row in table:
+        widths.extend([0] * (len(row) - len(widths)))
+        for column, (cell, _) in enumerate(row):
+            widths[column] = max(widths[column], len(cell))
+    return [
+        gap.join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for (cell, number), width in zip(row, widths, strict=False)
+        ).rstrip()
+        for row in table
+    ]
+
+
+def _plain(value: object) -> object:
+    """Turn what JSON does not know (numpy scalars and arrays, paths) into what it knows."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _scalar(value: object) -> str:
+    """Return a number or word as people read it."""
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_scalar(item) for item in value) or "-"
+    return str(value)
+
+
+def _readable(record: Mapping[str, Any]) -> str:
+    """Return ``event  key value  key value``, with the event's name padded so that lines align."""
+    parts: list[str] = []
+    for key, value in record.items():
+        if key == "event":
+            parts.insert(0, f"{value:<8}")
+        elif isinstance(value, Mapping):
+            parts.append(f"{key} ({_readable(value)})")
+        else:
+            parts.append(f"{key} {_scalar(value)}")
+    return "  ".join(parts)
+
+
+# ------------------------------------------------------------------------------------------ faults
+
+
+def report_error(error: VivavoceError | str, *, file: str | None = None) -> None:
+    """Print one fault as one line on stderr, with the name of the file that has it.
+
+    Parameters
+    ----------
+    error : VivavoceError or str
+        Problem and remedy.
+    file : str, optional
+        The file; not repeated where the message already begins with it.
+    """
+    _complain(str(error), file)
+
+
+def warn(message: str, *, file: str | None = None) -> None:
+    """Print one warning as one line on stderr; the exit code does not change.
+
+    Parameters
+    ----------
+    message : str
+        What is doubtful, and what follows from it.
+    file : str, optional
+        The file that it is about; not repeated where the message already begins with it.
+    """
+    _complain(message, file, kind="warning: ")
+
+
+def _complain(message: str, file: str | None, kind: str = "") -> None:
+    line = " ".join(message.split())
+    # The file name is collapsed like the message, so that a name with two blanks is still recognised.
+    name = None if file is None else " ".join(file.split())
+    if name and not line.startswith(name):
+        line = f"{name}: {line}"
+    sys.stdout.flush()  # keep the order of results and complaints where both go to one terminal
+    sys.stderr.write(f"{PROGRAM}: {kind}{line}\n")
+    sys.stderr.flush()
+
+
+def process_files(files: Iterable[str | os.PathLike[str]], handle: Callable[[str], object]) -> int:
+    """Run `handle` for each file; a file that fails is told of and the next one is taken.
+
+    Parameters
+    ----------
+    files : iterable of path
+        In the order of processing.
+    handle : callable
+        Called with the path as a string; what it printed before it failed stays printed.
+
+    Returns
+    -------
+    int
+        0, or :data:`EXIT_FAULT` if any file failed.
+
+    Raises
+    ------
+    MissingExtraError
+        A part that is not installed is missing for every file alike: told once, not per file.
+    """
+    code = 0
+    for file in files:
+        name = os.fspath(file)
+        try:
+            handle(name)
+        except MissingExtraError:
+            raise
+        except VivavoceError as error:
+            report_error(error, file=name)
+            code = EXIT_FAULT
+    return code
+
+
+# ---------------------------------------------------------------------------------------- commands
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the line breaks of descriptions and examples, and leaves room for option names."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that can hold commands which are not imported before they are needed.
+
+    Parameters
+    ----------
+    prog : str
+        What the user typed to get here, e.g. ``vivavoce train``.
+    """
+
+    def __init__(self, prog: str, **settings: Any) -> None:
+        # No abbreviations: an option added later must not change what an existing call means.
+        super().__init__(prog=prog, formatter_class=_Formatter, allow_abbrev=False, **settings)
+        self.commands: dict[str, Callable[[], Command]] = {}
+        self.guard: Callable[[], None] | None = None
+
+    def format_help(self) -> str:
+        """Return the help text, with each command's summary where the parser holds commands."""
+        text = super().format_help()
+        if not self.commands:
+            return text
+        rows = [(f"  {name}", _summary(load)) for name, load in self.commands.items()]
+        more = f"{self.prog} COMMAND --help tells more about a command."
+        return "\n".join([text.rstrip(), "", "commands:", *columns(rows), "", more, ""])
+
+
+class _Choose(argparse.Action):
+    """Loads the chosen command and lets it parse the rest of the line."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        assert isinstance(parser, Parser)
+        name, *rest = cast("list[str]", values)
+        if name not in parser.commands:
+            close = difflib.get_close_matches(name, parser.commands, n=1)
+            hint = (
+                f"did you mean '{parser.prog} {close[0]}'?"
+                if close
+                else f"there are: {', '.join(parser.commands)}"
+            )
+            raise UsageError(
+                f"there is no command '{parser.prog} {name}'; {hint} (see: {parser.prog} --help)"
+            )
+        if parser.guard is not None and not {"-h", "--help"}.intersection(rest):
+            parser.guard()
+        command = parser.commands[name]()
+        below = Parser(f"{parser.prog} {name}", description=command.SUMMARY)
+        command.configure(below)
+        # Innermost last: run() of a group finds its step behind its own entry. A namespace of its own,
+        # because argparse sets no default where the level above already has an attribute of that name.
+        start = argparse.Namespace(_chosen=[*namespace._chosen, command], _help=below.format_help)
+        for key, value in vars(below.parse_args(rest, start)).items():
+            setattr(namespace, key, value)
+
+
+def add_commands(
+    parser: argparse.ArgumentParser,
+    commands: Mapping[str, str | Callable[[], Command]],
+    *,
+    guard: Callable[[], None] | None = None,
+) -> None:
+    """Give `parser` commands, each loaded only when it is chosen (or for the list in ``--help``).
+
+    Parameters
+    ----------
+    parser : Parser
+        As handed to ``configure``.
+    commands : mapping
+        Name to dotted module name, or to a function that loads the module.
+    guard : callable, optional
+        Called before a command parses its arguments, unless its help is asked for; raises what makes
+        all of them pointless (a missing extra), so that this is said first.
+    """
+    assert isinstance(parser, Parser), "commands are configured with the parser of edge.cli"
+    parser.guard = guard
+    for name, target in commands.items():
+        parser.commands[name] = _importer(target) if isinstance(target, str) else target
+    action = parser.add_argument(
+        "command", nargs=argparse.PARSER, action=_Choose, metavar="COMMAND", help="one of those below"
+    )
+    action.required = False  # without one, run_chosen() prints the help
+
+
+def run_chosen(args: argparse.Namespace) -> int:
+    """Run the next command that the line named; without one, print the help of this level.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    if not args._chosen:
+        sys.stdout.write(args._help())
+        return 0
+    command: Command = args._chosen.pop(0)
+    return command.run(args) or 0
+
+
+def _importer(module: str) -> Callable[[], Command]:
+    return lambda: cast(Command, importlib.import_module(module))
+
+
+def _summary(load: Callable[[], Command]) -> str:
+    try:
+        return load().SUMMARY
+    except (ImportError, AttributeError) as error:  # a foreign or broken command must not hide the others
+        return f"(cannot be loaded: {error})"
+
+
+def installed_commands() -> dict[str, Callable[[], Command]]:
+    """Find the commands of all installed distributions.
+
+    Returns
+    -------
+    dict
+        Name to a function that imports the command's module.
+
+    Raises
+    ------
+    UsageError
+        None is found, because the program runs from a folder in which it was never installed.
+    """
+    found: dict[str, Callable[[], Command]] = {}
+    for point in importlib.metadata.entry_points(group=COMMAND_GROUP):
+        found.setdefault(point.name, cast("Callable[[], Command]", point.load))
+    if not found:
+        raise UsageError(
+            f"no commands are installed here; install the distribution first: pip install {PROGRAM}"
+        )
+    return found
+
+
+class _Version(argparse.Action):
+    """Prints the installed version; looked up only when asked for, as it costs a search of the disk."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        try:
+            version = importlib.metadata.version(PROGRAM)
+        except importlib.metadata.PackageNotFoundError:
+            version = "(not installed)"
+        sys.stdout.write(f"{PROGRAM} {version}\n")
+        parser.exit()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; by default those of the process.
+
+    Returns
+    -------
+    int
+        The exit code. argparse leaves by ``SystemExit`` after ``--help`` (0) and for a call that it
+        cannot parse (2).
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name that is not valid UTF-8 must not stop the output.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        parser = Parser(
+            PROGRAM,
+            description="Hears a wake word and says whether a person or a loudspeaker spoke it.",
+        )
+        parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
+        add_commands(parser, installed_commands())
+        start = argparse.Namespace(_chosen=[], _help=parser.format_help)
+        code = run_chosen(parser.parse_args(argv, start))
+        sys.stdout.flush()
+    except VivavoceError as error:
+        report_error(error)
+        return EXIT_FAULT
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more at exit; give it a place where that succeeds.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_PIPE
+    return code

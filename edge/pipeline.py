@@ -1,0 +1,228 @@
+"""The only place that wires the stages: ring, frontend, wake, liveness, gate.
+
+A block of any size is cut into hops before it enters the stages, and every stage works on absolute sample
+indices: the events depend on the samples alone, not on how they arrived.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.bundle import Bundle
+from edge.cues import CueSettings
+from edge.endpoint import LOOK_BACK_SAMPLES, loudest_window, speech_span
+from edge.errors import UsageError
+from edge.events import Decision, End, Event, Wake, seconds
+from edge.frontend import Frontend
+from edge.frontend_tables import FrontendSettings
+from edge.gate import Gate
+from edge.interpreter import load_model
+from edge.liveness import LivenessStage
+from edge.quality import QualityMeter
+from edge.ring import Ring
+from edge.sources import AudioSource
+from edge.wake import WakeStage
+
+__all__ = ["Pipeline", "hearing", "judging", "score_liveness", "score_wake"]
+
+_NEVER = 2.0
+"""A cut-off that no score reaches."""
+
+
+class Pipeline:
+    """Decide, for every wake word in a stream of samples, whether a person spoke it.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Models, words and cut-offs.
+    words : sequence of str, optional
+        Ids or phrases of the words to listen for; all words of the bundle by default.
+    runtime : str, optional
+        ``"litert"`` or ``"tflite"``; the best that is installed by default.
+
+    Raises
+    ------
+    UsageError
+        If a word is not in the bundle.
+    BundleError, ModelAbiError
+        If the models do not fit their roles.
+    """
+
+    def __init__(self, bundle: Bundle, *, words: Sequence[str] | None = None, runtime: str | None = None) -> None:
+        chosen = {bundle.word(name).id for name in words} if words else {word.id for word in bundle.words}
+        self.words = tuple(word.id for word in bundle.words)
+        """Ids of the words, in the order of the network's outputs."""
+        self._frontend, self._wake = hearing(
+            bundle, [word.cutoff if word.id in chosen else _NEVER for word in bundle.words], runtime
+        )
+        self._settings = self._frontend.settings
+        self._liveness = judging(bundle, runtime)
+        self._gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
+        # Room for the look-back, and for the audio of the window that completed the newest frame.
+        self._ring = Ring(LOOK_BACK_SAMPLES + self._settings.window_samples + self._settings.step_samples)
+        self._meter = QualityMeter()
+
+    def reset(self) -> None:
+        """Begin a new stream."""
+        self._frontend.reset()
+        self._wake.reset()
+        self._ring.reset()
+        self._meter.reset()
+
+    def push(self, samples: npt.NDArray[np.int16]) -> Iterator[Event]:
+        """Take samples, and yield the events that they bring about, each as soon as it is decided.
+
+        Parameters
+        ----------
+        samples : (n,) int16
+            Any number of samples, 16 kHz.
+
+        Yields
+        ------
+        Wake or Decision
+        """
+        hop = self._settings.step_samples
+        for at in range(0, samples.size, hop):
+            chunk = samples[at : at + hop]
+            self._ring.write(chunk)
+            self._meter.push(chunk)
+            for detection in self._wake.push(self._frontend.push(chunk)):
+                yield from self._decide(detection.word, detection.score, detection.frame)
+
+    def _decide(self, word: int, score: float, frame: int) -> Iterator[Event]:
+        decided = frame * self._settings.step_samples + self._settings.window_samples
+        start = max(self._ring.tail, decided - LOOK_BACK_SAMPLES)
+        heard = self._ring.read(start, decided)
+        span = speech_span(heard)
+        end = start + span.stop
+        yield Wake(self.words[word], score, start + span.start, end, decided)
+        evidence = self._liveness.judge(heard)
+        ruling = self._gate.rule(evidence)
+        yield Decision(self.words[word], ruling.decision, evidence.probability, ruling.reasons, end, decided)
+
+    def finish(self) -> End:
+        """End the stream, and return what it was as a whole."""
+        return End(self._ring.head, self._meter.flags)
+
+    def run(self, source: AudioSource) -> Iterator[Event]:
+        """Push a whole source through, from a clean start; the last event is an :class:`~edge.events.End`.
+
+        Raises
+        ------
+        AudioError
+            If the source cannot be read, after the events of the part that could.
+        """
+        self.reset()
+        for block in source.blocks():
+            yield from self.push(block)
+        yield self.finish()
+
+
+def hearing(bundle: Bundle, cutoffs: list[float], runtime: str | None) -> tuple[Frontend, WakeStage]:
+    """Make the two stages that hear words, as the bundle says, with cut-offs of the caller's."""
+    settings = FrontendSettings.from_dict(bundle.frontend)
+    wake = bundle.wake
+    stage = WakeStage(
+        load_model(bundle.content(wake.file), runtime=runtime, name=wake.file),
+        cutoffs,
+        channels=settings.channels,
+        stride_frames=wake.stride_frames,
+        context_frames=wake.context_frames,
+        smoothing_steps=wake.smoothing_steps,
+        refractory_frames=wake.refractory_ms // settings.step_ms,
+    )
+    return Frontend(settings), stage
+
+
+def judging(bundle: Bundle, runtime: str | None) -> LivenessStage:
+    """Make the stage that judges liveness, as the bundle says."""
+    part = bundle.liveness
+    return LivenessStage(
+        load_model(bundle.content(part.file), runtime=runtime, name=part.file),
+        CueSettings.from_dict(part.cues),
+        slope=part.slope,
+        offset=part.offset,
+    )
+
+
+def score_wake(bundle: Bundle, source: AudioSource, *, runtime: str | None = None) -> dict[str, Any]:
+    """Score every word of a bundle over a source, without judging liveness.
+
+    Returns
+    -------
+    dict
+        ``seconds``, and ``words``: for each id ``max_score`` and ``detections`` (``end_s``, ``score``), where
+        ``end_s`` is the moment up to which the detection had heard.
+    """
+    frontend, stage = hearing(bundle, [word.cutoff for word in bundle.words], runtime)
+    settings = frontend.settings
+    found: dict[str, list[dict[str, float]]] = {word.id: [] for word in bundle.words}
+    n = 0
+    for block in source.blocks():
+        n += block.size
+        for detection in stage.push(frontend.push(block)):
+            heard = detection.frame * settings.step_samples + settings.window_samples
+            found[bundle.words[detection.word].id].append({"end_s": seconds(heard), "score": round(detection.score, 4)})
+    return {
+        "seconds": seconds(n),
+        "words": {
+            word.id: {"max_score": round(float(stage.max_scores[i]), 4), "detections": found[word.id]}
+            for i, word in enumerate(bundle.words)
+        },
+    }
+
+
+def score_liveness(bundle: Bundle, source: AudioSource, *, runtime: str | None = None) -> dict[str, Any]:
+    """Judge the loudest moment of a source, without needing a wake word.
+
+    Memory does not grow with the source: only the loudest stretch so far is kept.
+
+    Returns
+    -------
+    dict
+        ``seconds``, ``live_probability``, ``score`` (logit), ``decision``, ``reasons``, ``quality``.
+    """
+    stage = judging(bundle, runtime)
+    heard, n = _loudest_stretch(source.blocks(), stage.window_samples)
+    if not n:
+        raise UsageError(f"{source.name}: got no audio, expected some; record it again")
+    evidence = stage.judge(heard)
+    ruling = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff).rule(evidence)
+    return {
+        "seconds": seconds(n),
+        "live_probability": round(evidence.probability, 4),
+        "score": round(evidence.score, 4),
+        "decision": ruling.decision,
+        "reasons": list(ruling.reasons),
+        "quality": evidence.quality.to_dict(),
+    }
+
+
+def _loudest_stretch(blocks: Iterable[npt.NDArray[np.int16]], window: int) -> tuple[npt.NDArray[np.int16], int]:
+    """Return the stretch around the loudest window of a stream, as a detection would look back on it."""
+    tail = np.zeros(0, np.int16)
+    best, best_energy, n = tail, -1.0, 0
+    for block in blocks:
+        n += block.size
+        tail = np.concatenate((tail, block))
+        # Compare once for every half window that has come: windows overlap enough not to miss the loudest.
+        while tail.size >= LOOK_BACK_SAMPLES + window // 2:
+            best, best_energy = _louder(tail[: LOOK_BACK_SAMPLES + window // 2], window, best, best_energy)
+            tail = tail[window // 2 :]
+    best, _ = _louder(tail, window, best, best_energy)
+    return best, n
+
+
+def _louder(
+    candidate: npt.NDArray[np.int16], window: int, best: npt.NDArray[np.int16], best_energy: float
+) -> tuple[npt.NDArray[np.int16], float]:
+    span = loudest_window(candidate, window)
+    energy = float(np.sum(candidate[span.start : span.stop].astype(np.float64) ** 2))
+    if energy > best_energy and candidate.size:
+        # What a detection just after the window would have looked back on.
+        stop = min(candidate.size, span.stop + window // 10)
+        return candidate[max(0, stop - LOOK_BACK_SAMPLES) : stop].copy(), energy
+    return best, best_energy

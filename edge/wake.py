@@ -1,0 +1,151 @@
+"""The wake stage: feature frames in, detections of words out."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.frontend import FEATURE_SCALE, quantise_features
+from edge.interpreter import Model, check_abi, dequantise
+
+__all__ = ["WakeDetection", "WakeStage"]
+
+
+class WakeDetection(NamedTuple):
+    """A word was heard."""
+
+    word: int
+    """Index of the word."""
+    score: float
+    """Smoothed score, 0 to 1."""
+    frame: int
+    """Index, since the last reset, of the newest frame that the detection rests on."""
+
+
+class WakeStage:
+    """Run the wake network over feature frames, smooth its scores and compare them with the cut-offs.
+
+    Parameters
+    ----------
+    model : Model
+        Inputs ``features`` ``(1, context, channels)`` and ``state``; outputs: logits ``(1, words)`` and the next state.
+    cutoffs : sequence of float
+        For each word, in the order of the network's outputs; above 1 for a word that is not listened for.
+    stride_frames : int
+        Frames between two runs of the network.
+    context_frames : int
+        Frames that each run is shown.
+    smoothing_steps : int
+        The score is the mean probability of this many runs, as in ESPHome's component.
+    refractory_frames : int
+        After a detection nothing is detected for this long.
+
+    Raises
+    ------
+    ModelAbiError
+        If the tensors of the model are not those of a wake network with so many words.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        cutoffs: Sequence[float],
+        *,
+        channels: int,
+        stride_frames: int,
+        context_frames: int,
+        smoothing_steps: int,
+        refractory_frames: int,
+    ) -> None:
+        self._model = model
+        self._cutoffs = np.asarray(cutoffs, np.float64)
+        self._stride = stride_frames
+        self._context = context_frames
+        self._refractory = refractory_frames
+        state = model.inputs.get("state")
+        state_shape = state.shape if state is not None and len(state.shape) == 3 else (1, 1, 1)
+        kinds = (np.int8, np.float32)
+        check_abi(
+            model,
+            inputs={"features": ((1, context_frames, channels), kinds), "state": (state_shape, kinds)},
+            outputs=(((1, len(cutoffs)), kinds), (state_shape, kinds)),
+        )
+        self._features_spec = model.inputs["features"]
+        self._state_spec = model.inputs["state"]
+        self._logits_name = next(spec.name for spec in model.outputs if spec.shape == (1, len(cutoffs)))
+        self._state_name = next(spec.name for spec in model.outputs if spec.shape == state_shape)
+        self._logits_spec = next(spec for spec in model.outputs if spec.name == self._logits_name)
+        self._is_float = self._features_spec.dtype == np.float32
+        self._recent = np.zeros((smoothing_steps, len(cutoffs)))
+        self._window = np.zeros((context_frames, channels), np.int8)
+        self.scores = np.zeros(len(cutoffs))
+        """Smoothed score of each word after the newest run of the network, ``(words,) float64``."""
+        self.max_scores = np.zeros(len(cutoffs))
+        """Highest smoothed score of each word since the last reset, ``(words,) float64``."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything that was heard."""
+        spec = self._state_spec
+        # The state holds outputs of a ReLU: silence is zero, which is the zero point of its quantisation.
+        self._state = np.full(spec.shape, 0 if self._is_float else spec.zero_point, spec.dtype)
+        self._recent[:] = 0
+        self.runs = 0
+        """How often the network has run since the last reset."""
+        self._frames = 0
+        self._deaf_until = 0
+        self.max_scores[:] = 0
+
+    def push(self, features: npt.NDArray[np.uint16]) -> list[WakeDetection]:
+        """Take feature frames, and return what they complete.
+
+        Parameters
+        ----------
+        features : (k, channels) uint16
+            Frames of the frontend.
+
+        Returns
+        -------
+        list of WakeDetection
+            Usually empty.
+        """
+        detections: list[WakeDetection] = []
+        if not features.shape[0]:
+            return detections
+        for row in quantise_features(features):
+            self._window[:-1] = self._window[1:]
+            self._window[-1] = row
+            self._frames += 1
+            if self._frames >= self._context and (self._frames - self._context) % self._stride == 0:
+                scores = self._run()
+                if self._frames > self._deaf_until:
+                    detection = self._detect(scores)
+                    if detection is not None:
+                        detections.append(detection)
+        return detections
+
+    def _run(self) -> npt.NDArray[np.float64]:
+        shown: npt.NDArray[np.int8] | npt.NDArray[np.float32] = self._window
+        if self._is_float:
+            shown = (self._window.astype(np.float32) + 128) * np.float32(FEATURE_SCALE)
+        result = self._model.run({"features": shown[None], "state": self._state})
+        self._state = result[self._state_name]
+        logits = result[self._logits_name]
+        if not self._is_float:
+            logits = dequantise(logits, self._logits_spec)
+        self._recent[self.runs % self._recent.shape[0]] = 1.0 / (1.0 + np.exp(-logits[0].astype(np.float64)))
+        self.runs += 1
+        self.scores = scores = self._recent.mean(axis=0)
+        np.maximum(self.max_scores, scores, out=self.max_scores)
+        return scores
+
+    def _detect(self, scores: npt.NDArray[np.float64]) -> WakeDetection | None:
+        over = scores - self._cutoffs
+        if not (over > 0).any():
+            return None
+        # Two similar words may pass at once: the one that is further above its own cut-off was said.
+        word = int(np.argmax(over / np.maximum(1.0 - self._cutoffs, 1e-3)))
+        self._deaf_until = self._frames + self._refractory
+        self._recent[:] = 0
+        return WakeDetection(word, float(scores[word]), self._frames - 1)

@@ -1,0 +1,88 @@
+"""The command line as a user meets it: found, helped, refused; every case in a fresh interpreter."""
+
+import pytest
+
+from edge.cli import installed_commands
+from quantize.command import STEPS as QUANTIZE_STEPS
+from train.command import STEPS as TRAIN_STEPS
+
+COMMANDS = [
+    ("run",),
+    ("score",),
+    ("train",),
+    ("quantize",),
+    *(("train", step) for step in TRAIN_STEPS),
+    *(("quantize", step) for step in QUANTIZE_STEPS),
+]
+
+HELP = """
+from edge.cli import main
+try:
+    code = main()
+except SystemExit as left:
+    code = left.code
+heavy = {'numpy', 'numba', 'soundfile', 'soxr', 'scipy', 'tensorflow', 'ai_edge_litert', 'tflite_runtime'}
+print('LOADED', *sorted(heavy & set(sys.modules)))
+sys.exit(code)
+"""
+
+
+def one_line(text: str) -> bool:
+    return text.count("\n") == 1 and text.startswith("vivavoce: ")
+
+
+def test_the_commands_are_installed():
+    assert set(installed_commands()) >= {"run", "score", "train", "quantize"}
+
+
+@pytest.mark.parametrize("command", [(), *COMMANDS], ids=" ".join)
+def test_help_explains_and_loads_nothing_heavy(command, python):
+    done = python(HELP, *command, "--help")
+    assert done.returncode == 0, done.stderr
+    text, _, loaded = done.stdout.rpartition("LOADED")
+    assert loaded.strip() == ""
+    assert text.startswith(f"usage: {' '.join(('vivavoce', *command))} ")
+    assert "cannot be loaded" not in text
+
+
+@pytest.mark.parametrize("command", [("run",), ("score", "wake"), ("score", "liveness")], ids=" ".join)
+def test_device_commands_offer_json(command, vivavoce):
+    assert "--json" in vivavoce(*command, "--help").stdout
+
+
+@pytest.mark.parametrize("level", [(), ("quantize",)], ids=["vivavoce", "quantize"])
+def test_without_arguments_the_help_is_shown(level, vivavoce):
+    done = vivavoce(*level)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == vivavoce(*level, "--help").stdout
+
+
+def test_version_is_that_of_the_distribution(vivavoce, root):
+    done = vivavoce("--version")
+    assert f"version = {done.stdout.split()[1]}\n" in (root / "setup.cfg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [(("rnu",), "vivavoce run"), (("quantize", "pakc"), "vivavoce quantize pack")]
+)
+def test_an_unknown_command_suggests_the_nearest(typed, meant, vivavoce):
+    done = vivavoce(*typed)
+    assert done.returncode == 2
+    assert one_line(done.stderr), done.stderr
+    assert f"did you mean '{meant}'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("wake",), ("wake", "--data", "data", "--out", "out"), ("scene",)], ids=" ".join
+)
+def test_training_on_a_device_names_the_extra(arguments, vivavoce):
+    done = vivavoce("train", *arguments, hidden=["tensorflow", "tf_keras", "tensorflow_model_optimization"])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert one_line(done.stderr), done.stderr
+    assert "pip install 'vivavoce[train]'" in done.stderr
+
+
+def test_training_help_is_there_on_a_device(vivavoce):
+    done = vivavoce("train", "wake", "--help", hidden=["tensorflow"])
+    assert done.returncode == 0, done.stderr
+    assert "--data" in done.stdout

@@ -1,0 +1,257 @@
+"""edge.cli: output, faults, and the two levels of commands."""
+
+import argparse
+import io
+import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from edge import cli
+from edge.errors import AudioError, MissingExtraError
+
+
+class CountingStream(io.StringIO):
+    """Notes what had been written at each flush."""
+
+    def __init__(self):
+        super().__init__()
+        self.flushed = []
+
+    def flush(self):
+        self.flushed.append(self.getvalue())
+
+
+def use_commands(monkeypatch, **commands):
+    table = {name: (lambda command=command: command) for name, command in commands.items()}
+    monkeypatch.setattr(cli, "installed_commands", lambda: table)
+
+
+def command(run, configure=lambda parser: None, summary="does something"):
+    return SimpleNamespace(SUMMARY=summary, configure=configure, run=run)
+
+
+class TestOutput:
+    def test_json_is_one_flushed_line_per_event(self):
+        stream = CountingStream()
+        output = cli.Output(as_json=True, stream=stream)
+        output.event({"event": "wake", "file": "a\nb.wav", "score": 0.5})
+        output.text("for people only")
+        output.event({"event": "end"})
+        lines = stream.getvalue().splitlines()
+        assert [json.loads(line)["event"] for line in lines] == ["wake", "end"]
+        assert stream.flushed == [lines[0] + "\n", stream.getvalue()]
+
+    def test_numpy_numbers_become_json_numbers(self):
+        stream = io.StringIO()
+        cli.Output(as_json=True, stream=stream).event(
+            {"a": np.float32(0.5), "b": np.int64(3), "c": np.arange(2), "d": np.bool_(True)}
+        )
+        assert json.loads(stream.getvalue()) == {"a": 0.5, "b": 3, "c": [0, 1], "d": True}
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float32("nan")])
+    def test_a_number_that_json_does_not_know_is_a_bug(self, value):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            cli.Output(as_json=True, stream=io.StringIO()).event({"score": value})
+
+    def test_text_is_given_or_made_from_the_record(self):
+        stream = io.StringIO()
+        output = cli.Output(as_json=False, stream=stream)
+        output.event({"event": "wake"}, "heard")
+        output.text("total")
+        output.event({"event": "end", "seconds": 1.5, "quality": ["quiet", "noisy"], "n": {"a": 1}})
+        assert stream.getvalue().splitlines() == [
+            "heard",
+            "total",
+            "end       seconds 1.500  quality quiet, noisy  n (a 1)",
+        ]
+
+    def test_columns_align(self):
+        assert cli.columns([("word", "alexa", 0.5), ("w", "view glass", 12.25), ("only",)]) == [
+            "word  alexa        0.500",
+            "w     view glass  12.250",
+            "only",
+        ]
+
+
+class TestProcessFiles:
+    def test_a_failure_is_told_and_the_others_are_processed(self, capsys):
+        seen = []
+
+        def handle(file):
+            seen.append(file)
+            if file == "b.wav":
+                raise AudioError("holds no\naudio; record it again")
+
+        assert cli.process_files(["a.wav", "b.wav", "c.wav"], handle) == 2
+        assert seen == ["a.wav", "b.wav", "c.wav"]
+        assert capsys.readouterr().err == "vivavoce: b.wav: holds no audio; record it again\n"
+
+    def test_nothing_fails(self, capsys):
+        assert cli.process_files(["a.wav"], lambda file: None) == 0
+        assert capsys.readouterr() == ("", "")
+
+    @pytest.mark.parametrize("name", ["b.wav", "two  blanks.wav", "line\nbreak.wav"])
+    def test_the_file_name_is_not_repeated(self, name, capsys):
+        def handle(file):
+            raise AudioError(f"{file}: holds no audio")
+
+        cli.process_files([name], handle)
+        assert capsys.readouterr().err == f"vivavoce: {' '.join(name.split())}: holds no audio\n"
+
+    def test_what_is_missing_for_all_files_is_told_once(self):
+        def handle(file):
+            raise MissingExtraError("an interpreter", "litert")
+
+        with pytest.raises(MissingExtraError):
+            cli.process_files(["a.wav", "b.wav"], handle)
+
+    def test_a_bug_is_not_hidden(self):
+        def handle(file):
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            cli.process_files(["a.wav"], handle)
+
+    def test_a_warning_is_one_line_on_stderr(self, capsys):
+        cli.warn("only 8 kHz:\nliveness is unsure", file="a.wav")
+        assert capsys.readouterr() == ("", "vivavoce: warning: a.wav: only 8 kHz: liveness is unsure\n")
+
+
+class TestMain:
+    def test_the_exit_code_is_that_of_the_command(self, monkeypatch):
+        use_commands(monkeypatch, none=command(lambda args: None), two=command(lambda args: 2))
+        assert cli.main(["none"]) == 0
+        assert cli.main(["two"]) == 2
+
+    def test_only_the_chosen_command_is_loaded(self, monkeypatch):
+        def explode():
+            raise AssertionError("loaded although it was not asked for")
+
+        monkeypatch.setattr(
+            cli, "installed_commands", lambda: {"a": lambda: command(lambda args: 0), "b": explode}
+        )
+        assert cli.main(["a"]) == 0
+
+    def test_an_error_is_one_line_and_exit_code_2(self, monkeypatch, capsys):
+        def run(args):
+            raise AudioError("no\nsound")
+
+        use_commands(monkeypatch, run=command(run))
+        assert cli.main(["run"]) == 2
+        assert capsys.readouterr() == ("", "vivavoce: no sound\n")
+
+    def test_a_wrong_option_is_exit_code_2(self, monkeypatch, capsys):
+        use_commands(monkeypatch, run=command(lambda args: 0))
+        with pytest.raises(SystemExit) as left:
+            cli.main(["run", "--nonsense"])
+        assert left.value.code == 2
+        assert "vivavoce run: error: unrecognized arguments: --nonsense" in capsys.readouterr().err
+
+    def test_options_cannot_be_abbreviated(self, monkeypatch, capsys):
+        use_commands(monkeypatch, run=command(lambda args: 0, cli.add_output_arguments))
+        with pytest.raises(SystemExit):
+            cli.main(["run", "--js"])
+        assert "unrecognized arguments" in capsys.readouterr().err
+
+    def test_interrupted(self, monkeypatch):
+        def run(args):
+            raise KeyboardInterrupt
+
+        use_commands(monkeypatch, run=command(run))
+        assert cli.main(["run"]) == 130
+
+    def test_a_broken_command_does_not_hide_the_others(self, monkeypatch, capsys):
+        def broken():
+            raise ImportError("no module named sausage")
+
+        monkeypatch.setattr(
+            cli,
+            "installed_commands",
+            lambda: {"broken": broken, "good": lambda: command(lambda args: 0, summary="is fine")},
+        )
+        assert cli.main([]) == 0
+        listing = capsys.readouterr().out
+        assert "broken  (cannot be loaded: no module named sausage)" in listing
+        assert "good    is fine" in listing
+
+    def test_steps_have_their_own_defaults_and_see_the_outer_options(self, monkeypatch):
+        seen = {}
+
+        def step_arguments(parser):
+            parser.add_argument("--level", default="step")
+
+        def group_arguments(parser):
+            parser.add_argument("--level", default="group")
+            parser.add_argument("--outer", type=int, default=0)
+            cli.add_commands(parser, {"step": lambda: command(seen_by_step, step_arguments)})
+
+        def seen_by_step(args):
+            seen.update(vars(args))
+            return 3
+
+        use_commands(monkeypatch, group=command(cli.run_chosen, group_arguments))
+        assert cli.main(["group", "--outer", "7", "step"]) == 3
+        assert (seen["outer"], seen["level"]) == (7, "step")
+
+    def test_the_guard_speaks_before_missing_arguments_do_but_not_before_help(self, monkeypatch, capsys):
+        def guard():
+            raise MissingExtraError("training", "train")
+
+        def group_arguments(parser):
+            required = argparse.ArgumentParser.add_argument
+            step = command(lambda args: 0, lambda below: required(below, "--data", required=True))
+            cli.add_commands(parser, {"step": lambda: step}, guard=guard)
+
+        use_commands(monkeypatch, group=command(cli.run_chosen, group_arguments))
+        assert cli.main(["group", "step"]) == 2
+        assert "vivavoce[train]" in capsys.readouterr().err
+        with pytest.raises(SystemExit) as left:
+            cli.main(["group", "step", "--help"])
+        assert left.value.code == 0
+
+
+PRINTS_FOREVER = """
+import sys
+from types import SimpleNamespace
+from edge import cli
+def run(args):
+    while True:
+        cli.Output(as_json=True).event({"event": "wake"})
+command = SimpleNamespace(SUMMARY="", configure=lambda parser: None, run=run)
+cli.installed_commands = lambda: {"run": lambda: command}
+sys.exit(cli.main(["run"]))
+"""
+
+
+def test_a_reader_that_goes_away_ends_the_program_quietly():
+    with subprocess.Popen(
+        [sys.executable, "-c", PRINTS_FOREVER], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b'{"event": "wake"}\n'
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=30) == 141
+
+
+def test_a_file_name_that_is_not_utf8_can_be_printed():
+    code = """
+import sys
+from edge import cli
+cli.installed_commands = lambda: {}
+cli.main([])
+print(sys.argv[1])
+"""
+    done = subprocess.run(
+        [os.fsencode(sys.executable), b"-c", code.encode(), b"ni\xf1o.wav"],
+        capture_output=True,
+        env={**os.environ, "PYTHONUTF8": "1"},
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert rb"ni\udcf1o.wav" in done.stdout

@@ -1,0 +1,50 @@
+"""``vivavoce train STEP``: everything that fits weights or makes data to fit them on."""
+
+import argparse
+import importlib.util
+
+from edge.cli import add_commands, run_chosen
+from edge.errors import MissingExtraError
+
+__all__ = ["STEPS", "SUMMARY", "configure", "require_tensorflow", "run"]
+
+SUMMARY = "train the networks and fix their cut-offs (workstation only)"
+
+STEPS = {
+    "wake": "train.steps.wake",
+    "liveness": "train.steps.liveness",
+    "cutoffs": "train.steps.cutoffs",
+    "evaluate": "train.steps.evaluate",
+    "baseline": "train.steps.baseline",
+    "scene": "train.steps.scene",
+}
+"""Steps by name, in the order in which they are usually run."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the steps."""
+    add_commands(parser, STEPS, guard=require_tensorflow)
+
+
+def require_tensorflow() -> None:
+    """Check that this is a workstation, without the seconds that importing TensorFlow takes.
+
+    Raises
+    ------
+    MissingExtraError
+        TensorFlow is not installed: this is a device installation.
+    """
+    if importlib.util.find_spec("tensorflow") is None:
+        raise MissingExtraError("training", "train")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the chosen step; without one, list them.
+
+    Raises
+    ------
+    MissingExtraError
+        TensorFlow is not installed: this is a device installation.
+    """
+    require_tensorflow()
+    return run_chosen(args)

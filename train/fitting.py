@@ -1,0 +1,151 @@
+"""What every training run shares: seeds, resumption, the run record, and the checkpoint that ``quantize`` reads."""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.errors import DataError
+from train.keras import tf, tf_keras
+
+__all__ = ["RunRecord", "commit_hash", "cosine_rate", "fit", "machine", "save_checkpoint", "set_seed"]
+
+
+def set_seed(seed: int) -> None:
+    """Seed Python, NumPy and TensorFlow."""
+    tf_keras.utils.set_random_seed(seed)
+
+
+def commit_hash() -> str:
+    """Return the commit of the project, ``-dirty`` behind it if files differ, or ``unknown`` outside a checkout."""
+    here = Path(__file__).resolve().parent
+    try:
+        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
+        state = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"], cwd=here, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip() + ("-dirty" if state.stdout.strip() else "")
+
+
+def machine() -> dict[str, Any]:
+    """Describe the machine that produces a number."""
+    model = platform.processor()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        model = names[0] if names else model
+    return {"machine": platform.machine(), "processor": model, "cores": os.cpu_count(), "python": platform.python_version()}
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """How a checkpoint came to be; travels into the bundle's manifest."""
+
+    seed: int
+    data_hash: str
+    settings: dict[str, Any]
+    commit: str = field(default_factory=commit_hash)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    started: float = field(default_factory=time.time)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as plain data."""
+        return {
+            "seed": self.seed,
+            "data_hash": self.data_hash,
+            "commit": self.commit,
+            "settings": self.settings,
+            "metrics": self.metrics,
+            "wall_s": round(time.time() - self.started, 1),
+            "machine": machine(),
+            "versions": {name: version(name) for name in ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")},
+        }
+
+
+def cosine_rate(peak: float, steps: int) -> Any:
+    """Return a learning rate that warms up over 2 % of the steps and falls to zero along a cosine."""
+    warmup = max(1, steps // 50)
+    return tf_keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warmup, warmup_target=peak, warmup_steps=warmup, alpha=0.0
+    )
+
+
+class _StopOnNan(tf_keras.callbacks.Callback):
+    """End a run that diverges with an error instead of a useless checkpoint."""
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not np.isfinite(loss):
+            raise DataError(
+                f"training diverged: the loss is {loss} at batch {batch}; lower --rate or use another --seed "
+                "(the last whole epoch is kept: the same command resumes from it)"
+            )
+
+
+def fit(model: Any, dataset: Any, *, epochs: int, resume: Path, validation: Any = None, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]:
+    """Fit a compiled model; interrupted, the same call goes on from the last whole epoch.
+
+    Returns
+    -------
+    dict
+        The history of the epochs of this call, and how many there were in all.
+    """
+    history_path = resume / "history.jsonl"
+    resume.mkdir(parents=True, exist_ok=True)
+
+    class Log(tf_keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            with history_path.open("a") as file:
+                file.write(json.dumps({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}) + "\n")
+
+    model.fit(
+        dataset,
+        epochs=epochs,
+        validation_data=validation,
+        verbose=2 if not os.isatty(2) else 1,
+        callbacks=[
+            *callbacks,
+            _StopOnNan(),
+            Log(),
+            tf_keras.callbacks.BackupAndRestore(str(resume / "backup"), delete_checkpoint=False),
+        ],
+    )
+    lines = [json.loads(line) for line in history_path.read_text().splitlines()]
+    return {"epochs": len(lines), "last": lines[-1] if lines else {}}
+
+
+def save_checkpoint(
+    out: Path, model: Any, representative: dict[str, np.ndarray], record: RunRecord, spec: dict[str, Any]
+) -> None:
+    """Write what ``vivavoce quantize convert`` reads.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        The checkpoint directory.
+    model : tf_keras.Model
+        The device form of the network, with named inputs and outputs.
+    representative : dict of (n, ...) float32
+        Values of each input as the device sees them, without the batch axis.
+    record : RunRecord
+    spec : dict
+        Role and role settings that travel into the manifest.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    signature = tf.function(lambda **inputs: model(inputs)).get_concrete_function(
+        **{tensor.name: tf.TensorSpec(tensor.shape, tf.float32, name=tensor.name) for tensor in model.inputs}
+    )
+    tf.saved_model.save(model, str(out / "model"), signatures={"serving_default": signature})
+    with (out / "representative.npz").open("wb") as file:
+        np.savez_compressed(file, **representative)  # type: ignore[arg-type]
+    (out / "record.json").write_text(json.dumps(record.to_dict(), indent=1) + "\n")
+    (out / "spec.json").write_text(json.dumps(spec, indent=1) + "\n")

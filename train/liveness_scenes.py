@@ -1,0 +1,151 @@
+"""Clips that the liveness network learns from: live and replayed renderings of the same recordings.
+
+Both classes are made from the same source clips, so that neither the word, the talker nor the level tells them
+apart; what the device would look back on after a detection is cut out by the device's own code.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.cues import CueSettings, liveness_cues
+from edge.endpoint import LOOK_BACK_SAMPLES, loudest_window
+from edge.events import SAMPLE_RATE_HZ
+from train.corpus import Clip, data_hash, load_manifest, read_clip
+from train.shards import Arrays, build_shards
+from train.simulator.chain import RECIPE_VERSION, Rendered, Simulator
+from train.levels import to_int16
+from train.noise import NoisePool
+from train.rooms import load_room_bank
+from train.simulator.sources import load_curves
+
+__all__ = ["build_liveness_clips", "look_back", "render_raw", "sources"]
+
+_CLIPS_PER_SHARD = 200
+_EXCLUDED = frozenset({"librispeech"})
+"""Went through MP3: a codec's traces on one class of source would teach the codec."""
+
+
+def sources(clips: list[Clip]) -> list[Clip]:
+    """Choose the recordings that may stand for a live talker."""
+    return [clip for clip in clips if clip.role in ("wake", "speech") and clip.corpus not in _EXCLUDED]
+
+
+def look_back(samples: np.ndarray, stop: int, rng: np.random.Generator | None = None) -> np.ndarray:
+    """Cut what the device looks back on when a word that ends at ``stop`` is detected.
+
+    The detection comes 50 to 350 ms after the end of the word.
+    """
+    delay = 0.2 if rng is None else rng.uniform(0.05, 0.35)
+    decided = min(samples.size, stop + round(delay * SAMPLE_RATE_HZ))
+    return samples[max(0, decided - LOOK_BACK_SAMPLES) : decided]
+
+
+def render_raw(clip: Clip, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+    """Put a recording as it is, at a varied level, between a second of noise floor on either side.
+
+    Returns
+    -------
+    samples : (n,) int16
+    stop : int
+        Where the recording ends, samples.
+    """
+    x = read_clip(clip)
+    x = x / max(1e-6, float(np.abs(x).max())) * 10 ** (rng.uniform(-24, -1) / 20)
+    pad = SAMPLE_RATE_HZ
+    floor = 10 ** (rng.uniform(-84, -66) / 20)
+    y = rng.standard_normal(x.size + 2 * pad).astype(np.float32) * np.float32(floor)
+    y[pad : pad + x.size] += x
+    return to_int16(y), pad + x.size
+
+
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    clips: list[Clip]
+    simulator: Simulator
+
+
+@lru_cache(maxsize=1)
+def _setup(data: Path, split: str, cache: Path) -> _Setup:
+    clips = [clip for clip in load_manifest(data) if clip.split == split]
+    simulator = Simulator(
+        split,
+        load_room_bank(cache, split),
+        load_curves(data),
+        NoisePool(clips),
+    )
+    return _Setup(sources(clips), simulator)
+
+
+def _render(setup: _Setup, number: int, seed: int, raw_share: float) -> tuple[Rendered | None, np.ndarray, int, Clip, str]:
+    rng = np.random.default_rng([seed, 5, number])
+    # Pairs of one source: an even number is its live rendering, the odd one behind it its replay.
+    clip = setup.clips[np.random.default_rng([seed, 4, number // 2]).integers(len(setup.clips))]
+    label = "live" if number % 2 == 0 else "replay"
+    if label == "live" and rng.random() < raw_share:
+        samples, stop = render_raw(clip, rng)
+        return None, samples, stop, clip, label
+    rendered = setup.simulator.render(read_clip(clip), label, rng)
+    return rendered, rendered.samples, rendered.stop, clip, label
+
+
+def _make_shard(
+    index: int, *, data: Path, split: str, cache: Path, seed: int, n: int, cues: CueSettings, raw_share: float
+) -> Arrays:
+    setup = _setup(data, split, cache)
+    features, live, kinds, talkers, conditions = [], [], [], [], []
+    for number in range(index * _CLIPS_PER_SHARD, min(n, (index + 1) * _CLIPS_PER_SHARD)):
+        rendered, samples, stop, clip, label = _render(setup, number, seed, raw_share)
+        heard = look_back(samples, stop, np.random.default_rng([seed, 6, number]))
+        span = loudest_window(heard, cues.window_samples)
+        scaled = liveness_cues(heard[span.start : span.stop], cues)
+        features.append(np.round(scaled * 255).astype(np.uint8))
+        live.append(label == "live")
+        kinds.append(rendered.conditions.get("kind", "none") if rendered is not None else "raw")
+        talkers.append(clip.talker)
+        c = rendered.conditions if rendered is not None else {}
+        conditions.append([float(c.get("distance_m", 0.0)), float(c.get("snr_db", 60.0)), float(c.get("t60_s", 0.0))])
+    return {
+        "cues": np.stack(features),
+        "live": np.array(live, np.int8),
+        "kind": np.array(kinds, "U16"),
+        "talker": np.array(talkers, "U48"),
+        "conditions": np.array(conditions, np.float32),
+    }
+
+
+def build_liveness_clips(
+    data: Path,
+    split: str,
+    cache: Path,
+    *,
+    n: int,
+    seed: int,
+    cues: CueSettings,
+    raw_share: float = 0.0,
+    workers: int | None = None,
+) -> Arrays:
+    """Render clips of a split and compute their cues, or read them from the cache.
+
+    Parameters
+    ----------
+    n : int
+        Clips, half of them live.
+    raw_share : float
+        Share of the live clips that are recordings as they are, without simulated room.
+
+    Returns
+    -------
+    dict
+        ``cues`` ``(n, rows, bands) uint8`` (1/255), ``live`` ``(n,) int8``, ``kind`` (of loudspeaker), ``talker``,
+        ``conditions`` ``(n, 3)``: distance (m), SNR (dB), T60 (s).
+    """
+    settings: dict[str, Any] = {
+        "recipe": RECIPE_VERSION, "data": data_hash(data), "split": split, "n": n, "seed": seed,
+        "cues": cues.to_dict(), "raw_share": raw_share,
+    }  # fmt: skip
+    make = partial(_make_shard, data=data, split=split, cache=cache, seed=seed, n=n, cues=cues, raw_share=raw_share)
+    return build_shards(cache, f"liveness-{split}", settings, -(-n // _CLIPS_PER_SHARD), make, workers=workers)

@@ -1,0 +1,51 @@
+"""Result files: every number with where it came from, and a ledger of how often the test split was opened."""
+
+import hashlib
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from train.fitting import commit_hash, machine
+
+__all__ = ["bundle_hash", "open_test_split", "write_result"]
+
+
+def bundle_hash(bundle: Path) -> str:
+    """Return the sha256 of a bundle's manifest, which names the hashes of all its files."""
+    return hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
+
+
+def write_result(path: Path, body: dict[str, Any], *, data_hash: str, seed: int, bundle: Path) -> None:
+    """Write a result as JSON, with commit, seed, data, bundle, machine and command."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = {
+        "made_by": "vivavoce " + " ".join(sys.argv[1:]),
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "commit": commit_hash(),
+        "seed": seed,
+        "data_hash": data_hash,
+        "bundle_sha256": bundle_hash(bundle),
+        "machine": machine(),
+    }
+    path.write_text(json.dumps({**head, **body}, indent=1) + "\n")
+
+
+def open_test_split(ledger: Path, *, purpose: str, bundle: Path, data_hash: str) -> None:
+    """Enter into the ledger that the test split is about to be looked at.
+
+    The entry is made before anything is read, so that an opening that fails later is counted too.
+    """
+    entries = json.loads(ledger.read_text()) if ledger.exists() else []
+    entries.append(
+        {
+            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "commit": commit_hash(),
+            "bundle_sha256": bundle_hash(bundle),
+            "data_hash": data_hash,
+            "purpose": purpose,
+        }
+    )
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    ledger.write_text(json.dumps(entries, indent=1) + "\n")

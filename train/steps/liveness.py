@@ -1,0 +1,119 @@
+"""``vivavoce train liveness``: the network that tells a mouth from a loudspeaker."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["SUMMARY", "configure", "run"]
+
+SUMMARY = "train the liveness network on live and simulated-replay renderings, pruned"
+
+BATCH = 64
+_RAW_SHARE = 0.08
+_REPRESENTATIVE_CLIPS = 400
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with a manifest.csv")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="checkpoint to write")
+    parser.add_argument("--cache", type=Path, default=Path("build/cache"), metavar="DIR", help="rendered clips and rooms [%(default)s]")
+    parser.add_argument("--clips", type=int, default=24_000, help="clips to train on, half of them live [%(default)s]")
+    parser.add_argument("--dev-clips", type=int, default=3_000, help="clips to watch progress on [%(default)s]")
+    parser.add_argument("--epochs", type=int, default=24, help="[%(default)s]")
+    parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate [%(default)s]")
+    parser.add_argument("--sparsity", type=float, default=0.5, help="share of weights pruned to zero [%(default)s]")
+    parser.add_argument("--seed", type=int, default=1, help="[%(default)s]")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that render clips [all processors]")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, prune and save the network."""
+    import numpy as np
+
+    from edge.cues import CueSettings
+    from train.corpus import data_hash
+    from train.fitting import RunRecord, cosine_rate, fit, save_checkpoint, set_seed
+    from train.keras import tf, tf_keras
+    from train.liveness_network import LivenessShape, network
+    from train.liveness_scenes import build_liveness_clips
+    from train.metrics import equal_error_rate
+    from train.pruning import prunable, pruning_callback, sparsity, strip
+    from train.simulator import RECIPE_VERSION
+
+    cues = CueSettings()
+    shape = LivenessShape()
+
+    def clips(split: str, n: int) -> dict[str, Any]:
+        return build_liveness_clips(
+            args.data, split, args.cache, n=n, seed=args.seed, cues=cues, raw_share=_RAW_SHARE, workers=args.workers
+        )
+
+    training, dev = clips("train", args.clips), clips("dev", args.dev_clips)
+    record = RunRecord(
+        seed=args.seed,
+        data_hash=data_hash(args.data),
+        settings={
+            "shape": shape.to_dict(), "epochs": args.epochs, "rate": args.rate, "batch": BATCH, "sparsity": args.sparsity,
+            "clips": args.clips, "raw_share": _RAW_SHARE, "simulator_recipe": RECIPE_VERSION,
+        },
+    )  # fmt: skip
+    set_seed(args.seed)
+    dataset = _dataset(training, augment=True, seed=args.seed)
+    validation = _dataset(dev, augment=False, seed=args.seed)
+    steps = args.epochs * len(dataset)
+    model = prunable(network(shape, cues), final_sparsity=args.sparsity, begin_step=int(0.35 * steps), end_step=int(0.75 * steps))
+    model.compile(
+        tf_keras.optimizers.Adam(cosine_rate(args.rate, steps)),
+        tf_keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.03),
+        metrics=[tf_keras.metrics.BinaryAccuracy(threshold=0.0)],
+    )
+    history = fit(
+        model, dataset, epochs=args.epochs, resume=args.out / "resume", validation=validation, callbacks=(pruning_callback(),)
+    )
+    trained = strip(model)
+    logits = trained.predict(validation, verbose=0)[:, 0]
+    live = dev["live"].astype(bool)
+    record.metrics = {
+        **history,
+        "sparsity": sparsity(trained),
+        "parameters": int(trained.count_params()),
+        "simulated_dev_eer": equal_error_rate(logits[live], logits[~live]),
+    }
+    chosen = np.random.default_rng([args.seed, 7]).permutation(len(live))[:_REPRESENTATIVE_CLIPS]
+    representative = np.concatenate(
+        (training["cues"][chosen % len(training["live"])].astype(np.float32) / 255, np.zeros((1, *cues.shape), np.float32),
+         np.ones((1, *cues.shape), np.float32))
+    )  # fmt: skip
+    device = _single(trained, tf_keras, tf, cues.shape)
+    save_checkpoint(
+        args.out, device, {"cues": representative}, record, {"role": "liveness", "cues": cues.to_dict(), "window_s": cues.window_s}
+    )
+    return 0
+
+
+def _single(trained: Any, tf_keras: Any, tf: Any, shape: tuple[int, int]) -> Any:
+    """Give the network the batch of one that a device has."""
+    given = tf_keras.Input(shape, batch_size=1, name="cues")
+    return tf_keras.Model(given, {"logit": trained(given, training=False)})
+
+
+def _dataset(clips: dict[str, "np.ndarray"], *, augment: bool, seed: int) -> Any:
+    from train.keras import tf
+
+    cues, live = tf.constant(clips["cues"]), tf.constant(clips["live"])
+
+    def example(index: Any) -> tuple[Any, Any]:
+        x = tf.cast(cues[index], tf.float32) / 255.0
+        if augment:
+            # A microphone's response is another for every device: tilt and level vary, on both classes alike.
+            x = tf.clip_by_value(x + tf.random.normal((), stddev=0.01), 0.0, 1.0)
+        return x, tf.cast(live[index], tf.float32)[None]
+
+    indices = tf.data.Dataset.range(len(clips["live"]))
+    if augment:
+        indices = indices.shuffle(len(clips["live"]), seed=seed)
+    return indices.map(example, num_parallel_calls=2, deterministic=True).batch(BATCH).prefetch(2)

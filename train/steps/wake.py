@@ -1,0 +1,179 @@
+"""``vivavoce train wake``: the streaming network that hears the words."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["SUMMARY", "configure", "run"]
+
+SUMMARY = "train the streaming wake-word network from recordings, pruned"
+
+BATCH = 96
+SMOOTHING_STEPS = 3
+REFRACTORY_MS = 1000
+_POSITIVE_WEIGHT = 4.0
+_REPRESENTATIVE_SCENES = 24
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with a manifest.csv")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="checkpoint to write")
+    parser.add_argument("--cache", type=Path, default=Path("build/cache"), metavar="DIR", help="rendered scenes and rooms [%(default)s]")
+    parser.add_argument("--epochs", type=int, default=30, help="[%(default)s]")
+    parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate [%(default)s]")
+    parser.add_argument("--sparsity", type=float, default=0.5, help="share of weights pruned to zero [%(default)s]")
+    parser.add_argument("--width", type=int, default=64, help="channels of the hidden layers [%(default)s]")
+    parser.add_argument("--scenes", type=float, default=1.0, metavar="SHARE", help="share of the full set of scenes [%(default)s]")
+    parser.add_argument("--seed", type=int, default=1, help="[%(default)s]")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that render scenes [all processors]")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, prune and save the network."""
+    from edge.errors import DataError
+    from edge.frontend_tables import FrontendSettings
+    from train.corpus import data_hash, load_manifest
+    from train.fitting import RunRecord, cosine_rate, fit, save_checkpoint, set_seed
+    from train.keras import tf_keras
+    from train.pruning import prunable, pruning_callback, sparsity, strip
+    from train.wake_labels import LabelTimes, weighted_loss
+    from train.wake_network import WakeShape, device_form, training_form
+    from train.wake_scenes import SceneMix, build_wake_scenes
+
+    frontend = FrontendSettings()
+    phrases = {clip.word: clip.label for clip in load_manifest(args.data) if clip.role == "wake"}
+    if not phrases:
+        raise DataError(f"{args.data}: got no clip of the role 'wake', expected recordings of the words; see train/corpus.py")
+    words = tuple(sorted(phrases))
+    full = SceneMix()
+    mix = SceneMix(
+        per_word_clip=max(1, round(full.per_word_clip * args.scenes)),
+        parts_per_word_clip=full.parts_per_word_clip * args.scenes,
+        per_speech_clip=full.per_speech_clip * args.scenes,
+        per_longform_second=full.per_longform_second * args.scenes,
+        background=max(1, round(full.background * args.scenes)),
+    )
+    scenes = {
+        split: build_wake_scenes(
+            args.data, split, args.cache, mix=mix, seed=args.seed, words=words, frontend=frontend, workers=args.workers
+        )
+        for split in ("train", "dev")
+    }
+    shape = WakeShape(words=len(words), channels=frontend.channels, width=args.width)
+    times = LabelTimes()
+    record = RunRecord(
+        seed=args.seed,
+        data_hash=data_hash(args.data),
+        settings={
+            "words": words, "shape": shape.to_dict(), "epochs": args.epochs, "rate": args.rate, "batch": BATCH,
+            "sparsity": args.sparsity, "scenes": {split: len(s["word"]) for split, s in scenes.items()},
+            "positive_weight": _POSITIVE_WEIGHT, "label_hold_s": times.hold,
+        },
+    )  # fmt: skip
+    set_seed(args.seed)
+    dataset = _dataset(scenes["train"], shape, frontend, times, augment=True, seed=args.seed)
+    validation = _dataset(scenes["dev"], shape, frontend, times, augment=False, seed=args.seed)
+    steps = args.epochs * len(dataset)
+    model = prunable(
+        training_form(shape), final_sparsity=args.sparsity, begin_step=int(0.35 * steps), end_step=int(0.75 * steps)
+    )
+    model.compile(tf_keras.optimizers.Adam(cosine_rate(args.rate, steps)), weighted_loss)
+    history = fit(
+        model, dataset, epochs=args.epochs, resume=args.out / "resume", validation=validation, callbacks=(pruning_callback(),)
+    )
+    trained = strip(model)
+    device = device_form(shape, trained)
+    record.metrics = {**history, "sparsity": sparsity(trained), "parameters": int(device.count_params())}
+    save_checkpoint(
+        args.out,
+        device,
+        _representative(device, shape, scenes["train"], args.seed),
+        record,
+        {
+            "role": "wake",
+            "words": [{"id": word, "phrase": phrases[word]} for word in words],
+            "frontend": frontend.to_dict(),
+            "stride_frames": shape.stride_frames,
+            "context_frames": shape.context_frames,
+            "smoothing_steps": SMOOTHING_STEPS,
+            "refractory_ms": REFRACTORY_MS,
+        },
+    )
+    return 0
+
+
+def _dataset(scenes: dict[str, "np.ndarray"], shape: Any, frontend: Any, times: Any, *, augment: bool, seed: int) -> Any:
+    from train.keras import tf
+    from train.wake_labels import targets
+    from train.wake_network import to_feature_units
+
+    n, n_frames, channels = scenes["features"].shape
+    shown = n_frames - (shape.stride_frames - 1)
+    n_outputs = (shown - shape.context_frames) // shape.stride_frames + 1
+    features = tf.constant(scenes["features"])
+    ends = tf.constant(scenes["end_sample"], tf.int32)
+    words = tf.constant(scenes["word"], tf.int32)
+
+    def example(index: Any) -> tuple[Any, Any]:
+        # The device may meet a word at any of the phases of the stride.
+        first = tf.random.uniform((), 0, shape.stride_frames, tf.int32) if augment else 0
+        x = to_feature_units(features[index][first : first + shown])
+        if augment:
+            x = _mask(x, shown, channels)
+        x = tf.ensure_shape(x, (shown, channels))
+        y = targets(ends[index], words[index], first, n_outputs, shape, frontend, times, _POSITIVE_WEIGHT)
+        return x, y
+
+    indices = tf.data.Dataset.range(n)
+    if augment:
+        indices = indices.shuffle(n, seed=seed)
+    return indices.map(example, num_parallel_calls=2, deterministic=True).batch(BATCH).prefetch(2)
+
+
+def _mask(x: Any, frames: int, channels: int) -> Any:
+    """Blank a short stretch of time and a few channels (SpecAugment, Park et al. 2019), milder than for long speech."""
+    from train.keras import tf
+
+    def band(size: int, widest: int) -> Any:
+        width = tf.random.uniform((), 0, widest + 1, tf.int32)
+        start = tf.random.uniform((), 0, size - widest, tf.int32)
+        index = tf.range(size)
+        return tf.cast((index < start) | (index >= start + width), tf.float32)
+
+    return x * band(frames, 8)[:, None] * band(channels, 5)[None, :]
+
+
+def _representative(device: Any, shape: Any, scenes: dict[str, "np.ndarray"], seed: int) -> dict[str, "np.ndarray"]:
+    """Collect inputs of the device form as they arise in use, and the ends of their ranges.
+
+    The ranges must be exact: a feature byte means the same to every model, and the state that comes out is fed
+    back byte for byte.
+    """
+    import numpy as np
+
+    from edge.frontend import FEATURE_SCALE
+    from train.wake_network import RELU_CEILING
+
+    rng = np.random.default_rng([seed, 3])
+    with_word = rng.permutation(np.flatnonzero(scenes["word"] >= 0))[: _REPRESENTATIVE_SCENES // 2]
+    without = rng.permutation(np.flatnonzero(scenes["word"] < 0))[: _REPRESENTATIVE_SCENES // 2]
+    features, states = [], []
+    for index in (*with_word, *without):
+        x = (scenes["features"][index].astype(np.float32) + 128) * FEATURE_SCALE
+        state = np.zeros((1, *shape.state_shape), np.float32)
+        for at in range(0, x.shape[0] - shape.context_frames + 1, shape.stride_frames):
+            chunk = x[None, at : at + shape.context_frames]
+            if at % (2 * shape.stride_frames) == 0:
+                features.append(chunk[0])
+                states.append(state[0])
+            state = device([chunk, state], training=False)["state_out"].numpy()
+    bounds = (0.0, 255 * FEATURE_SCALE), (0.0, RELU_CEILING)
+    for low_feature in bounds[0]:
+        for value in bounds[1]:
+            features.append(np.full_like(features[0], low_feature))
+            states.append(np.full_like(states[0], value))
+    return {"features": np.stack(features), "state": np.stack(states)}

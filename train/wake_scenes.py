@@ -1,0 +1,277 @@
+"""Scenes that the wake network learns from: three seconds of sound, and where a word ends in them.
+
+Every scene is made of real recordings by a fixed recipe and a seed. Positives and negatives pass through the same
+rooms, noises, filters and levels: noise on negatives only would be a shortcut, since the recorded words are clean.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.signal
+import soxr
+
+from edge.endpoint import Span, speech_span
+from edge.events import SAMPLE_RATE_HZ
+from edge.frontend import Frontend, quantise_features
+from edge.frontend_tables import FrontendSettings
+from train.corpus import Clip, data_hash, load_manifest, read_clip
+from train.shards import Arrays, build_shards
+from train.levels import decibels_to_gain, speech_rms, to_int16
+from train.noise import NoisePool
+from train.rooms import RoomBank, load_room_bank
+
+__all__ = ["SCENE_S", "SceneMix", "build_wake_scenes"]
+
+SCENE_S = 3.0
+"""Length of a scene, s."""
+
+RECIPE_VERSION = 1
+"""Raised whenever the recipe changes, so that cached scenes of an older one are not mistaken for it."""
+
+_SCENES_PER_SHARD = 200
+_N = round(SCENE_S * SAMPLE_RATE_HZ)
+
+
+@dataclass(frozen=True, slots=True)
+class SceneMix:
+    """How many scenes of which kind."""
+
+    per_word_clip: int = 6
+    """Positives made from each recording of a word."""
+    parts_per_word_clip: float = 2.0
+    """Negatives made from each recording of a word by leaving out a part of it."""
+    per_speech_clip: float = 1.5
+    """Negatives made from each recording of other speech."""
+    per_longform_second: float = 2.0
+    """Negatives cut from each second of long-form speech."""
+    background: int = 1000
+    """Negatives without speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Corpus:
+    words: list[Clip]
+    speech: list[Clip]
+    longform: list[Clip]
+    noise: NoisePool
+    rooms: RoomBank
+
+
+@lru_cache(maxsize=1)
+def _corpus(data: Path, split: str, cache: Path) -> _Corpus:
+    clips = [clip for clip in load_manifest(data) if clip.split == split]
+    by_role: dict[str, list[Clip]] = {}
+    for clip in clips:
+        by_role.setdefault(clip.role, []).append(clip)
+    return _Corpus(
+        words=by_role.get("wake", []),
+        speech=by_role.get("speech", []),
+        longform=by_role.get("longform", []),
+        noise=NoisePool(clips),
+        rooms=load_room_bank(cache, split),
+    )
+
+
+@lru_cache(maxsize=40)
+def _long(clip: Clip) -> np.ndarray:
+    return read_clip(clip)
+
+
+def _fade(x: np.ndarray, n: int = 160) -> np.ndarray:
+    x = x.copy()
+    n = min(n, x.size // 2)
+    ramp = np.linspace(0, 1, n, dtype=np.float32)
+    x[:n] *= ramp
+    x[x.size - n :] *= ramp[::-1]
+    return x
+
+
+def _utterance(clip: Clip, rng: np.random.Generator) -> tuple[np.ndarray, Span]:
+    """Return a recording at a varied speed, unit level, and where its speech lies."""
+    x = read_clip(clip)
+    if rng.random() < 0.5:
+        x = soxr.resample(x, SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * rng.uniform(0.88, 1.14)), quality="LQ")
+    span = speech_span(to_int16(x / max(1e-6, float(np.abs(x).max())) * 0.5))
+    x = x / max(1e-6, speech_rms(x[span.start : span.stop]))
+    return x.astype(np.float32), span
+
+
+def _cut(x: np.ndarray, start: int, stop: int) -> np.ndarray:
+    return _fade(x[max(0, start) : min(x.size, stop)])
+
+
+def _place(track: np.ndarray, x: np.ndarray, at: int) -> None:
+    """Add ``x`` to the track from sample ``at`` on, cutting what lies outside."""
+    first, last = max(0, at), min(track.size, at + x.size)
+    if last > first:
+        track[first:last] += x[first - at : last - at]
+
+
+def _other_speech(corpus: _Corpus, rng: np.random.Generator) -> np.ndarray:
+    """Return a stretch of speech without a wake word, unit level."""
+    if corpus.longform and rng.random() < 0.5:
+        long = _long(corpus.longform[rng.integers(len(corpus.longform))])
+        at = rng.integers(0, max(1, long.size - 2 * SAMPLE_RATE_HZ))
+        x = long[at : at + 2 * SAMPLE_RATE_HZ]
+        return _fade(x / max(1e-4, speech_rms(x)))
+    x, span = _utterance(corpus.speech[rng.integers(len(corpus.speech))], rng)
+    return _cut(x, span.start - 800, span.stop + 1280)
+
+
+def _dry(kind: str, clip: Clip | None, corpus: _Corpus, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+    """Return the dry speech of a scene, and the sample at which a word ends in it (-1: none)."""
+    track = np.zeros(_N, np.float32)
+    if kind == "background":
+        return track, -1
+    if kind == "longform":
+        assert clip is not None
+        long = _long(clip)
+        at = int(rng.integers(0, max(1, long.size - _N)))
+        x = long[at : at + _N]
+        track[: x.size] = x / max(1e-4, speech_rms(x))
+        return track, -1
+    if kind == "speech":
+        assert clip is not None
+        at = int(rng.integers(0, SAMPLE_RATE_HZ // 2))
+        x, span = _utterance(clip, rng)
+        x = _cut(x, span.start - 800, span.stop + 1280)
+        while at < _N:
+            _place(track, x, at)
+            at += x.size + int(rng.integers(0, SAMPLE_RATE_HZ // 2))
+            x = _other_speech(corpus, rng)
+        return track, -1
+    assert clip is not None
+    x, span = _utterance(clip, rng)
+    end = int(rng.uniform(0.9, SCENE_S - 0.35) * SAMPLE_RATE_HZ)
+    start = end - (span.stop - span.start)
+    if kind == "word":
+        _place(track, _cut(x, span.start - 960, span.stop + 1280), start - min(960, span.start))
+    else:  # part of a word
+        length = span.stop - span.start
+        share = rng.uniform(0.4, 0.62)
+        if rng.random() < 0.6:
+            _place(track, _cut(x, span.start - 960, span.start + int(share * length)), start - min(960, span.start))
+            end = start + int(share * length)
+        else:
+            _place(track, _cut(x, span.stop - int(share * length), span.stop + 1280), end - int(share * length))
+            start = end - int(share * length)
+    if rng.random() < 0.4:
+        before = _other_speech(corpus, rng) * decibels_to_gain(rng.uniform(-9, 3))
+        _place(track, before, start - before.size - int(rng.uniform(0.03, 0.5) * SAMPLE_RATE_HZ))
+    if rng.random() < 0.4:
+        after = _other_speech(corpus, rng) * decibels_to_gain(rng.uniform(-9, 3))
+        _place(track, after, end + int(rng.uniform(0.04, 0.6) * SAMPLE_RATE_HZ))
+    return track, end if kind == "word" else -1
+
+
+def _colour(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Vary the channel: small loudspeakers (the wake word must be heard to be refused), narrow-band sources, tilt."""
+    draw = rng.random()
+    if draw < 0.15:
+        sos = scipy.signal.butter(2, rng.uniform(150, 700), "highpass", fs=SAMPLE_RATE_HZ, output="sos")
+    elif draw < 0.25:
+        sos = scipy.signal.butter(6, rng.uniform(3300, 3900), "lowpass", fs=SAMPLE_RATE_HZ, output="sos")
+    elif draw < 0.5:
+        a = rng.uniform(-0.35, 0.35)
+        return scipy.signal.lfilter([1.0, a], [1.0], x).astype(np.float32)
+    else:
+        return x
+    return scipy.signal.sosfilt(sos, x).astype(np.float32)
+
+
+def render_scene(kind: str, clip: Clip | None, corpus: _Corpus, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+    """Render one scene.
+
+    Returns
+    -------
+    samples : (48000,) int16
+    end : int
+        Sample at which a word ends, -1 for none.
+    """
+    x, end = _dry(kind, clip, corpus, rng)
+    if rng.random() < 0.6:
+        response = corpus.rooms.draw(rng).response
+        x = scipy.signal.oaconvolve(x, response)[:_N].astype(np.float32)
+    x = _colour(x, rng)
+    level = rng.uniform(-48, -12)
+    x = x * decibels_to_gain(level)
+    snr = rng.uniform(30, 50) if rng.random() < 0.25 else rng.uniform(-2, 30)
+    noise = corpus.noise.draw(_N, rng)
+    x = x + noise / max(1e-9, float(np.sqrt(np.mean(noise**2)))) * decibels_to_gain(level - snr)
+    if rng.random() < 0.1:
+        # Digital silence before the speech: recordings have it, and the frontend's noise estimate starts there.
+        x[: int(rng.uniform(0, 0.6) * SAMPLE_RATE_HZ)] = 0
+    return to_int16(x), end
+
+
+def _plan(mix: SceneMix, corpus: _Corpus, seed: int) -> list[tuple[str, Clip | None]]:
+    rng = np.random.default_rng([seed, 1])
+    plan: list[tuple[str, Clip | None]] = []
+    for clip in corpus.words:
+        plan += [("word", clip)] * mix.per_word_clip
+        plan += [("part", clip)] * int(mix.parts_per_word_clip + rng.random())
+    for clip in corpus.speech:
+        plan += [("speech", clip)] * int(mix.per_speech_clip + rng.random())
+    for clip in corpus.longform:
+        plan += [("longform", clip)] * int(mix.per_longform_second * clip.seconds / SCENE_S + rng.random())
+    plan += [("background", None)] * mix.background
+    order = rng.permutation(len(plan))
+    return [plan[i] for i in order]
+
+
+def _make_shard(
+    index: int, *, data: Path, split: str, cache: Path, mix: SceneMix, seed: int, words: tuple[str, ...], frontend: FrontendSettings
+) -> Arrays:
+    corpus = _corpus(data, split, cache)
+    plan = _plan(mix, corpus, seed)[index * _SCENES_PER_SHARD : (index + 1) * _SCENES_PER_SHARD]
+    features, ends, labels, talkers = [], [], [], []
+    for number, (kind, clip) in enumerate(plan):
+        rng = np.random.default_rng([seed, 2, index * _SCENES_PER_SHARD + number])
+        samples, end = render_scene(kind, clip, corpus, rng)
+        features.append(quantise_features(Frontend(frontend).push(samples)))
+        ends.append(end)
+        labels.append(words.index(clip.word) if kind == "word" and clip is not None else -1)
+        talkers.append(clip.speaker if clip is not None and kind == "word" else "")
+    return {
+        "features": np.stack(features),
+        "end_sample": np.array(ends, np.int32),
+        "word": np.array(labels, np.int8),
+        "talker": np.array(talkers, "U16"),
+    }
+
+
+def build_wake_scenes(
+    data: Path,
+    split: str,
+    cache: Path,
+    *,
+    mix: SceneMix,
+    seed: int,
+    words: tuple[str, ...],
+    frontend: FrontendSettings,
+    workers: int | None = None,
+) -> Arrays:
+    """Render the scenes of a split, or read them from the cache.
+
+    Returns
+    -------
+    dict
+        ``features`` ``(n, frames, 40) int8``, ``end_sample`` ``(n,) int32`` (-1: no word), ``word`` ``(n,) int8``
+        (index into ``words``, -1: none), ``talker`` ``(n,) str``.
+    """
+    corpus = _corpus(data, split, cache)
+    n = len(_plan(mix, corpus, seed))
+    settings: dict[str, Any] = {
+        "recipe": RECIPE_VERSION,
+        "data": data_hash(data),
+        "split": split,
+        "mix": {name: getattr(mix, name) for name in SceneMix.__slots__},
+        "seed": seed,
+        "words": words,
+        "frontend": frontend.to_dict(),
+    }
+    make = partial(_make_shard, data=data, split=split, cache=cache, mix=mix, seed=seed, words=words, frontend=frontend)
+    return build_shards(cache, f"wake-{split}", settings, -(-n // _SCENES_PER_SHARD), make, workers=workers)

@@ -1,0 +1,80 @@
+"""Scores of the wake network over time, computed by the device's own stages.
+
+A trace is what a cut-off is chosen on: unlike a list of detections it does not depend on one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.bundle import Bundle
+from edge.events import SAMPLE_RATE_HZ
+from edge.pipeline import hearing
+from train.corpus import Clip, read_clip
+from train.levels import to_int16
+
+__all__ = ["Trace", "count_detections", "in_noise_floor", "trace"]
+
+PAD_S = 1.2
+"""Noise floor on either side of a clip that is judged, s."""
+
+_NEVER = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Smoothed scores of every word over a recording."""
+
+    scores: npt.NDArray[np.float32]
+    """``(runs, words)``."""
+    step_s: float
+    """Time between two rows, s."""
+    seconds: float
+    """Length of the recording, s."""
+
+
+def in_noise_floor(clip: Clip) -> npt.NDArray[np.int16]:
+    """Put a clip between stretches of noise at its own noise floor (never digital zeros).
+
+    The floor is the level of the quietest 10 ms of the clip, between -80 and -50 dB re full scale; the noise is a
+    fixed function of the clip's path.
+    """
+    x = read_clip(clip)
+    frames = x[: x.size // 160 * 160].reshape(-1, 160)
+    floor = float(np.sqrt(np.percentile(np.mean(frames**2, axis=1), 5))) if frames.size else 0.0
+    floor = float(np.clip(floor, 1e-4, 3e-3))
+    seed = [byte for byte in clip.path.encode()]
+    pad = round(PAD_S * SAMPLE_RATE_HZ)
+    y = np.random.default_rng(seed).standard_normal(x.size + 2 * pad).astype(np.float32) * np.float32(floor)
+    y[pad : pad + x.size] += x
+    return to_int16(y)
+
+
+def trace(bundle: Bundle, samples: npt.NDArray[np.int16], *, runtime: str | None = None) -> Trace:
+    """Run frontend and wake stage over samples, and record the scores after every run of the network."""
+    frontend, stage = hearing(bundle, [_NEVER] * len(bundle.words), runtime)
+    rows = []
+    for at in range(0, samples.size, SAMPLE_RATE_HZ):
+        for row in frontend.push(samples[at : at + SAMPLE_RATE_HZ]):
+            before = stage.runs
+            stage.push(row[None])
+            if stage.runs != before:
+                rows.append(stage.scores.astype(np.float32))
+    step_s = bundle.wake.stride_frames * frontend.settings.step_ms / 1000
+    scores = np.stack(rows) if rows else np.zeros((0, len(bundle.words)), np.float32)
+    return Trace(scores, step_s, samples.size / SAMPLE_RATE_HZ)
+
+
+def count_detections(traces: Iterable[Trace], word: int, cutoff: float, refractory_s: float) -> int:
+    """Count how often the score of a word rises above a cut-off, with the refractory time of the device."""
+    total = 0
+    for one in traces:
+        above = np.flatnonzero(one.scores[:, word] > cutoff)
+        last = -np.inf
+        for at in above:
+            if (at - last) * one.step_s > refractory_s:
+                total += 1
+                last = at
+    return total
