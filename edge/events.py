@@ -7,7 +7,7 @@ in :meth:`to_dict`, the form that the command line prints and that sinks send.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["SAMPLE_RATE_HZ", "Decision", "End", "Event", "Verdict", "Wake"]
+__all__ = ["SAMPLE_RATE_HZ", "Decision", "End", "Event", "Verdict", "Wake", "seconds"]
 
 SAMPLE_RATE_HZ = 16_000
 """The rate of every sample index, ring and frontend in the program, Hz."""

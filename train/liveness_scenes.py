@@ -16,13 +16,17 @@ from edge.endpoint import LOOK_BACK_SAMPLES, loudest_window
 from edge.events import SAMPLE_RATE_HZ
 from train.corpus import Clip, data_hash, load_manifest, read_clip
 from train.shards import Arrays, build_shards
-from train.simulator.chain import RECIPE_VERSION, Rendered, Simulator
-from train.levels import to_int16
-from train.noise import NoisePool
-from train.rooms import load_room_bank
-from train.simulator.sources import load_curves
+from train.simulator import RECIPE_VERSION
+from train.simulator.chain import Rendered, Simulator
+from train.simulator.levels import to_int16
+from train.simulator.loudspeakers import load_curves
+from train.simulator.noise import NoisePool
+from train.simulator.rooms import load_room_bank
 
-__all__ = ["build_liveness_clips", "look_back", "render_raw", "sources"]
+__all__ = ["CONDITIONS", "build_liveness_clips", "look_back", "render_raw", "sources"]
+
+CONDITIONS = ("distance_m", "snr_db", "t60_s")
+"""Conditions of a rendering that are kept as numbers; NaN for a recording as it is."""
 
 _CLIPS_PER_SHARD = 200
 _EXCLUDED = frozenset({"librispeech"})
@@ -89,32 +93,37 @@ def _render(setup: _Setup, number: int, seed: int, raw_share: float) -> tuple[Re
         samples, stop = render_raw(clip, rng)
         return None, samples, stop, clip, label
     rendered = setup.simulator.render(read_clip(clip), label, rng)
-    return rendered, rendered.samples, rendered.stop, clip, label
+    return rendered, rendered.samples, rendered.speech_stop, clip, label
 
 
 def _make_shard(
-    index: int, *, data: Path, split: str, cache: Path, seed: int, n: int, cues: CueSettings, raw_share: float
+    index: int, *, data: Path, split: str, cache: Path, seed: int, n: int, cues: CueSettings, raw_share: float, audio: bool
 ) -> Arrays:
     setup = _setup(data, split, cache)
-    features, live, kinds, talkers, conditions = [], [], [], [], []
+    rows: dict[str, list[Any]] = {}
     for number in range(index * _CLIPS_PER_SHARD, min(n, (index + 1) * _CLIPS_PER_SHARD)):
         rendered, samples, stop, clip, label = _render(setup, number, seed, raw_share)
         heard = look_back(samples, stop, np.random.default_rng([seed, 6, number]))
-        span = loudest_window(heard, cues.window_samples)
-        scaled = liveness_cues(heard[span.start : span.stop], cues)
-        features.append(np.round(scaled * 255).astype(np.uint8))
-        live.append(label == "live")
-        kinds.append(rendered.conditions.get("kind", "none") if rendered is not None else "raw")
-        talkers.append(clip.talker)
-        c = rendered.conditions if rendered is not None else {}
-        conditions.append([float(c.get("distance_m", 0.0)), float(c.get("snr_db", 60.0)), float(c.get("t60_s", 0.0))])
-    return {
-        "cues": np.stack(features),
-        "live": np.array(live, np.int8),
-        "kind": np.array(kinds, "U16"),
-        "talker": np.array(talkers, "U48"),
-        "conditions": np.array(conditions, np.float32),
-    }
+        conditions = rendered.conditions if rendered is not None else {"kind": "raw", "variant": "raw"}
+        row: dict[str, Any] = {
+            "live": np.int8(label == "live"),
+            "kind": str(conditions["kind"]),
+            "variant": str(conditions["variant"]),
+            "loudspeaker": str(conditions.get("loudspeaker", "none")),
+            "talker": clip.talker,
+            "corpus": clip.corpus,
+            "television": np.int8(conditions.get("tv_ratio_db") is not None),
+            "conditions": np.array([conditions.get(name, np.nan) for name in CONDITIONS], np.float32),
+        }
+        if audio:
+            row["audio"] = np.concatenate((np.zeros(LOOK_BACK_SAMPLES - heard.size, np.int16), heard))
+            row["audio_size"] = np.int32(heard.size)
+        else:
+            span = loudest_window(heard, cues.window_samples)
+            row["cues"] = np.round(liveness_cues(heard[span.start : span.stop], cues) * 255).astype(np.uint8)
+        for name, value in row.items():
+            rows.setdefault(name, []).append(value)
+    return {name: np.array(values) for name, values in rows.items()}
 
 
 def build_liveness_clips(
@@ -126,6 +135,7 @@ def build_liveness_clips(
     seed: int,
     cues: CueSettings,
     raw_share: float = 0.0,
+    audio: bool = False,
     workers: int | None = None,
 ) -> Arrays:
     """Render clips of a split and compute their cues, or read them from the cache.
@@ -136,16 +146,19 @@ def build_liveness_clips(
         Clips, half of them live.
     raw_share : float
         Share of the live clips that are recordings as they are, without simulated room.
+    audio : bool
+        Return the looked-back audio instead of its cues, for an evaluation that runs the device's own stage.
 
     Returns
     -------
     dict
-        ``cues`` ``(n, rows, bands) uint8`` (1/255), ``live`` ``(n,) int8``, ``kind`` (of loudspeaker), ``talker``,
-        ``conditions`` ``(n, 3)``: distance (m), SNR (dB), T60 (s).
+        ``cues`` ``(n, rows, bands) uint8`` (1/255), or ``audio`` ``(n, 25600) int16`` whose last ``audio_size`` samples
+        count; ``live`` ``(n,) int8``; ``kind``, ``variant``, ``loudspeaker``, ``talker``, ``corpus`` as strings;
+        ``television`` ``(n,) int8``; ``conditions`` ``(n, 3)`` in the order of :data:`CONDITIONS`.
     """
     settings: dict[str, Any] = {
         "recipe": RECIPE_VERSION, "data": data_hash(data), "split": split, "n": n, "seed": seed,
-        "cues": cues.to_dict(), "raw_share": raw_share,
+        "cues": cues.to_dict(), "raw_share": raw_share, "audio": audio,
     }  # fmt: skip
-    make = partial(_make_shard, data=data, split=split, cache=cache, seed=seed, n=n, cues=cues, raw_share=raw_share)
+    make = partial(_make_shard, data=data, split=split, cache=cache, seed=seed, n=n, cues=cues, raw_share=raw_share, audio=audio)
     return build_shards(cache, f"liveness-{split}", settings, -(-n // _CLIPS_PER_SHARD), make, workers=workers)

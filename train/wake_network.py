@@ -22,7 +22,7 @@ import numpy as np
 from edge.frontend import FEATURE_SCALE
 from train.keras import tf, tf_keras
 
-__all__ = ["RELU_CEILING", "WakeShape", "device_form", "output_frames", "training_form"]
+__all__ = ["RELU_CEILING", "WakeShape", "device_form", "output_frames", "to_feature_units", "training_form"]
 
 RELU_CEILING = 6.0
 """Upper bound of every activation, and so of every value of the state."""

@@ -19,16 +19,16 @@ from edge.frontend import Frontend, quantise_features
 from edge.frontend_tables import FrontendSettings
 from train.corpus import Clip, data_hash, load_manifest, read_clip
 from train.shards import Arrays, build_shards
-from train.levels import decibels_to_gain, speech_rms, to_int16
-from train.noise import NoisePool
-from train.rooms import RoomBank, load_room_bank
+from train.simulator.levels import decibels_to_gain, speech_rms, to_int16
+from train.simulator.noise import NoisePool
+from train.simulator.rooms import RoomBank, load_room_bank
 
-__all__ = ["SCENE_S", "SceneMix", "build_wake_scenes"]
+__all__ = ["SCENE_S", "SceneMix", "build_wake_scenes", "render_scene"]
 
 SCENE_S = 3.0
 """Length of a scene, s."""
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 """Raised whenever the recipe changes, so that cached scenes of an older one are not mistaken for it."""
 
 _SCENES_PER_SHARD = 200
@@ -39,15 +39,15 @@ _N = round(SCENE_S * SAMPLE_RATE_HZ)
 class SceneMix:
     """How many scenes of which kind."""
 
-    per_word_clip: int = 6
+    per_word_clip: int = 10
     """Positives made from each recording of a word."""
-    parts_per_word_clip: float = 2.0
+    parts_per_word_clip: float = 4.0
     """Negatives made from each recording of a word by leaving out a part of it."""
-    per_speech_clip: float = 1.5
+    per_speech_clip: float = 4.0
     """Negatives made from each recording of other speech."""
-    per_longform_second: float = 2.0
+    per_longform_second: float = 4.0
     """Negatives cut from each second of long-form speech."""
-    background: int = 1000
+    background: int = 2000
     """Negatives without speech."""
 
 

@@ -76,7 +76,7 @@ def apply_responses(
 def smooth_random_curve_db(
     rng: np.random.Generator, octaves: npt.NDArray[np.floating], sd_db: float, correlation_octaves: float
 ) -> npt.NDArray[np.float64]:
-    """Draw a smooth random curve over log frequency: the ripple of a small loudspeaker, a microphone's response.
+    """Draw a smooth random curve over log frequency, such as the ripple of a small loudspeaker.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Rooms: banks of room impulse responses, one for each split, made once and kept on disk.
 
-Early reflections come from the image-source method (pyroomacoustics), the late field is decaying noise, and the
-decay is set in three bands, since real rooms damp treble sooner than bass. Every room has two source positions:
-one for who speaks (or plays the replay), one for what else sounds in the room.
+Early reflections come from the image-source method (pyroomacoustics), the late field is decaying noise, and
+the decay is set in three bands, since real rooms damp treble sooner than bass. Every room has two source
+positions: one for who speaks (or plays the replay), one for what else sounds in the room.
 """
 
 import os
@@ -58,7 +58,8 @@ class RoomResponse:
     Attributes
     ----------
     response : float32 array, shape (n,)
-        The direct sound is one sample of height 1 at :data:`DIRECT_SAMPLE`; the loss over the distance is left out.
+        The direct sound is one sample of height 1 at :data:`DIRECT_SAMPLE`; the loss over the distance is
+        left out.
     room : str
         Id of the room, e.g. ``train-0017``.
     t60_s : float
@@ -103,8 +104,8 @@ def reverberation_time_s(response: npt.NDArray[np.floating], start: int = 0) -> 
     Returns
     -------
     float
-        Time for 60 dB, s, from the slope between -5 and -25 dB of the backward-integrated energy (Schroeder 1965;
-        T20 of ISO 3382-1).
+        Time for 60 dB, s, from the slope between -5 and -25 dB of the backward-integrated energy (Schroeder
+        1965; T20 of ISO 3382-1).
     """
     energy = np.cumsum(np.square(response[start:], dtype=np.float64)[::-1])[::-1]
     decay_db = 10.0 * np.log10(np.maximum(energy, 1e-30 * energy[0] + 1e-300) / (energy[0] + 1e-300))
@@ -129,7 +130,7 @@ def _bands(samples: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]]:
 
 
 def _set_decay(late: npt.NDArray[np.float64], t60_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Give each band of the late field its reverberation time, leaving the first reflections as loud as they are."""
+    """Give each band of the late field its reverberation time; the first reflections stay as loud."""
     t = np.maximum(0.0, np.arange(late.size) - DIRECT_SAMPLE) / SAMPLE_RATE_HZ
     result = np.zeros_like(late)
     for band, target_s in zip(_bands(late), t60_s, strict=True):
@@ -261,6 +262,23 @@ class RoomBank:
         """Draw a room and return its two positions, in either order."""
         first, second = self.rooms[rng.integers(len(self.rooms))]
         return (first, second) if rng.random() < 0.5 else (second, first)
+
+    def draw_pair_at(self, rng: np.random.Generator, distance_m: float) -> tuple[RoomResponse, RoomResponse]:
+        """Draw a room in which a source may stand at about a given distance.
+
+        Of 16 drawn rooms, the position that is nearest to the distance is taken, and moved there by at most a
+        factor of 1.5, or any way towards the microphone: further out, early reflections would not be those of
+        that place.
+
+        Returns
+        -------
+        tuple of two RoomResponse
+            The source, and the other position in its room.
+        """
+        pairs = [self.draw_pair(rng) for _ in range(16)]
+        miss = [abs(np.log(pair[0].distance_m / distance_m)) for pair in pairs]
+        source, other = pairs[int(np.argmin(miss))]
+        return source.at_distance(min(distance_m, 1.5 * source.distance_m)), other
 
     def draw(self, rng: np.random.Generator) -> RoomResponse:
         """Draw one position in one room."""

@@ -156,8 +156,10 @@ def _representative(device: Any, shape: Any, scenes: dict[str, "np.ndarray"], se
     import numpy as np
 
     from edge.frontend import FEATURE_SCALE
+    from train.keras import tf
     from train.wake_network import RELU_CEILING
 
+    step = tf.function(lambda features, state: device([features, state], training=False)["state_out"])
     rng = np.random.default_rng([seed, 3])
     with_word = rng.permutation(np.flatnonzero(scenes["word"] >= 0))[: _REPRESENTATIVE_SCENES // 2]
     without = rng.permutation(np.flatnonzero(scenes["word"] < 0))[: _REPRESENTATIVE_SCENES // 2]
@@ -170,7 +172,7 @@ def _representative(device: Any, shape: Any, scenes: dict[str, "np.ndarray"], se
             if at % (2 * shape.stride_frames) == 0:
                 features.append(chunk[0])
                 states.append(state[0])
-            state = device([chunk, state], training=False)["state_out"].numpy()
+            state = step(tf.constant(chunk), tf.constant(state)).numpy()
     bounds = (0.0, 255 * FEATURE_SCALE), (0.0, RELU_CEILING)
     for low_feature in bounds[0]:
         for value in bounds[1]:

@@ -1,0 +1,541 @@
+"""Bundles: the networks and everything that belongs to them, in one folder, verified before it is used.
+
+A bundle is a folder of plain files::
+
+    manifest.json           versions, words, cut-offs, settings, provenance, licences; sha256 of every file
+    manifest.json.sha256    sha256 of the manifest, as ``sha256sum`` writes it
+    wake.tflite             the networks, named by the manifest
+    liveness.tflite
+    MODEL_CARD.md           for people
+
+Every file that the manifest lists is read once; what was hashed is what the interpreter gets, so that
+nothing can change in between. A file that the manifest does not list is ignored: nothing reads it, so it can
+do nothing, and file managers and tools that sign or install bundles may leave their own files there.
+
+The hashes find damage, not malice: whoever can write the folder can seal it again.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from edge.errors import BundleError, BundleVersionError, UsageError
+
+__all__ = [
+    "CHECKSUM_NAME",
+    "DEFAULT_BUNDLE",
+    "FORMAT",
+    "FORMAT_VERSION",
+    "MANIFEST_NAME",
+    "Bundle",
+    "FileEntry",
+    "Licence",
+    "LivenessPart",
+    "WakePart",
+    "Word",
+    "open_bundle",
+    "seal",
+]
+
+FORMAT = "vivavoce-bundle"
+FORMAT_VERSION = 1
+"""The version of the manifest that this program writes, and the newest that it reads."""
+
+MANIFEST_NAME = "manifest.json"
+CHECKSUM_NAME = f"{MANIFEST_NAME}.sha256"
+
+DEFAULT_BUNDLE = Path(__file__).resolve().parent / "data" / "bundle"
+"""The bundle that ships with the program."""
+
+_MAX_MANIFEST_BYTES = 1 << 20
+_MAX_FILE_BYTES = 16 << 20
+_MAX_FILES = 64
+_LARGEST = 1e9  # of any number; beyond are infinity, and integers that no float holds
+
+# No separator, and no leading dot: a name can only be a file of the bundle's own folder.
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_WORD_ID = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
+_VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,3}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+_UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""For each older version of the manifest, what turns it into the next one: run once, when a bundle is opened,
+so that nothing behind :func:`open_bundle` knows of old versions. Each states why its defaults are right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A wake word."""
+
+    id: str
+    """Name in events and options, e.g. ``smart_mirror``."""
+    phrase: str
+    """What is said, e.g. "smart mirror"."""
+    cutoff: float
+    """Smoothed score above which the word counts as heard, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class WakePart:
+    """The wake network, and how it is run."""
+
+    file: str
+    """Name of the network's file."""
+    stride_frames: int
+    """Frames between two runs."""
+    context_frames: int
+    """Frames that each run is shown."""
+    smoothing_steps: int
+    """Runs over which the scores are averaged."""
+    refractory_ms: int
+    """Time after a detection in which nothing is detected, ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class LivenessPart:
+    """The liveness network, and what its output means."""
+
+    file: str
+    """Name of the network's file."""
+    accept_cutoff: float
+    """Probability from which on speech counts as live, 0 to 1."""
+    reject_cutoff: float
+    """Probability below which speech counts as played, 0 to 1; not above the other."""
+    cues: dict[str, Any]
+    """Settings of :class:`edge.cues.CueSettings`."""
+    slope: float
+    """Calibration: probability = sigmoid(slope * logit + offset)."""
+    offset: float
+    """See ``slope``."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file of a bundle, as the manifest describes it."""
+
+    sha256: str
+    """Hexadecimal, lower case."""
+    bytes: int
+    """Size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """Under which licence some material was used to make the networks."""
+
+    material: str
+    """What was used, e.g. the name of a corpus."""
+    licence: str
+    """Name of the licence, as its owner gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """An opened bundle: complete, consistent, and equal to what was sealed."""
+
+    path: Path
+    """The folder."""
+    bundle_version: str
+    """Version of the bundle itself."""
+    minimum_vivavoce_version: str
+    """The oldest program that can use it."""
+    words: tuple[Word, ...]
+    """In the order of the wake network's outputs."""
+    frontend: dict[str, Any]
+    """Settings of :class:`edge.frontend_tables.FrontendSettings`."""
+    wake: WakePart
+    """The first stage."""
+    liveness: LivenessPart
+    """The second stage."""
+    training: dict[str, Any]
+    """For each network how it came to be: commit, seed, hash of the data, settings."""
+    licences: tuple[Licence, ...]
+    """Of everything that the networks were trained on."""
+    files: Mapping[str, FileEntry]
+    """By name."""
+    contents: Mapping[str, bytes]
+    """The verified bytes of each file, by name."""
+
+    def __repr__(self) -> str:
+        """Return a short form; the contents are long."""
+        return f"Bundle({str(self.path)!r}, {self.bundle_version}, words {[word.id for word in self.words]})"
+
+    def content(self, name: str) -> bytes:
+        """Return the verified bytes of one file.
+
+        Raises
+        ------
+        BundleError
+            If the bundle has no such file.
+        """
+        if name not in self.contents:
+            raise BundleError(
+                f"{self.path}: got a request for {name!r}, expected one of: {', '.join(self.contents)}"
+            )
+        return self.contents[name]
+
+    def word(self, name: str) -> Word:
+        """Find a word by its id or phrase; case does not matter.
+
+        Raises
+        ------
+        UsageError
+            If the bundle has no such word.
+        """
+        wanted = name.strip().casefold()
+        for word in self.words:
+            if wanted in (word.id.casefold(), word.phrase.casefold()):
+                return word
+        there = ", ".join(word.id for word in self.words)
+        raise UsageError(
+            f"word: got {name!r}, expected one of {there}; choose a word of the bundle {self.path}"
+        )
+
+
+def open_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
+    """Open a bundle and verify all of it.
+
+    Parameters
+    ----------
+    path : path, optional
+        The folder; by default the bundle that ships with the program.
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    BundleError
+        If the folder or a file is missing, has another size or hash than the manifest says, or the manifest
+        has an entry too many, too few, or of another kind; the message names it by its dotted path.
+    BundleVersionError
+        If the bundle was made for a newer program.
+    """
+    folder = DEFAULT_BUNDLE if path is None else Path(path)
+    if not os.path.isdir(folder):  # and not Path.is_dir, which raises where a parent may not be entered
+        got = "a file" if os.path.exists(folder) else "nothing"
+        remedy = (
+            "install the program again" if path is None else "give the folder that holds its manifest.json"
+        )
+        raise BundleError(f"{folder}: got {got}, expected the folder of a bundle; {remedy}")
+    manifest = _read(folder / MANIFEST_NAME, _MAX_MANIFEST_BYTES)
+    checksum = _read(folder / CHECKSUM_NAME, _MAX_MANIFEST_BYTES)
+    expected = _checksum_line(manifest)
+    if checksum != expected:
+        got = checksum[:64].decode("ascii", "replace")
+        raise BundleError(
+            f"{folder / CHECKSUM_NAME}: got {got!r}, expected {expected[:64].decode()!r}, the sha256 of "
+            f"{MANIFEST_NAME}; one of the two is damaged: install the bundle again"
+        )
+    return _parse(folder, _load(folder / MANIFEST_NAME, manifest))
+
+
+def seal(folder: str | os.PathLike[str]) -> None:
+    """Enter size and hash of every file in a folder into its manifest, and write the hash of the manifest.
+
+    Whether the manifest makes sense is not looked at; :func:`open_bundle` does that.
+
+    Parameters
+    ----------
+    folder : path
+        Holds manifest.json; its entry ``files`` is replaced.
+
+    Raises
+    ------
+    BundleError
+        If the manifest or a file cannot be read, or the manifest is not a JSON object.
+    """
+    folder = Path(folder)
+    path = folder / MANIFEST_NAME
+    manifest = _load(path, _read(path, _MAX_MANIFEST_BYTES))
+    entries = {}
+    for file in sorted(folder.iterdir()):
+        if file.name not in (MANIFEST_NAME, CHECKSUM_NAME):
+            content = _read(file, _MAX_FILE_BYTES)
+            entries[file.name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    text = json.dumps({**manifest, "files": entries}, indent=2, allow_nan=False) + "\n"
+    path.write_bytes(text.encode())
+    (folder / CHECKSUM_NAME).write_bytes(_checksum_line(text.encode()))
+
+
+def _checksum_line(manifest: bytes) -> bytes:
+    """Return what ``sha256sum manifest.json`` prints."""
+    return f"{hashlib.sha256(manifest).hexdigest()}  {MANIFEST_NAME}\n".encode()
+
+
+# ------------------------------------------------------------------------------------------ reading
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """Return the content of a regular file of at most `limit` bytes."""
+    try:
+        # Without waiting: a pipe in place of a file must not hang the program.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise BundleError(
+                    f"{path}: got a folder or device, expected a file; install the bundle again"
+                )
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise BundleError(
+            f"{path}: cannot be read ({error.strerror}), expected a file of the bundle; "
+            "check the path and its permissions, or install the bundle again"
+        ) from error
+    if len(content) > limit:
+        raise BundleError(f"{path}: got more than {limit} bytes, expected at most that; use another bundle")
+    return content
+
+
+def _load(path: Path, content: bytes) -> dict[str, Any]:
+    """Parse a manifest as JSON, without the latitude that :mod:`json` grants."""
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        table = dict(items)
+        if len(table) != len(items):
+            names = [name for name, _ in items]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"the entry {twice!r} comes twice")
+        return table
+
+    def constant(name: str) -> NoReturn:
+        raise ValueError(f"{name} is not a number of JSON")
+
+    try:
+        manifest = json.loads(content.decode(), object_pairs_hook=pairs, parse_constant=constant)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(
+            f"{path}: got text that is not JSON ({error}), expected a manifest; install the bundle again"
+        ) from error
+    if not isinstance(manifest, dict):
+        raise BundleError(f"{path}: got {_kind(manifest)}, expected an object; install the bundle again")
+    return manifest
+
+
+class _Table:
+    """A JSON object of which every entry must be taken, each under the eyes of a check."""
+
+    def __init__(self, path: Path, table: dict[str, Any], name: str = "") -> None:
+        self._path = path
+        self._left = dict(table)
+        self._name = name
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the entries that have not been taken."""
+        return list(self._left)
+
+    def _dotted(self, key: str) -> str:
+        return f"{self._name}.{key}" if self._name else key
+
+    def fault(self, key: str, got: str, expected: str) -> BundleError:
+        return BundleError(
+            f"{self._path}: {self._dotted(key)}: got {got}, expected {expected}; use another bundle, "
+            "or make this one again with 'vivavoce quantize pack'"
+        )
+
+    def take(self, key: str) -> Any:
+        if key not in self._left:
+            raise self.fault(key, "no such entry", "one")
+        return self._left.pop(key)
+
+    def text(self, key: str, pattern: re.Pattern[str] | None = None, what: str = "text") -> str:
+        value = self.take(key)
+        if not isinstance(value, str) or not value.strip() or (pattern and not pattern.fullmatch(value)):
+            raise self.fault(key, _show(value), what)
+        return value
+
+    def integer(self, key: str, low: int, high: int) -> int:
+        value = self.take(key)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise self.fault(key, _show(value), f"a whole number from {low} to {high}")
+        return value
+
+    def number(self, key: str, low: float = -_LARGEST, high: float = _LARGEST) -> float:
+        value = self.take(key)
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or abs(value) > _LARGEST:
+            raise self.fault(key, _show(value), "a number")
+        if not low <= value <= high:
+            raise self.fault(key, _show(value), f"a number from {low:g} to {high:g}")
+        return float(value)
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        value = self.take(key)
+        if not isinstance(value, dict):
+            raise self.fault(key, _kind(value), "an object")
+        return value
+
+    def table(self, key: str) -> "_Table":
+        return _Table(self._path, self.mapping(key), self._dotted(key))
+
+    def tables(self, key: str) -> list["_Table"]:
+        value = self.take(key)
+        if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+            raise self.fault(key, _kind(value), "a list of objects, at least one")
+        return [_Table(self._path, item, f"{self._dotted(key)}.{i}") for i, item in enumerate(value)]
+
+    def end(self) -> None:
+        for key in self._left:
+            raise self.fault(key, "an entry that this version does not know", "none of this name")
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _show(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else _kind(value)
+
+
+# ------------------------------------------------------------------------------------------ meaning
+
+
+def _parse(folder: Path, manifest: dict[str, Any]) -> Bundle:
+    manifest = _current(folder, manifest)
+    top = _Table(folder / MANIFEST_NAME, manifest)
+    top.take("format")
+    top.take("format_version")
+    what = "a version such as 1.2.3"
+    bundle_version = top.text("bundle_version", _VERSION, what)
+    minimum = top.text("minimum_vivavoce_version", _VERSION, what)
+    _check_program(folder, minimum)
+    words: list[Word] = []
+    for entry in top.tables("words"):
+        word = Word(
+            entry.text("id", _WORD_ID, "lower-case letters, digits and underscores"),
+            entry.text("phrase"),
+            entry.number("cutoff", 0.0, 1.0),
+        )
+        if any(word.id == other.id for other in words):
+            raise entry.fault("id", f"{word.id!r} a second time", "every id once")
+        entry.end()
+        words.append(word)
+    frontend = top.mapping("frontend")
+    wake = _wake(top.table("wake"))
+    liveness = _liveness(top.table("liveness"))
+    training = top.mapping("training")
+    licences = []
+    for entry in top.tables("licences"):
+        licences.append(Licence(entry.text("material"), entry.text("licence")))
+        entry.end()
+    files = _files(top)
+    for name, file in (("wake", wake.file), ("liveness", liveness.file)):
+        if file not in files:
+            raise top.fault(f"{name}.file", repr(file), f"one of: {', '.join(files)}")
+    top.end()
+    contents = {name: _verified(folder / name, entry) for name, entry in files.items()}
+    return Bundle(
+        path=folder,
+        bundle_version=bundle_version,
+        minimum_vivavoce_version=minimum,
+        words=tuple(words),
+        frontend=frontend,
+        wake=wake,
+        liveness=liveness,
+        training=training,
+        licences=tuple(licences),
+        files=files,
+        contents=contents,
+    )
+
+
+def _current(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Check that this is a manifest, and bring it to the current version."""
+    top = _Table(folder / MANIFEST_NAME, manifest)
+    if (found := top.take("format")) != FORMAT:
+        raise top.fault("format", _show(found), repr(FORMAT))
+    # Looked at before anything else: what a newer version says of its other entries cannot be judged here.
+    version = top.integer("format_version", 1, 1 << 31)
+    if version > FORMAT_VERSION:
+        raise BundleVersionError(
+            f"{folder}: format_version: got {version}, expected at most {FORMAT_VERSION}; the bundle was "
+            "made for a newer program: update vivavoce, or use an older bundle"
+        )
+    while version < FORMAT_VERSION:
+        manifest = _UPGRADES[version](manifest)
+        version += 1
+    return manifest
+
+
+def _check_program(folder: Path, minimum: str) -> None:
+    try:
+        ours = importlib.metadata.version("vivavoce")
+    except importlib.metadata.PackageNotFoundError:
+        return  # run from its sources, which are as new as they are
+    found = re.match(_VERSION, ours)
+    if found is not None and _order(found[0]) < _order(minimum):
+        raise BundleVersionError(
+            f"{folder}: minimum_vivavoce_version: got {minimum}, expected at most {ours}; the bundle was "
+            "made for a newer program: update vivavoce, or use an older bundle"
+        )
+
+
+def _order(version: str) -> tuple[int, ...]:
+    """Return a version as numbers; 1.2 comes before 1.10, and 1.0 equals 1."""
+    parts = [int(part) for part in version.split(".")]
+    return (*parts, *[0] * (4 - len(parts)))
+
+
+def _wake(part: _Table) -> WakePart:
+    wake = WakePart(
+        file=part.text("file"),
+        stride_frames=part.integer("stride_frames", 1, 100),
+        context_frames=part.integer("context_frames", 1, 1000),
+        smoothing_steps=part.integer("smoothing_steps", 1, 100),
+        refractory_ms=part.integer("refractory_ms", 0, 60_000),
+    )
+    part.end()
+    return wake
+
+
+def _liveness(part: _Table) -> LivenessPart:
+    calibration = part.table("calibration")
+    accept = part.number("accept_cutoff", 0.0, 1.0)
+    liveness = LivenessPart(
+        file=part.text("file"),
+        accept_cutoff=accept,
+        reject_cutoff=part.number("reject_cutoff", 0.0, accept),
+        cues=part.mapping("cues"),
+        slope=calibration.number("slope"),
+        offset=calibration.number("offset"),
+    )
+    calibration.end()
+    part.end()
+    return liveness
+
+
+def _files(top: _Table) -> dict[str, FileEntry]:
+    table = top.table("files")
+    files = {}
+    names = table.names
+    if len(names) > _MAX_FILES:
+        raise top.fault("files", f"{len(names)} entries", f"at most {_MAX_FILES}")
+    for name in names:
+        if not _FILE_NAME.fullmatch(name) or name in (MANIFEST_NAME, CHECKSUM_NAME):
+            raise top.fault("files", f"the name {name!r}", "plain names of files in the folder of the bundle")
+        entry = table.table(name)
+        files[name] = FileEntry(
+            entry.text("sha256", _SHA256, "64 hexadecimal digits"), entry.integer("bytes", 0, _MAX_FILE_BYTES)
+        )
+        entry.end()
+    return files
+
+
+def _verified(path: Path, entry: FileEntry) -> bytes:
+    content = _read(path, _MAX_FILE_BYTES)
+    found = hashlib.sha256(content).hexdigest()
+    if (len(content), found) != (entry.bytes, entry.sha256):
+        raise BundleError(
+            f"{path}: got {len(content)} bytes with sha256 {found[:16]}..., expected {entry.bytes} bytes "
+            f"with {entry.sha256[:16]}...; the file is damaged: install the bundle again"
+        )
+    return content
