@@ -39,7 +39,7 @@ Label = Literal["live", "replay"]
 LABELS: tuple[Label, Label] = ("live", "replay")
 
 FORCED = frozenset({"variant", "kind", "codec", "snr_db", "level_dbfs", "distance_m", "tv_ratio_db"})
-"""Conditions that a caller may fix; all else is drawn as before, so two renderings can differ in one thing."""
+"""Conditions that a caller may fix; all else is drawn as ever, so two renderings can differ in one thing."""
 
 _LEAD_S = (0.5, 1.0)
 _TAIL_S = (0.4, 0.8)
@@ -192,9 +192,9 @@ class Simulator:
         rng : numpy.random.Generator
         conditions : mapping, optional
             Values to fix, by the names in :data:`FORCED`: ``variant`` (live: ``plain``, ``two_rooms``;
-            replay: ``recorded``, ``programme``), ``kind`` of the loudspeaker, ``codec`` (a name, or ``none``),
-            ``snr_db``, ``level_dbfs``, ``distance_m`` (kept where a room allows it), ``tv_ratio_db`` (a number,
-            or None for no television).
+            replay: ``recorded``, ``programme``), ``kind`` of the loudspeaker, ``codec`` (a name, or
+            ``none``), ``snr_db``, ``level_dbfs``, ``distance_m`` (kept where a room allows it), and
+            ``tv_ratio_db`` (a number, or None for no television).
 
         Returns
         -------

@@ -25,8 +25,8 @@ def rms(samples: npt.NDArray[np.floating]) -> float:
     """Return the root of the mean square of ``samples`` ``(n,)``; 0 for none."""
     if not samples.size:
         return 0.0
-    x = samples.astype(np.float64, copy=False)
-    return float(np.sqrt(np.dot(x, x) / x.size))
+    # Not np.dot: BLAS would wake its threads for each clip, and several processes render at once.
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
 def speech_rms(samples: npt.NDArray[np.floating]) -> float:

@@ -2,11 +2,12 @@
 
 Phones, laptops and televisions are parametric; standalone and smart loudspeakers are measured curves. Every
 split has a fixed population of devices with ids, so that results can be resampled by device. Populations are
-disjoint: measured curves by brand, parametric devices by *cells*: the plane of corner frequency and slope is cut
-into 10 x 5 cells, and cell (i, j) belongs to the split ``_CELL_SPLIT[(i + 2 * j) % 5]``. So a test device lies
-beside training devices and never among them. It is a device that was not seen, not a kind that was not seen.
+disjoint: measured curves by brand, parametric devices by *cells*: the plane of corner frequency and slope is
+cut into 10 x 5 cells, and cell (i, j) belongs to the split ``_CELL_SPLIT[(i + 2 * j) % 5]``. So a test device
+lies beside training devices and never among them: a device that was not seen, not a kind that was not seen.
 """
 
+import zipfile
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -152,12 +153,12 @@ def load_curves(data_dir: Path | str) -> Curves:
             f"{path}: no such file; the data folder must hold measured loudspeakers in {CURVES_FILE}"
         )
     try:
-        with np.load(path) as data:
+        with path.open("rb") as file, np.load(file) as data:
             hz = data["frequency_hz"].astype(np.float64)
             on_axis = data["on_axis_db"].astype(np.float64)
             power = data["sound_power_db"].astype(np.float64)
             names = [tuple(str(entry) for entry in data[key]) for key in ("model", "brand", "split")]
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path}: cannot be read ({error}); expected the arrays of loudspeakers/curves.npz"
         ) from error

@@ -19,6 +19,11 @@ _FADE = SAMPLE_RATE_HZ // 50
 _KEPT_S = 30.0  # of each recording, so that a pool of decoded recordings stays small
 
 
+def _unit(samples: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    scaled: npt.NDArray[np.float32] = (samples / max(rms(samples), 1e-12)).astype(np.float32)
+    return scaled
+
+
 def coloured_noise(n: int, rng: np.random.Generator, slope: float) -> npt.NDArray[np.float32]:
     """Generate Gaussian noise whose power falls as ``1 / f**slope`` (0 white, 1 pink, 2 brown) above 20 Hz.
 
@@ -36,7 +41,7 @@ def coloured_noise(n: int, rng: np.random.Generator, slope: float) -> npt.NDArra
         white *= hz ** np.float32(-slope / 2)
     white[0] = 0.0
     noise = scipy.fft.irfft(white, size)[:n]
-    return (noise / max(rms(noise), 1e-12)).astype(np.float32)
+    return _unit(noise)
 
 
 def mains_hum(n: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
@@ -47,7 +52,7 @@ def mains_hum(n: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     for order in range(1, 9):
         amplitude = 10.0 ** (-(order - 1) * rng.uniform(1.0, 6.0) / 20.0)
         hum += amplitude * np.sin(2 * np.pi * fundamental_hz * order * t + rng.uniform(0, 2 * np.pi))
-    return (hum / max(rms(hum), 1e-12)).astype(np.float32)
+    return _unit(hum)
 
 
 class NoisePool:
@@ -104,21 +109,21 @@ class NoisePool:
         """
         floor = coloured_noise(n, rng, float(rng.uniform(0.0, 2.0)))
         draw = rng.random()
-        recordings: Sequence[Clip] = ()
+        recordings: list[Clip] = []
         if draw < _RECORDED_SHARE:
             recordings = self._noise
         elif draw < _RECORDED_SHARE + _MUSIC_SHARE:
             recordings = self._music
         if recordings:
-            clip = recordings[rng.integers(len(recordings))]
+            clip = recordings[int(rng.integers(len(recordings)))]
             stretch = self._stretch(clip, n, rng)
             level = rms(stretch)
-            if level > 1e-4:
+            if level > 1e-4:  # not a silent stretch
                 mixed = stretch / np.float32(level) + floor * np.float32(10.0 ** (_FLOOR_DB / 20.0))
-                return mixed / np.float32(rms(mixed)), clip.path
+                return _unit(mixed), clip.path
         if rng.random() < 0.15:
             mixed = floor + mains_hum(n, rng) * np.float32(10.0 ** (rng.uniform(-15.0, 3.0) / 20.0))
-            return mixed / np.float32(rms(mixed)), "generated"
+            return _unit(mixed), "generated"
         return floor, "generated"
 
     def draw(self, n: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
@@ -143,7 +148,7 @@ class NoisePool:
             (self._music, kind > 0.5, 0.3 if kind < 0.7 else 1.0),
         ):
             if clips and wanted:
-                clip = clips[rng.integers(len(clips))]
+                clip = clips[int(rng.integers(len(clips)))]
                 stretch = self._stretch(clip, n, rng)
                 level = speech_rms(stretch)
                 if level > 1e-4:
@@ -151,5 +156,5 @@ class NoisePool:
                     names.append(clip.path)
         if not parts:
             return coloured_noise(n, rng, 1.0), "generated"
-        mixed = np.sum(parts, axis=0, dtype=np.float32)
-        return mixed / np.float32(max(speech_rms(mixed), 1e-6)), "+".join(names)
+        mixed = parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        return (mixed / max(speech_rms(mixed), 1e-6)).astype(np.float32), "+".join(names)

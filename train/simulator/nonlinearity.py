@@ -1,8 +1,8 @@
 """What a driven loudspeaker adds: harmonics that follow the excursion of its membrane, and a limiter.
 
 The nonlinearity is a Hammerstein model (static curve, then a linear filter: the loudspeaker's response). The
-curve works on the low-passed signal, since the excursion falls above the resonance; so the harmonics up to the
-fifth order stay below 8 kHz and do not alias.
+curve works on the low-passed signal, since the excursion falls above the resonance; so the harmonics up to
+the fifth order stay below 8 kHz and do not alias.
 """
 
 from dataclasses import dataclass

@@ -6,6 +6,7 @@ positions: one for who speaks (or plays the replay), one for what else sounds in
 """
 
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -311,7 +312,7 @@ def _write(path: Path, rooms: list[tuple[RoomResponse, RoomResponse]]) -> None:
 
 def _read(path: Path) -> list[tuple[RoomResponse, RoomResponse]]:
     try:
-        with np.load(path) as data:
+        with path.open("rb") as file, np.load(file) as data:
             parts = np.split(data["samples"], np.cumsum(data["lengths"])[:-1])
             flat = [
                 RoomResponse(part, str(room), float(t60_s), float(distance_m), float(volume_m3))
@@ -319,7 +320,7 @@ def _read(path: Path) -> list[tuple[RoomResponse, RoomResponse]]:
                     parts, data["room"], *(data[name] for name in _FIELDS), strict=True
                 )
             ]
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path}: the room bank cannot be read ({error}); delete it, and it is made again"
         ) from error

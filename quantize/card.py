@@ -1,0 +1,159 @@
+"""The model card of a bundle: what people should know before they rely on it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["model_card"]
+
+_MAX_ROWS = 60
+
+_CARD = """\
+---
+license: apache-2.0
+library_name: vivavoce
+pipeline_tag: audio-classification
+tags: [wake-word, liveness, replay-detection, tflite, int8]
+version: {version}
+words: {words}
+training_data: {materials}
+---
+
+# vivavoce bundle {version}
+
+Two networks of 8-bit integers for small devices. The first hears a wake word in a stream of 16 kHz mono
+sound, the second judges from the second that holds the word whether a mouth spoke it or a loudspeaker
+played it.
+
+| word | phrase | cut-off |
+|---|---|---|
+{word_rows}
+
+Liveness: from {accept:g} on the speech counts as live, below {reject:g} as played; the answer between the
+two is *unsure*.{provisional}
+
+| network | bytes | compressed | zero weights |
+|---|---|---|---|
+{network_rows}
+
+## Data and licences
+
+| material | licence |
+|---|---|
+{licence_rows}
+
+None of the recordings is in the bundle.
+
+## Protocol
+
+{provenance}
+
+Networks were fitted on the split `train`, and cut-offs, calibration and settings chosen on `dev`; the splits
+share no speaker within a corpus, and no brand of loudspeaker. Pruning and quantisation come before the
+cut-offs, which therefore belong to exactly these files.
+
+## Results
+
+{results}
+
+## Limits
+
+* **All replays were simulated**: measured loudspeaker responses and modelled rooms stand for loudspeakers in
+  rooms. Nobody has tried this bundle against a real recording that a real device plays.
+* **Whose voices**: adults who recorded themselves. Untested on children and on most accents; expect more
+  refusals there.
+* **Synthetic voice**: whether a voice belongs to a person is not what is judged, but whether a loudspeaker
+  played it. Synthetic speech that gets into the signal in another way is not recognised.
+* **High-fidelity loudspeakers** that are even over the whole band leave little evidence; expect some to be
+  accepted.
+* **An adaptive attacker** who knows the networks can shape the sound to pass. This is one obstacle, not an
+  authentication: do not let it alone guard anything of value.
+* Sound without content above 4 kHz, too short, clipped, or drowned in noise is answered with *unsure*.
+"""
+
+_NO_RESULTS = "No results were given when the bundle was packed; `vivavoce train evaluate` measures them."
+
+_PROVISIONAL = " **These cut-offs are provisional**: no results of a choice on `dev` were given."
+
+
+def model_card(
+    *,
+    manifest: Mapping[str, Any],
+    conversions: Mapping[str, Mapping[str, Any]],
+    provisional: bool,
+    results: Sequence[tuple[str, Mapping[str, Any]]] = (),
+) -> str:
+    """Write the card.
+
+    Parameters
+    ----------
+    manifest : mapping
+        The manifest of the bundle.
+    conversions : mapping of role to mapping
+        The ``convert.json`` of each network.
+    provisional : bool
+        Whether the cut-offs are placeholders.
+    results : sequence of (title, mapping), optional
+        Result files of the evaluation.
+
+    Returns
+    -------
+    str
+        Markdown with YAML front matter.
+    """
+    words, liveness, licences = manifest["words"], manifest["liveness"], manifest["licences"]
+    version = manifest["bundle_version"]
+    return _CARD.format(
+        # Strings of JSON are strings of YAML.
+        version=json.dumps(version) if "---" in version else version,
+        words=json.dumps([word["phrase"] for word in words]),
+        materials=json.dumps([entry["material"] for entry in licences]),
+        word_rows=_rows((f"`{word['id']}`", word["phrase"], f"{word['cutoff']:g}") for word in words),
+        accept=liveness["accept_cutoff"],
+        reject=liveness["reject_cutoff"],
+        provisional=_PROVISIONAL if provisional else "",
+        network_rows=_rows(
+            (
+                role,
+                str(entry["models"]["int8"]["bytes"]),
+                str(entry["models"]["int8"]["gzip_bytes"]),
+                f"{entry['sparsity']:.0%}",
+            )
+            for role, entry in conversions.items()
+        ),
+        licence_rows=_rows((entry["material"], entry["licence"]) for entry in licences),
+        provenance="\n".join(_provenance(role, entry) for role, entry in manifest["training"].items()),
+        results="\n\n".join(_result(title, body) for title, body in results) or _NO_RESULTS,
+    )
+
+
+def _rows(rows: Any) -> str:
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)
+
+
+def _provenance(role: str, record: Mapping[str, Any]) -> str:
+    parts = [
+        f"{name.replace('_', ' ')} `{record[name]}`"
+        for name in ("commit", "seed", "data_hash")
+        if name in record
+    ]
+    return f"* {role}: {', '.join(parts) or 'nothing was recorded'}"
+
+
+def _result(title: str, body: Mapping[str, Any]) -> str:
+    rows = list(_leaves(body))
+    shown = _rows((f"`{name}`", value) for name, value in rows[:_MAX_ROWS])
+    more = f"\n\n{len(rows) - _MAX_ROWS} more in the file." if len(rows) > _MAX_ROWS else ""
+    return f"### {title}\n\n| figure | value |\n|---|---|\n{shown}{more}"
+
+
+def _leaves(value: object, name: str = "") -> Any:
+    """Yield the dotted name and the text of every value; short lists of numbers (intervals) stay together."""
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            yield from _leaves(below, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list):
+        if len(value) <= 3 and all(isinstance(item, (int, float)) for item in value):
+            yield name, " to ".join(f"{item:.4g}" for item in value)
+    else:
+        yield name, f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,312 @@
+"""``vivavoce quantize pack``: from two converted checkpoints to the bundle that devices run."""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from quantize.checkpoint import Checkpoint
+
+__all__ = ["MAX_BUNDLE_BYTES", "SUMMARY", "configure", "pack", "run"]
+
+SUMMARY = "put the converted networks, cut-offs and provenance into a bundle"
+
+MAX_BUNDLE_BYTES = 300_000
+"""What a bundle may take on a device, all files together."""
+
+_MINIMUM_PROGRAM = "0.1.0"  # the first that reads version 1 of the manifest
+_PROVISIONAL_CUTOFF = 0.5
+_WAKE_FILE, _LIVENESS_FILE, _CARD_FILE = "wake.tflite", "liveness.tflite", "MODEL_CARD.md"
+_PROVENANCE = ("commit", "seed", "data_hash", "settings", "versions")
+
+_EPILOG = """\
+Both checkpoints must have been converted ('vivavoce quantize convert'). The bundle is built beside its place,
+opened and tried, and only then put there: an existing bundle is replaced by a whole one or not at all.
+
+files:
+  --cutoffs    {"words": {ID: P, ...},
+                "liveness": {"accept": P, "reject": P, "calibration": {"slope": A, "offset": B}}};
+               without it every cut-off is 0.5, and the card says that they are provisional
+  --licences   [{"material": NAME, "licence": NAME}, ...]; needed if the records of the checkpoints do not say
+               which material was used
+
+example:
+  vivavoce quantize pack --wake build/wake --liveness build/liveness -o build/bundle
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    from edge.cli import add_output_arguments
+
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "--wake", type=Path, required=True, metavar="DIR", help="converted checkpoint of the wake network"
+    )
+    parser.add_argument(
+        "--liveness", type=Path, required=True, metavar="DIR", help="that of the liveness network"
+    )
+    parser.add_argument("--cutoffs", type=Path, metavar="FILE", help="what 'vivavoce train cutoffs' chose")
+    parser.add_argument("--licences", type=Path, metavar="FILE", help="licences of the material")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="result file for the card; repeat it",
+    )
+    parser.add_argument("--bundle-version", default="0.1.0", metavar="X", help="[%(default)s]")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="BUNDLE", help="folder to write")
+    add_output_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Pack a bundle."""
+    from edge.cli import out
+
+    report = pack(
+        args.wake,
+        args.liveness,
+        args.out,
+        cutoffs=args.cutoffs,
+        licences=args.licences,
+        results=args.results,
+        bundle_version=args.bundle_version,
+    )
+    out(args).event(
+        {"event": "packed", **report},
+        f"{args.out}: {len(report['words'])} words, {report['bytes']} bytes, "
+        f"{report['gzip_bytes']} compressed",
+    )
+    return 0
+
+
+def pack(
+    wake: Path,
+    liveness: Path,
+    destination: Path,
+    *,
+    cutoffs: Path | None = None,
+    licences: Path | None = None,
+    results: Sequence[Path] = (),
+    bundle_version: str = "0.1.0",
+) -> dict[str, Any]:
+    """Make a bundle, verify it, and put it in its place.
+
+    Parameters
+    ----------
+    wake, liveness : pathlib.Path
+        Converted checkpoints.
+    destination : pathlib.Path
+        Folder to write. An older bundle there is replaced; anything else is left alone.
+    cutoffs, licences : pathlib.Path, optional
+        JSON files as ``--help`` describes them.
+    results : sequence of pathlib.Path, optional
+        JSON files whose figures go into the model card.
+    bundle_version : str
+        Version of the bundle.
+
+    Returns
+    -------
+    dict
+        ``bundle``, ``bundle_version``, ``words``, ``provisional``, ``bytes``, ``gzip_bytes``.
+
+    Raises
+    ------
+    DataError
+        If a checkpoint is incomplete, a file does not fit it, the bundle would be too large, or the
+        destination holds something else.
+    BundleError, ModelAbiError
+        If what was built cannot be used.
+    """
+    import gzip
+
+    from edge.bundle import FORMAT, FORMAT_VERSION, open_bundle, seal
+    from edge.errors import DataError
+    from edge.pipeline import Pipeline
+    from quantize.card import model_card
+    from quantize.checkpoint import CONVERSION_NAME, INT8_NAME, Checkpoint, read_json
+
+    parts = {"wake": Checkpoint.read(wake, "wake"), "liveness": Checkpoint.read(liveness, "liveness")}
+    conversions = {role: read_json(part.path / CONVERSION_NAME) for role, part in parts.items()}
+    for part in parts.values():
+        if not (part.path / INT8_NAME).is_file():
+            raise DataError(
+                f"{part.path / INT8_NAME}: got no such file, expected one; "
+                f"run: vivavoce quantize convert {part.path}"
+            )
+    heard, spec = parts["wake"].spec, parts["liveness"].spec
+    chosen = _cutoffs(cutoffs, [word["id"] for word in heard["words"]])
+    manifest = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "bundle_version": bundle_version,
+        "minimum_vivavoce_version": _MINIMUM_PROGRAM,
+        "words": [
+            {"id": w["id"], "phrase": w["phrase"], "cutoff": chosen["words"][w["id"]]} for w in heard["words"]
+        ],
+        "frontend": heard["frontend"],
+        "wake": {
+            "file": _WAKE_FILE,
+            **{
+                name: heard[name]
+                for name in ("stride_frames", "context_frames", "smoothing_steps", "refractory_ms")
+            },
+        },
+        "liveness": {
+            "file": _LIVENESS_FILE,
+            "accept_cutoff": chosen["liveness"]["accept"],
+            "reject_cutoff": chosen["liveness"]["reject"],
+            "cues": spec["cues"],
+            "calibration": chosen["liveness"]["calibration"],
+        },
+        "training": {
+            role: {name: part.record[name] for name in _PROVENANCE if name in part.record}
+            for role, part in parts.items()
+        },
+        "licences": _licences(licences, parts),
+    }
+    card = model_card(
+        manifest=manifest,
+        conversions=conversions,
+        provisional=cutoffs is None,
+        results=[(path.stem, read_json(path)) for path in results],
+    )
+    with _replacing(destination) as folder:
+        for role, name in (("wake", _WAKE_FILE), ("liveness", _LIVENESS_FILE)):
+            shutil.copyfile(parts[role].path / INT8_NAME, folder / name)
+        (folder / _CARD_FILE).write_text(card, encoding="utf-8")
+        (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        seal(folder)
+        contents = [file.read_bytes() for file in folder.iterdir()]
+        size = sum(map(len, contents))
+        if size > MAX_BUNDLE_BYTES:
+            raise DataError(
+                f"{destination}: got a bundle of {size} bytes, expected at most {MAX_BUNDLE_BYTES}; "
+                "train smaller networks"
+            )
+        # Nothing but a bundle that opens and runs may take the place of one that did.
+        Pipeline(open_bundle(folder))
+    return {
+        "bundle": str(destination),
+        "bundle_version": bundle_version,
+        "words": [word["id"] for word in heard["words"]],
+        "provisional": cutoffs is None,
+        "bytes": size,
+        "gzip_bytes": sum(len(gzip.compress(content, 9, mtime=0)) for content in contents),
+    }
+
+
+def _cutoffs(path: Path | None, words: list[str]) -> dict[str, Any]:
+    """Return the cut-offs of a file, or provisional ones."""
+    from edge.errors import DataError
+    from quantize.checkpoint import read_json
+
+    if path is None:
+        return {
+            "words": dict.fromkeys(words, _PROVISIONAL_CUTOFF),
+            "liveness": {
+                "accept": _PROVISIONAL_CUTOFF,
+                "reject": _PROVISIONAL_CUTOFF,
+                "calibration": {"slope": 1.0, "offset": 0.0},
+            },
+        }
+    chosen = read_json(path)
+
+    def entry(table: object, name: str, dotted: str) -> Any:
+        if not isinstance(table, dict) or name not in table:
+            raise DataError(f"{path}: {dotted}: got no such entry, expected one; choose the cut-offs again")
+        return table[name]
+
+    for_words = entry(chosen, "words", "words")
+    for word in words:
+        entry(for_words, word, f"words.{word}")
+    if set(for_words) != set(words):
+        raise DataError(
+            f"{path}: words: got {', '.join(for_words)}, expected {', '.join(words)} as in the checkpoint; "
+            "choose the cut-offs again"
+        )
+    liveness = entry(chosen, "liveness", "liveness")
+    calibration = entry(liveness, "calibration", "liveness.calibration")
+    # Whether the values are numbers in their ranges is judged when the finished bundle is opened.
+    return {
+        "words": for_words,
+        "liveness": {
+            "accept": entry(liveness, "accept", "liveness.accept"),
+            "reject": entry(liveness, "reject", "liveness.reject"),
+            "calibration": {
+                name: entry(calibration, name, f"liveness.calibration.{name}") for name in ("slope", "offset")
+            },
+        },
+    }
+
+
+def _licences(path: Path | None, parts: "dict[str, Checkpoint]") -> list[dict[str, str]]:
+    """Return what the networks were trained on and under which licences, each pair once."""
+    from edge.errors import DataError
+
+    if path is None:
+        where = " and ".join(str(part.path / "record.json") for part in parts.values())
+        listed = [entry for part in parts.values() for entry in part.record.get("licences", [])]
+    else:
+        where = str(path)
+        try:
+            listed = json.loads(path.read_bytes())
+        except OSError as error:
+            raise DataError(
+                f"{path}: cannot be read ({error.strerror}), expected a JSON file; check the path"
+            ) from error
+        except ValueError as error:
+            raise DataError(f"{path}: got text that is not JSON ({error}); correct it") from error
+    pairs = []
+    for entry in listed if isinstance(listed, list) else [None]:
+        if not isinstance(entry, dict) or set(entry) != {"material", "licence"}:
+            raise DataError(
+                f"{where}: licences: got {entry!r}, expected entries 'material' and 'licence'; correct it"
+            )
+        if entry not in pairs:
+            pairs.append(entry)
+    if not pairs:
+        raise DataError(
+            f"{where}: licences: got none, expected those of the data that the networks were trained on; "
+            "give --licences FILE"
+        )
+    return pairs
+
+
+@contextlib.contextmanager
+def _replacing(destination: Path) -> Iterator[Path]:
+    """Hand out a new folder beside `destination`, and put it there if all went well."""
+    from edge.bundle import MANIFEST_NAME
+    from edge.errors import DataError
+
+    if (
+        destination.exists()
+        and not (destination / MANIFEST_NAME).is_file()
+        and (not destination.is_dir() or any(destination.iterdir()))
+    ):
+        raise DataError(
+            f"{destination}: got something that is no bundle, expected an older bundle or nothing; "
+            "choose another folder"
+        )
+    parent = destination.absolute().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{destination.name}-", dir=parent) as work:
+        fresh, old = Path(work, "fresh"), Path(work, "old")
+        fresh.mkdir()
+        yield fresh
+        if destination.exists():
+            os.rename(destination, old)
+        try:
+            os.rename(fresh, destination)
+        except OSError:
+            if old.exists():
+                os.rename(old, destination)
+            raise

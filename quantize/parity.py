@@ -1,0 +1,161 @@
+"""``vivavoce quantize parity``: how far an int8 network is from the float network that it was made of."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from edge.interpreter import Model
+
+__all__ = ["SUMMARY", "compare", "configure", "run"]
+
+SUMMARY = "compare an int8 network with its float twin, over recorded inputs"
+
+_EPILOG = """\
+Each sample is given to both networks by itself; what an error does over a whole recording is told by
+'vivavoce train evaluate'. Differences are in the unit of the output, the largest also in steps of the int8 output.
+
+example:
+  vivavoce quantize parity model_float.tflite model_int8.tflite --data representative.npz --json
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    from edge.cli import add_output_arguments
+
+    parser.epilog = _EPILOG
+    parser.add_argument("float", type=Path, metavar="FLOAT", help="model_float.tflite")
+    parser.add_argument("int8", type=Path, metavar="INT8", help="model_int8.tflite")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="NPZ", help="inputs by name, first axis samples"
+    )
+    parser.add_argument(
+        "--cutoff", type=float, default=0.5, metavar="P", help="probability of a decision [%(default)s]"
+    )
+    parser.add_argument("--interpreter", metavar="NAME", help="litert or tflite [the preferred one]")
+    add_output_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare two networks."""
+    from edge.cli import columns, out
+    from edge.errors import UsageError
+    from edge.interpreter import load_model
+    from quantize.checkpoint import read_arrays
+
+    if not 0.0 < args.cutoff < 1.0:
+        raise UsageError(f"--cutoff: got {args.cutoff}, expected a probability between 0 and 1; correct it")
+    report = compare(
+        load_model(args.float, runtime=args.interpreter),
+        load_model(args.int8, runtime=args.interpreter),
+        read_arrays(args.data),
+        cutoff=args.cutoff,
+    )
+    rows = [["output", "max", "mean", "rms", "steps", "agree"]]
+    for name, entry in report["outputs"].items():
+        agree = entry["agreement"]
+        rows.append(
+            [
+                name,
+                *(entry[f"{kind}_difference"] for kind in ("max", "mean", "rms")),
+                entry["max_steps"],
+                agree,
+            ]
+        )
+    out(args).event({"event": "parity", **report}, "\n".join(columns(rows)))
+    return 0
+
+
+def compare(
+    as_float: "Model",
+    as_int8: "Model",
+    data: "Mapping[str, npt.NDArray[np.float32]]",
+    *,
+    cutoff: float = 0.5,
+) -> dict[str, Any]:
+    """Run both networks over the same samples and compare what they say.
+
+    Parameters
+    ----------
+    as_float, as_int8 : Model
+        With the same names and shapes.
+    data : mapping of str to (n, ...) float32
+        Samples of each input, without the batch axis.
+    cutoff : float
+        Probability above which an output counts as a decision.
+
+    Returns
+    -------
+    dict
+        ``samples``, ``cutoff``, ``interpreter``, and for each of ``outputs``: ``max_difference``,
+        ``mean_difference``, ``rms_difference`` (absolute, in the unit of the output), ``max_steps`` (the largest
+        in steps of the int8 output), ``spread`` (standard deviation of the float output), ``agreement`` (share
+        of equal decisions, where sigmoid(output) is compared with the cut-off) and ``disagreements``; the last
+        two are None for a state, which decides nothing.
+
+    Raises
+    ------
+    ModelAbiError
+        If the second network is not the int8 form of the first.
+    DataError
+        If the samples are not those of the networks' inputs.
+    """
+    import numpy as np
+
+    from edge.errors import DataError
+    from edge.interpreter import check_abi, dequantise, quantise
+
+    check_abi(
+        as_int8,
+        inputs={name: (spec.shape, (np.int8,)) for name, spec in as_float.inputs.items()},
+        outputs=[(spec.shape, (np.int8,)) for spec in as_float.outputs],
+    )
+    given = {name: array.shape[1:] for name, array in data.items()}
+    expected = {name: spec.shape[1:] for name, spec in as_float.inputs.items()}
+    if given != expected:
+        raise DataError(
+            f"samples: got {given}, expected {expected}; give the representative.npz of the network"
+        )
+    n = len(next(iter(data.values())))
+    pairs = _pairs(as_float, as_int8)
+    said = {
+        one.name: (np.empty((n, *one.shape), np.float32), np.empty((n, *one.shape), np.float32))
+        for one, _ in pairs
+    }
+    for i in range(n):
+        sample = {name: array[i : i + 1] for name, array in data.items()}
+        exact = as_float.run(sample)
+        coarse = as_int8.run({name: quantise(x, as_int8.inputs[name]) for name, x in sample.items()})
+        for one, other in pairs:
+            said[one.name][0][i] = exact[one.name]
+            said[one.name][1][i] = dequantise(coarse[other.name], other)
+    logit_cutoff = float(np.log(cutoff / (1 - cutoff)))
+    states = {spec.shape for spec in as_float.inputs.values()}
+    outputs = {}
+    for one, other in pairs:
+        exact_all, coarse_all = said[one.name]
+        difference = np.abs(exact_all - coarse_all)
+        agree = None if one.shape in states else (exact_all > logit_cutoff) == (coarse_all > logit_cutoff)
+        outputs[one.name] = {
+            "max_difference": float(difference.max()),
+            "mean_difference": float(difference.mean()),
+            "rms_difference": float(np.sqrt(np.mean(difference**2))),
+            "max_steps": float(difference.max() / other.scale),
+            "spread": float(exact_all.std()),
+            "agreement": None if agree is None else float(agree.mean()),
+            "disagreements": None if agree is None else int(np.count_nonzero(~agree)),
+        }
+    return {"samples": n, "cutoff": cutoff, "interpreter": as_int8.runtime, "outputs": outputs}
+
+
+def _pairs(as_float: "Model", as_int8: "Model") -> list[Any]:
+    """Pair the outputs of two networks: by name where both have it, else by shape."""
+    by_name = {spec.name: spec for spec in as_int8.outputs}
+    by_shape = {spec.shape: spec for spec in as_int8.outputs}
+    return [(spec, by_name.get(spec.name, by_shape[spec.shape])) for spec in as_float.outputs]
