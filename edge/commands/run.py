@@ -1,0 +1,75 @@
+"""``vivavoce run``: from recordings to decisions."""
+
+import argparse
+from typing import Any
+
+from edge.commands.sourcing import add_source_arguments
+
+__all__ = ["SUMMARY", "configure", "run"]
+
+SUMMARY = "listen to files or a pipe, and decide for every wake word whether a person spoke it"
+
+_EPILOG = """\
+Events, one JSON object a line with --json:
+  {"event":"wake","file","word","score","start_s","end_s"}
+  {"event":"decision","file","word","decision":"accept|reject|unsure","live_probability","reasons","end_s","decided_s"}
+  {"event":"end","file","seconds","quality"}
+
+A decision is "unsure" where the audio does not carry the evidence (reasons: silent, too_short, clipped, noisy,
+band_limited) or the probability lies between the two cut-offs (near_cutoff).
+
+examples:
+  vivavoce run kitchen.wav
+  vivavoce run --json --word "smart mirror" *.flac
+  arecord -t raw -f S16_LE -r 48000 -c 2 | vivavoce run - --rate 48000 --channels 2
+
+exit code: 0, or 2 if a file could not be used (the others still are)
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    from edge.cli import add_output_arguments
+
+    parser.epilog = _EPILOG
+    add_source_arguments(parser)
+    parser.add_argument("--word", action="append", metavar="W", help="listen for this word only, by id or phrase; repeat for several")
+    add_output_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the gate over every file."""
+    from edge.bundle import open_bundle
+    from edge.cli import out, process_files, warn
+    from edge.commands.sourcing import open_source, warn_of_rate
+    from edge.events import End
+    from edge.pipeline import Pipeline
+    from edge.quality import FLAGS
+
+    pipeline = Pipeline(open_bundle(args.bundle), words=args.word, runtime=args.interpreter)
+    output = out(args)
+
+    def listen(name: str) -> None:
+        source = open_source(args, name)
+        warn_of_rate(source)
+        if len(args.files) > 1:
+            output.text(name)
+        for event in pipeline.run(source):
+            record = event.to_dict()
+            output.event({"event": record.pop("event"), "file": name, **record}, _readable(record, event))
+            if isinstance(event, End):
+                for flag in event.quality:
+                    warn(f"{flag}: {FLAGS[flag]}", file=name)
+
+    return process_files(args.files, listen)
+
+
+def _readable(record: dict[str, Any], event: object) -> str:
+    from edge.events import Decision, Wake
+
+    if isinstance(event, Wake):
+        return f"{record['end_s']:9.2f} s  {record['word']:<14} heard    score {record['score']:.2f}"
+    if isinstance(event, Decision):
+        why = ", ".join(record["reasons"])
+        return f"{record['decided_s']:9.2f} s  {record['word']:<14} {record['decision'].upper():<8} live {record['live_probability']:.2f}  ({why})"
+    return f"{record['seconds']:9.2f} s  end"

@@ -1,0 +1,48 @@
+"""``vivavoce score wake``: how much each word was heard in a recording."""
+
+import argparse
+
+from edge.commands.sourcing import add_source_arguments
+
+__all__ = ["SUMMARY", "configure", "run"]
+
+SUMMARY = "score every word of the bundle over files"
+
+_EPILOG = """\
+With --json one object a file:
+  {"file","seconds","words":{"alexa":{"max_score","detections":[{"end_s","score"}]},...}}
+
+example:
+  vivavoce score wake --json take*.wav
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    from edge.cli import add_output_arguments
+
+    parser.epilog = _EPILOG
+    add_source_arguments(parser)
+    add_output_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score every file."""
+    from edge.bundle import open_bundle
+    from edge.cli import columns, out, process_files
+    from edge.commands.sourcing import open_source
+    from edge.pipeline import score_wake
+
+    bundle = open_bundle(args.bundle)
+    output = out(args)
+
+    def score(name: str) -> None:
+        found = score_wake(bundle, open_source(args, name), runtime=args.interpreter)
+        rows = [
+            (word, f"{entry['max_score']:.3f}", " ".join(f"{hit['end_s']:.2f} s" for hit in entry["detections"]) or "-")
+            for word, entry in found["words"].items()
+        ]
+        lines = columns([("word", "max", "detected"), *rows])
+        output.event({"file": name, **found}, "\n".join((f"{name}  {found['seconds']:.2f} s", *lines)))
+
+    return process_files(args.files, score)
