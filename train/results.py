@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from edge.bundle import Bundle, open_bundle, seal
+from edge.errors import DataError
 from train.fitting import commit_hash, machine
 
-__all__ = ["bundle_hash", "open_test_split", "write_result"]
+__all__ = ["bundle_hash", "float_twin", "open_test_split", "write_result"]
 
 
 def bundle_hash(bundle: Path) -> str:
@@ -49,3 +52,29 @@ def open_test_split(ledger: Path, *, purpose: str, bundle: Path, data_hash: str)
     )
     ledger.parent.mkdir(parents=True, exist_ok=True)
     ledger.write_text(json.dumps(entries, indent=1) + "\n")
+
+
+def float_twin(bundle: Bundle, checkpoints: Path, folder: Path) -> Bundle:
+    """Make a bundle that differs from another one in its networks alone: they are the float ones.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    checkpoints : Path
+        Folder with the checkpoints ``wake`` and ``liveness``, converted.
+    folder : Path
+        Where to write it.
+
+    Raises
+    ------
+    DataError
+        If a checkpoint has not been converted.
+    """
+    shutil.copytree(bundle.path, folder)
+    for role, name in (("wake", bundle.wake.file), ("liveness", bundle.liveness.file)):
+        model = checkpoints / role / "model_float.tflite"
+        if not model.is_file():
+            raise DataError(f"{model}: no such model; run 'vivavoce quantize convert {checkpoints / role}' first")
+        shutil.copyfile(model, folder / name)
+    seal(folder)
+    return open_bundle(folder)

@@ -77,7 +77,9 @@ def test_the_report_describes_the_files(converted):
         assert report["models"]["int8"]["bytes"] < report["models"]["float"]["bytes"]
         # Half of the weights of every kernel were zero; a few more are too small for a step of int8.
         assert 0.48 < report["sparsity"] < 0.6
-        assert all(0.4 < weight["zeros"] < 0.75 for weight in report["weights"] if np.prod(weight["shape"]) > 60)
+        assert all(
+            0.4 < weight["zeros"] < 0.75 for weight in report["weights"] if np.prod(weight["shape"]) > 60
+        )
         assert (path / "spec.json").is_file()
 
 

@@ -1,0 +1,175 @@
+"""How well a mouth is told from a loudspeaker, at the cut-offs that a bundle ships.
+
+Simulated and real recordings are judged apart and never share a figure.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from edge.bundle import Bundle
+from edge.endpoint import LOOK_BACK_SAMPLES
+from edge.gate import Gate
+from edge.liveness import LivenessScore
+from edge.pipeline import judging
+from train.baselines import f70_hz
+from train.corpus import Clip
+from train.liveness_scenes import CONDITIONS, look_back, render_raw
+from train.metrics import cluster_interval, equal_error_rate, error_rates, rate_interval
+
+__all__ = ["evaluate_raw", "evaluate_simulated", "judge_audio"]
+
+_NEAR_M = 1.5
+_QUIET_DB = 20.0
+
+
+def judge_audio(bundle: Bundle, clips: dict[str, np.ndarray]) -> list[LivenessScore]:
+    """Judge rendered clips with the device's own stage."""
+    stage = judging(bundle, None)
+    return [
+        stage.judge(audio[LOOK_BACK_SAMPLES - size :])
+        for audio, size in tqdm(zip(clips["audio"], clips["audio_size"], strict=True), total=len(clips["audio"]), desc="liveness", unit="clip")
+    ]
+
+
+def _eer(scores: npt.NDArray[np.floating], live: npt.NDArray[np.bool_], clusters: Sequence[Sequence[str]]) -> dict[str, Any]:
+    def statistic(chosen: npt.NDArray[np.intp]) -> float:
+        s, one = scores[chosen], live[chosen]
+        return equal_error_rate(s[one], s[~one]) if one.any() and not one.all() else float("nan")
+
+    low, high = cluster_interval(statistic, clusters, rounds=300)
+    return {"eer": equal_error_rate(scores[live], scores[~live]), "interval_95": [low, high]}
+
+
+def evaluate_simulated(
+    bundle: Bundle, clips: dict[str, np.ndarray], dev: dict[str, np.ndarray], *, floats: Bundle | None = None
+) -> dict[str, Any]:
+    """Evaluate the liveness stage on simulated clips.
+
+    An unsure answer counts as refused for live users, and, its default action, as rejected for replays.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    clips : dict
+        Clips of the split to report on, with audio.
+    dev : dict
+        Clips of the dev split, with audio: there the cut-off of the baseline is fixed.
+    floats : Bundle, optional
+        The same networks before quantisation, judged beside.
+    """
+    from edge.cues import CueSettings
+
+    gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
+    live = clips["live"].astype(bool)
+    evidence = judge_audio(bundle, clips)
+    rulings = [gate.rule(one) for one in evidence]
+    accepted = np.array([ruling.decision == "accept" for ruling in rulings])
+    unsure = np.array([ruling.decision == "unsure" for ruling in rulings])
+    scores = np.array([one.score for one in evidence])
+    clusters = [list(clips["talker"]), [k if k != "none" else f"room{i % 50}" for i, k in enumerate(clips["loudspeaker"])]]
+    settings = CueSettings.from_dict(bundle.liveness.cues)
+
+    def f70(of: dict[str, np.ndarray]) -> npt.NDArray[np.float64]:
+        return -np.array([f70_hz(a[LOOK_BACK_SAMPLES - n :], settings) for a, n in zip(of["audio"], of["audio_size"], strict=True)])
+
+    baseline, baseline_dev = f70(clips), f70(dev)
+    dev_live = dev["live"].astype(bool)
+    # The baseline gets the same share of refused live users on dev as the network was given.
+    dev_gate = np.array([gate.rule(one).decision == "accept" for one in judge_audio(bundle, dev)])
+    dev_refused = float(np.mean(~dev_gate[dev_live]))
+    baseline_cutoff = float(np.quantile(baseline_dev[dev_live], dev_refused))
+    baseline_bpcer, baseline_apcer = error_rates(baseline[live], baseline[~live], baseline_cutoff)
+    distance, snr = (clips["conditions"][:, CONDITIONS.index(name)] for name in ("distance_m", "snr_db"))
+    near_quiet = (distance <= _NEAR_M) & (snr >= _QUIET_DB) & (clips["television"] == 0)
+
+    def slice_of(chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        one, other = chosen & live, chosen & ~live
+        return {
+            "live": int(one.sum()), "replay": int(other.sum()),
+            "eer": equal_error_rate(scores[one], scores[other]),
+            "bpcer": float(np.mean(~accepted[one])), "apcer": float(np.mean(accepted[other])),
+            "unsure_live": float(np.mean(unsure[one])), "unsure_replay": float(np.mean(unsure[other])),
+            "f70_eer": equal_error_rate(baseline[one], baseline[other]),
+        }  # fmt: skip
+
+    kinds = sorted(set(clips["kind"][~live]))
+    report = {
+        "what": "simulated replays; talkers, loudspeakers and rooms unseen in training",
+        "clips": {"live": int(live.sum()), "replay": int((~live).sum()), "talkers": len(set(clips["talker"])),
+                  "loudspeakers": len(set(clips["loudspeaker"][~live]))},
+        "cutoffs": {"accept": bundle.liveness.accept_cutoff, "reject": bundle.liveness.reject_cutoff},
+        "all": {
+            **_eer(scores, live, clusters),
+            "bpcer": float(np.mean(~accepted[live])),
+            "bpcer_interval_95": cluster_interval(lambda c: float(np.mean(~accepted[c][live[c]])), clusters, rounds=300),
+            "apcer": float(np.mean(accepted[~live])),
+            "apcer_interval_95": cluster_interval(lambda c: float(np.mean(accepted[c][~live[c]])), clusters, rounds=300),
+            "unsure_live": float(np.mean(unsure[live])),
+            "unsure_replay": float(np.mean(unsure[~live])),
+        },
+        "near_and_quiet": slice_of(near_quiet),
+        "live_over_television": {"live": int((live & (clips["television"] == 1)).sum()),
+                                 "bpcer": float(np.mean(~accepted[live & (clips["television"] == 1)]))},
+        "two_rooms_no_loudspeaker": {"live": int((clips["variant"] == "two_rooms").sum()),
+                                     "bpcer": float(np.mean(~accepted[clips["variant"] == "two_rooms"]))},
+        "by_kind": {
+            kind: {"replay": int((clips["kind"] == kind).sum()), "apcer": float(np.mean(accepted[clips["kind"] == kind])),
+                   "eer": equal_error_rate(scores[live], scores[clips["kind"] == kind])}
+            for kind in kinds
+        },
+        "baseline_f70": {**_eer(baseline, live, clusters), "cutoff_hz": -baseline_cutoff, "bpcer": baseline_bpcer, "apcer": baseline_apcer},
+    }  # fmt: skip
+    if floats is not None:
+        float_scores = np.array([one.score for one in judge_audio(floats, clips)])
+        report["float"] = {"eer": equal_error_rate(float_scores[live], float_scores[~live])}
+        report["int8_minus_float_eer"] = report["all"]["eer"] - report["float"]["eer"]  # type: ignore[index,call-overload]
+    return report
+
+
+def evaluate_raw(bundle: Bundle, clips: Sequence[Clip], *, seed: int) -> dict[str, Any]:
+    """Judge recordings of people as they are, unsimulated: who would be refused?
+
+    The only real evidence in the data, and only of one kind: there are no real replays among them. Each clip stands
+    between stretches of noise floor, and is judged where a detection would look back from.
+    """
+    stage = judging(bundle, None)
+    gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
+    decisions, reasons = [], []
+    for number, clip in enumerate(tqdm(clips, desc="raw clips", unit="clip")):
+        samples, stop = render_raw(clip, np.random.default_rng([seed, 8, number]))
+        ruling = gate.rule(stage.judge(look_back(samples, stop)))
+        decisions.append(ruling.decision)
+        reasons.append(",".join(ruling.reasons))
+    refused = np.array([decision != "accept" for decision in decisions])
+    talkers = [clip.talker for clip in clips]
+
+    def figures(chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        some = refused[chosen]
+        low, high = (
+            cluster_interval(lambda c: float(some[c].mean()), [[t for t, use in zip(talkers, chosen, strict=True) if use]])
+            if some.any() and not some.all()
+            else rate_interval(int(some.sum()), some.size)
+        )
+        return {
+            "refused": float(some.mean()), "interval_95": [low, high], "clips": int(some.size),
+            "rejected": float(np.mean([d == "reject" for d, use in zip(decisions, chosen, strict=True) if use])),
+            "unsure": float(np.mean([d == "unsure" for d, use in zip(decisions, chosen, strict=True) if use])),
+        }  # fmt: skip
+
+    groups = np.array([clip.word if clip.role == "wake" else clip.corpus for clip in clips])
+    wake = np.array([clip.role == "wake" for clip in clips])
+    counted: dict[str, int] = {}
+    for why, no in zip(reasons, refused, strict=True):
+        if no:
+            counted[why] = counted.get(why, 0) + 1
+    return {
+        "what": "real recordings of people, no simulation; refused = rejected or unsure",
+        "wake_words": figures(wake) if wake.any() else None,
+        "other_speech": figures(~wake) if (~wake).any() else None,
+        "by_group": {str(group): figures(groups == group) for group in sorted(set(groups))},
+        "reasons_of_refusals": counted,
+    }
