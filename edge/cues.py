@@ -48,14 +48,19 @@ class CueSettings:
         """Refuse settings that cannot be realised."""
         if self.fft_samples < 64 or self.window_samples < self.fft_samples or self.step_samples < 1:
             raise FrontendError(
-                f"liveness cue settings: got window {self.window_s} s, transform {self.fft_ms} ms, step {self.step_ms} ms; "
-                "expected a window longer than the transform, and a transform of at least 4 ms"
+                f"liveness cue settings: got window {self.window_s} s, transform {self.fft_ms} ms, "
+                f"step {self.step_ms} ms; expected a window longer than the transform, "
+                "and a transform of at least 4 ms"
             )
-        if self.bins_per_band < 1 or not 0 < self.fine_top_hz <= SAMPLE_RATE_HZ / 2 or self.floor_db >= self.top_db:
+        if (
+            self.bins_per_band < 1
+            or not 0 < self.fine_top_hz <= SAMPLE_RATE_HZ / 2
+            or self.floor_db >= self.top_db
+        ):
             raise FrontendError(
-                f"liveness cue settings: got bands of {self.coarse_band_hz} Hz, fine branch to {self.fine_top_hz} Hz, "
-                f"range {self.floor_db} to {self.top_db} dB; expected bands of at least {self.bin_hz} Hz, a fine branch "
-                "below 8 kHz and an ascending range"
+                f"liveness cue settings: got bands of {self.coarse_band_hz} Hz, fine branch "
+                f"to {self.fine_top_hz} Hz, range {self.floor_db} to {self.top_db} dB; expected bands of at "
+                f"least {self.bin_hz} Hz, a fine branch below 8 kHz and an ascending range"
             )
 
     @property
@@ -114,7 +119,9 @@ class CueSettings:
         known = {f.name for f in fields(cls)}
         for name in data:
             if name not in known:
-                raise FrontendError(f"liveness cue setting {name!r} is unknown; there are: {', '.join(sorted(known))}")
+                raise FrontendError(
+                    f"liveness cue setting {name!r} is unknown; there are: {', '.join(sorted(known))}"
+                )
         return cls(**data)
 
 
@@ -124,8 +131,8 @@ def band_powers(samples: npt.NDArray[np.int16], settings: CueSettings) -> npt.ND
     Parameters
     ----------
     samples : (n,) int16
-        The audio, 16 kHz. Shorter audio than ``settings.window_samples`` is extended by silence at the front, of
-        longer audio the last part counts.
+        The audio, 16 kHz. Shorter audio than ``settings.window_samples`` is extended by silence at the front,
+        of longer audio the last part counts.
     settings : CueSettings
 
     Returns
@@ -145,7 +152,11 @@ def band_powers(samples: npt.NDArray[np.int16], settings: CueSettings) -> npt.ND
     power = (spectra.real**2 + spectra.imag**2).astype(np.float32)
     used = settings.coarse_bands * settings.bins_per_band
     # The bin at 0 Hz holds the offset of the converter and no sound.
-    coarse = power[:, 1 : used + 1].reshape(power.shape[0], settings.coarse_bands, settings.bins_per_band).mean(axis=2)
+    coarse = (
+        power[:, 1 : used + 1]
+        .reshape(power.shape[0], settings.coarse_bands, settings.bins_per_band)
+        .mean(axis=2)
+    )
     return np.concatenate((coarse, power[:, 1 : settings.fine_bands + 1]), axis=1)
 
 
@@ -161,10 +172,10 @@ def liveness_cues(samples: npt.NDArray[np.int16], settings: CueSettings) -> npt.
     Returns
     -------
     (rows, bands) float32
-        ``settings.shape``. Row 0: spectrum of the whole window (mean power, what Void calls S_pow); row 1: its
-        10th and row 2 its 90th percentile over time; then one spectrum every ``step_ms``. All in dB re the mean
-        band power of the whole window, so that the level of the recording does not matter, clipped and mapped
-        to 0 ... 1.
+        ``settings.shape``. Row 0: spectrum of the whole window (mean power, what Void calls S_pow); row 1:
+        its 10th and row 2 its 90th percentile over time; then one spectrum every ``step_ms``. All in dB re
+        the mean band power of the whole window, so that the level of the recording does not matter, clipped
+        and mapped to 0 ... 1.
     """
     bands = band_powers(samples, settings)
     low, high = np.percentile(bands, (10, 90), axis=0)
@@ -172,4 +183,5 @@ def liveness_cues(samples: npt.NDArray[np.int16], settings: CueSettings) -> npt.
     level = bands[:, : settings.coarse_bands].mean()
     decibels = 10 * np.log10(rows + _MIN_POWER) - 10 * np.log10(level + _MIN_POWER)
     scaled = (decibels - settings.floor_db) / (settings.top_db - settings.floor_db)
-    return np.clip(scaled, 0.0, 1.0).astype(np.float32)
+    clipped: npt.NDArray[np.float32] = np.clip(scaled, 0.0, 1.0).astype(np.float32)
+    return clipped

@@ -64,17 +64,23 @@ class Frontend:
             raise FrontendError("frontend: got a push after close, expected none; make a new Frontend")
         if not isinstance(samples, np.ndarray) or samples.dtype != np.int16 or samples.ndim != 1:
             got = (
-                f"{samples.dtype} of shape {samples.shape}" if isinstance(samples, np.ndarray) else type(samples).__name__
+                f"{samples.dtype} of shape {samples.shape}"
+                if isinstance(samples, np.ndarray)
+                else type(samples).__name__
             )
-            raise FrontendError(f"frontend: got {got}, expected int16 samples of shape (n,); convert them first")
-        buffer = np.concatenate((self._pending, samples)) if self._pending.size else np.ascontiguousarray(samples)
+            raise FrontendError(
+                f"frontend: got {got}, expected int16 samples of shape (n,); convert them first"
+            )
+        buffer = (
+            np.concatenate((self._pending, samples)) if self._pending.size else np.ascontiguousarray(samples)
+        )
         n_frames = max(0, (buffer.size - self._size) // self._step + 1)
         out = np.empty((n_frames, self.settings.channels), np.uint16)
         if n_frames:
             t = self._tables
             kernels.frontend_frames(
-                buffer, n_frames, t.window, t.twiddles, t.real_twiddles, t.order, t.weights, t.unweights, t.edges,
-                t.gain, t.log, t.scalars, self._noise, self._work, out,
+                buffer, n_frames, t.window, t.twiddles, t.real_twiddles, t.order, t.weights, t.unweights,
+                t.edges, t.gain, t.log, t.scalars, self._noise, self._work, out,
             )  # fmt: skip
         self._pending = buffer[n_frames * self._step :].copy()
         return out

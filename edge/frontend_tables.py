@@ -123,7 +123,9 @@ class FrontendSettings:
         known = {f.name for f in fields(cls)}
         for name in data:
             if name not in known:
-                raise FrontendError(f"frontend setting {name!r} is unknown; there are: {', '.join(sorted(known))}")
+                raise FrontendError(
+                    f"frontend setting {name!r} is unknown; there are: {', '.join(sorted(known))}"
+                )
         return cls(**data)
 
 
@@ -134,7 +136,7 @@ class FrontendTables:
     window: npt.NDArray[np.int16]
     """``(window_samples,)``, Hann window, 12 fraction bits."""
     twiddles: npt.NDArray[np.int16]
-    """``(2, 63, 3)`` flattened per stage: real and imaginary parts of w^k, w^2k, w^3k for stages 4, 16, 64."""
+    """``(2, 252)``, real and imaginary parts: of the stages 4, 16 and 64 each first w^k, then w^2k, w^3k."""
     real_twiddles: npt.NDArray[np.int16]
     """``(2, 128)``, the twiddles that turn the 256-point complex transform into the 512-point real one."""
     order: npt.NDArray[np.int16]
@@ -152,14 +154,15 @@ class FrontendTables:
     log: npt.NDArray[np.int16]
     """``(130,)``, correction of the linear interpolation of log2, 16 fraction bits."""
     scalars: npt.NDArray[np.int64]
-    """``(8,)``: step, smoothing bits, even and odd smoothing and floor (14 bits), PCAN on, SNR shift, log shift."""
+    """``(8,)``: step, smoothing bits, even and odd smoothing, floor (14 bits), PCAN, SNR shift, log shift."""
 
 
 def _window(size: int) -> npt.NDArray[np.int16]:
     arg = np.float32(np.float32(np.pi) * np.float32(2.0) / np.float32(size))
     phase = arg * (np.arange(size, dtype=np.float32) + np.float32(0.5))
     hann = np.float32(0.5) - np.float32(0.5) * np.cos(phase.astype(np.float32))
-    return np.floor(hann * np.float32(1 << WINDOW_BITS) + np.float32(0.5)).astype(np.int16)
+    weights: npt.NDArray[np.float32] = np.floor(hann * np.float32(1 << WINDOW_BITS) + np.float32(0.5))
+    return weights.astype(np.int16)
 
 
 def _unit_circle(phase: npt.NDArray[np.float64]) -> npt.NDArray[np.int16]:
@@ -181,17 +184,19 @@ def _twiddles() -> npt.NDArray[np.int16]:
 def _digit_reversal() -> npt.NDArray[np.int16]:
     index = np.arange(FFT_SIZE // 2)
     digits = [(index >> (2 * d)) & 3 for d in range(4)]
-    return (digits[0] * 64 + digits[1] * 16 + digits[2] * 4 + digits[3]).astype(np.int16)
+    order = digits[0] * 64 + digits[1] * 16 + digits[2] * 4 + digits[3]
+    return np.asarray(order, np.int16)
 
 
-def _mel(hz: float) -> np.float32:
-    return np.float32(1127.0) * np.log1p(np.float32(np.float32(hz) / np.float32(700.0)))
+def _mel(hz: float | np.float32) -> np.float32:
+    mel: np.float32 = np.float32(1127.0) * np.log1p(np.float32(np.float32(hz) / np.float32(700.0)))
+    return mel
 
 
 def _filterbank(
     settings: FrontendSettings,
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16], npt.NDArray[np.int16]]:
-    """Triangles on the mel axis: each bin adds to one channel on its rising and one on its falling slope."""
+    """Place triangles on the mel axis: a bin adds to one channel's rising and to another's falling slope."""
     n_bins = FFT_SIZE // 2 + 1
     n_slopes = settings.channels + 1
     low, high = _mel(settings.lower_band_hz), _mel(settings.upper_band_hz)
@@ -215,7 +220,8 @@ def _filterbank(
         edges.append(k)
     if edges[-1] >= n_bins:
         raise FrontendError(
-            f"frontend setting upper_band_hz: got {settings.upper_band_hz:g}, expected a band that ends below bin {n_bins - 1}"
+            f"frontend setting upper_band_hz: got {settings.upper_band_hz:g}, expected a band that ends "
+            f"below bin {n_bins - 1}"
         )
     return weights, unweights, np.array(edges, np.int16)
 

@@ -172,8 +172,9 @@ def load_model(
     threads : int, optional
         More than one thread only costs time with networks as small as these.
     reference : bool, optional
-        Use the plain kernels that define the operators, 3 to 40 times slower: for comparisons. The optimised
-        kernels of the two interpreters round differently, each by up to one step an operator.
+        Use the plain kernels that define the operators, 1.5 to 40 times slower. The optimised kernels of the
+        interpreters round ties differently, which adds up to a few steps over a network; with the plain ones
+        both give the wake network's integers bit for bit.
 
     Returns
     -------

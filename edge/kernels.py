@@ -142,12 +142,26 @@ def _log(x, shift, correction) -> int:  # type: ignore[no-untyped-def]
 
 
 @njit(
-    "void(int16[::1], int64, int16[::1], int16[:, ::1], int16[:, ::1], int16[::1], int16[::1], int16[::1], int16[::1],"
-    " int16[::1], int16[::1], int64[::1], uint32[::1], int16[:, ::1], uint16[:, ::1])",
+    "void(int16[::1], int64, int16[::1], int16[:, ::1], int16[:, ::1], int16[::1], int16[::1], int16[::1],"
+    " int16[::1], int16[::1], int16[::1], int64[::1], uint32[::1], int16[:, ::1], uint16[:, ::1])",
     **_OPTIONS,
 )
 def frontend_frames(  # type: ignore[no-untyped-def]
-    samples, n_frames, window, twiddles, real_twiddles, order, weights, unweights, edges, gain, log, scalars, noise, work, out
+    samples,
+    n_frames,
+    window,
+    twiddles,
+    real_twiddles,
+    order,
+    weights,
+    unweights,
+    edges,
+    gain,
+    log,
+    scalars,
+    noise,
+    work,
+    out,
 ) -> None:
     """Compute consecutive feature frames.
 
@@ -220,9 +234,11 @@ def frontend_frames(  # type: ignore[no-untyped-def]
                 wr, wi = int32(real_twiddles[0, j - 1]), int32(real_twiddles[1, j - 1])
                 tr, ti = _round15(int32(dr * wr - di * wi)), _round15(int32(dr * wi + di * wr))
                 if sign > 0:
-                    xr, xi = int64(int16((int32(sr) + int32(tr)) >> 1)), int64(int16((int32(si) + int32(ti)) >> 1))
+                    xr = int64(int16((int32(sr) + int32(tr)) >> 1))
+                    xi = int64(int16((int32(si) + int32(ti)) >> 1))
                 else:
-                    xr, xi = int64(int16((int32(sr) - int32(tr)) >> 1)), int64(int16((int32(ti) - int32(si)) >> 1))
+                    xr = int64(int16((int32(sr) - int32(tr)) >> 1))
+                    xi = int64(int16((int32(ti) - int32(si)) >> 1))
                 energy = uint64(int64(int32(xr * xr + xi * xi)))
                 rising += uint64(int64(weights[k])) * energy
                 falling += uint64(int64(unweights[k])) * energy
@@ -233,7 +249,8 @@ def frontend_frames(  # type: ignore[no-untyped-def]
                 level = _rounded_sqrt(total) >> shift
                 smoothing = even if (channel & 1) == 0 else odd
                 scaled = (level << smoothing_bits) & _MASK32
-                estimate = ((scaled * smoothing + int64(noise[channel]) * ((1 << NOISE_BITS) - smoothing)) >> NOISE_BITS) & _MASK32
+                estimate = scaled * smoothing + int64(noise[channel]) * ((1 << NOISE_BITS) - smoothing)
+                estimate = (estimate >> NOISE_BITS) & _MASK32
                 noise[channel] = uint32(estimate)
                 least = (level * floor_share) >> NOISE_BITS
                 clean = max((scaled - min(estimate, scaled)) >> smoothing_bits, least)

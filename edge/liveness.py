@@ -1,4 +1,4 @@
-"""The liveness stage: was this second of speech spoken by a mouth, or played by a loudspeaker?"""
+"""The liveness stage: tell whether a second of speech came from a mouth or from a loudspeaker."""
 
 import math
 from typing import NamedTuple

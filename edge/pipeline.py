@@ -51,7 +51,9 @@ class Pipeline:
         If the models do not fit their roles.
     """
 
-    def __init__(self, bundle: Bundle, *, words: Sequence[str] | None = None, runtime: str | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, *, words: Sequence[str] | None = None, runtime: str | None = None
+    ) -> None:
         chosen = {bundle.word(name).id for name in words} if words else {word.id for word in bundle.words}
         self.words = tuple(word.id for word in bundle.words)
         """Ids of the words, in the order of the network's outputs."""
@@ -165,7 +167,9 @@ def score_wake(bundle: Bundle, source: AudioSource, *, runtime: str | None = Non
         n += block.size
         for detection in stage.push(frontend.push(block)):
             heard = detection.frame * settings.step_samples + settings.window_samples
-            found[bundle.words[detection.word].id].append({"end_s": seconds(heard), "score": round(detection.score, 4)})
+            found[bundle.words[detection.word].id].append(
+                {"end_s": seconds(heard), "score": round(detection.score, 4)}
+            )
     return {
         "seconds": seconds(n),
         "words": {
@@ -201,7 +205,9 @@ def score_liveness(bundle: Bundle, source: AudioSource, *, runtime: str | None =
     }
 
 
-def _loudest_stretch(blocks: Iterable[npt.NDArray[np.int16]], window: int) -> tuple[npt.NDArray[np.int16], int]:
+def _loudest_stretch(
+    blocks: Iterable[npt.NDArray[np.int16]], window: int
+) -> tuple[npt.NDArray[np.int16], int]:
     """Return the stretch around the loudest window of a stream, as a detection would look back on it."""
     tail = np.zeros(0, np.int16)
     best, best_energy, n = tail, -1.0, 0

@@ -1,13 +1,19 @@
 """Where samples come from: files and raw pipes, of any rate, width and channels.
 
-Every source yields blocks of 16 kHz mono int16, all of the size that was asked for but the last. Resampling and
-mixing happen in chunks of a fixed size *before* the blocks are cut, so that the samples do not depend on the size
-of the blocks. A 16 kHz mono file of 16 bits passes through bit by bit.
+Every source yields 16 kHz mono int16, in blocks of exactly the size that was asked for but the last. Mixing and
+resampling happen in chunks of a fixed size *before* the blocks are cut, so that the samples do not depend on the
+size of the blocks. What already is 16 kHz, mono and 16 bits passes through bit by bit.
+
+A fault in the middle of a source is raised after everything before it was delivered: a recording whose end is
+damaged may still hold the word that matters.
 """
 
 import os
+import re
+import select
+import stat
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
 from typing import IO, Any, Protocol
 
 import numpy as np
@@ -20,14 +26,32 @@ from edge.events import SAMPLE_RATE_HZ
 
 __all__ = ["DEFAULT_BLOCK", "RAW_FORMATS", "AudioSource", "FileSource", "PipeSource"]
 
-DEFAULT_BLOCK = 1024
-"""Samples in a block: 64 ms, as a microphone would deliver them."""
+DEFAULT_BLOCK = 512
+"""Samples in a block, 32 ms: together with the delay of the resampler (40 ms from 44.1 and 48 kHz) the events of
+a live stream stay within 100 ms."""
 
-_CHUNK_S = 0.1
-_SHORTAGE_S = 0.02
-"""Encoders count the length of a file to within a frame; only a larger difference is a truncated file."""
+RAW_FORMATS = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4}
+"""Raw sample formats that a pipe may carry, and their bytes a sample."""
 
-Block = npt.NDArray[np.int16]
+_FILE_CHUNK_S = 0.1
+_PIPE_CHUNK_S = 0.01
+"""Only where samples are resampled; a chunk is what a live stream may be late by."""
+_PIPE_READ_BYTES = 1 << 15
+_RATES_HZ = (1_000, 768_000)
+"""Below, nothing of speech is left; above, no converter is made."""
+_MAX_CHANNELS = 64
+_SHORTAGE_S = 0.05
+"""MP3 and Ogg encoders count the length of a file to within a frame or two, which is not a missing end."""
+_UNKNOWN_FRAMES = 1 << 48
+"""libsndfile gives lengths as large as this where a file does not say how long it is."""
+_UNKNOWN_BYTES = (1 << 31) - (1 << 16)
+"""Programs that write WAV into a pipe promise 2 or 4 GiB, because they cannot know better."""
+_LOUDEST = np.float32(1e4)
+"""Float samples are limited to this (1 is full scale) before the resampler, whose sums would overflow."""
+_CONTAINERS = {b"RIFF": "WAV", b"RF64": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg"}
+
+_Block = npt.NDArray[np.int16]
+_Frames = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
 
 class AudioSource(Protocol):
@@ -38,188 +62,301 @@ class AudioSource(Protocol):
     native_rate_hz: int
     """Rate of the recording before resampling, Hz: there is no sound above half of it."""
 
-    def blocks(self) -> Iterator[Block]:
-        """Yield blocks ``(n,) int16``, 16 kHz mono.
+    def blocks(self) -> Iterator[npt.NDArray[np.int16]]:
+        """Yield blocks ``(n,) int16``, 16 kHz mono; all have the same size but the last.
 
         Raises
         ------
         AudioError
-            If the audio cannot be read, after the part that could be.
+            If the audio cannot be read, or holds samples that are not numbers; after the part before was
+            delivered.
         """
 
 
 class _Converter:
-    """Mix to mono, resample to 16 kHz and round to 16 bits, chunk by chunk."""
+    """Mix to mono, resample to 16 kHz and round to 16 bits, chunk by chunk.
+
+    Parameters
+    ----------
+    name : str
+        Of the source, for messages.
+    rate_hz, channels : int
+        Of the frames that come in.
+    channel : int or None
+        The channel to take, from 0; None for the mean of all.
+    """
 
     def __init__(self, name: str, rate_hz: int, channels: int, channel: int | None) -> None:
         if channel is not None and not 0 <= channel < channels:
+            there = "only channel 0" if channels == 1 else f"a channel from 0 to {channels - 1}"
             raise UsageError(
-                f"{name}: got channel {channel}, expected 0 to {channels - 1}; leave --channel out for the mean of all"
+                f"{name}: got channel {channel}, expected {there}; leave --channel out for the mean of all"
             )
+        low, high = _RATES_HZ
+        if not low <= rate_hz <= high:
+            raise AudioError(
+                f"{name}: got a rate of {rate_hz} Hz, expected {low} to {high} Hz; check how it was recorded"
+            )
+        self.resamples = rate_hz != SAMPLE_RATE_HZ
         self._name = name
+        self._rate_hz = rate_hz
         self._channel = channel
         self._heard = 0
-        self._rate_hz = rate_hz
-        self._resampler = (
-            soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ")
-            if rate_hz != SAMPLE_RATE_HZ
-            else None
-        )
-
-    def convert(self, frames: npt.NDArray[Any], *, last: bool = False) -> Block:
-        """Convert frames ``(n, channels)``, int16 or float32 with full scale 1."""
-        if self._resampler is None and frames.dtype == np.int16 and (frames.shape[1] == 1 or self._channel is not None):
-            exact: Block = frames[:, self._channel or 0]
-            return exact
-        x = frames.astype(np.float32) / np.float32(32768) if frames.dtype == np.int16 else frames
-        mono = x[:, self._channel] if self._channel is not None else x.mean(axis=1)
-        if not np.isfinite(mono).all():
-            bad = int(np.flatnonzero(~np.isfinite(mono))[0])
-            at = (self._heard + bad) / self._rate_hz
-            raise AudioError(
-                f"{self._name}: got a sample that is not a number (NaN or infinite) at {at:.3f} s, expected finite samples; "
-                "export the recording again"
+        self._resampler = None
+        if self.resamples:
+            self._resampler = soxr.ResampleStream(
+                rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ"
             )
-        self._heard += mono.size
+
+    def feed(self, frames: _Frames) -> Iterator[_Block]:
+        """Convert frames ``(n, channels)``, int16, or float32 with full scale 1.
+
+        Raises
+        ------
+        AudioError
+            At the first sample that is not finite, after the samples before it.
+        """
+        single = frames.shape[1] == 1 or self._channel is not None
+        if frames.dtype == np.int16 and single and not self.resamples:
+            self._heard += len(frames)
+            yield np.ascontiguousarray(frames[:, self._channel or 0])
+            return
+        x = frames if self._channel is None else frames[:, self._channel : self._channel + 1]
+        if x.dtype == np.int16:
+            mono = x.mean(axis=1, dtype=np.float32) / np.float32(32768)
+        else:
+            bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
+            if bad.size:
+                yield from self._convert(x[: bad[0]])
+                yield from self.flush()
+                raise AudioError(
+                    f"{self._name}: got a sample that is not a finite number (NaN or infinity) at "
+                    f"{self._heard / self._rate_hz:.3f} s, expected finite ones; the part before was used: "
+                    "export the recording again"
+                )
+            yield from self._convert(x)
+            return
+        self._heard += len(x)
+        yield self._finish(mono)
+
+    def flush(self) -> Iterator[_Block]:
+        """Yield what the resampler still holds; nothing can be fed after it."""
         if self._resampler is not None:
-            mono = self._resampler.resample_chunk(np.ascontiguousarray(mono, np.float32), last=last)
-        rounded: Block = np.clip(np.rint(mono * np.float32(32768)), -32768, 32767).astype(np.int16)
-        return rounded
+            yield _to_int16(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+
+    def _convert(self, x: _Frames) -> Iterator[_Block]:
+        """Convert finite float frames."""
+        self._heard += len(x)
+        yield self._finish(np.clip(x, -_LOUDEST, _LOUDEST).mean(axis=1, dtype=np.float32))
+
+    def _finish(self, mono: npt.NDArray[np.float32]) -> _Block:
+        if self._resampler is not None:
+            mono = self._resampler.resample_chunk(mono)
+        return _to_int16(mono)
 
 
-def _cut(pieces: Iterator[Block], size: int) -> Iterator[Block]:
-    """Cut pieces of any size into blocks of one size; the last may be shorter, and is yielded before an error."""
-    if size < 1:
-        raise UsageError(f"block size: got {size}, expected at least 1 sample")
-    pending: Block = np.zeros(0, np.int16)
-    fault: AudioError | None = None
-    while True:
-        try:
-            piece = next(pieces)
-        except StopIteration:
-            break
-        except AudioError as error:
-            fault = error
-            break
-        pending = np.concatenate((pending, piece)) if pending.size else piece
-        whole = pending.size // size * size
-        for at in range(0, whole, size):
-            yield pending[at : at + size]
-        pending = pending[whole:]
+def _to_int16(mono: npt.NDArray[np.float32]) -> _Block:
+    """Round and saturate samples of full scale 1; the limits are taken before the cast, which would wrap."""
+    return np.clip(np.rint(mono * np.float32(32768)), -32768, 32767).astype(np.int16)
+
+
+def _cut(pieces: Iterator[_Block], size: int) -> Iterator[_Block]:
+    """Cut pieces of any size into blocks of one size; the rest is yielded before a fault is passed on."""
+    pending: _Block = np.zeros(0, np.int16)
+    try:
+        for piece in pieces:
+            pending = np.concatenate((pending, piece)) if pending.size else piece
+            whole = pending.size - pending.size % size
+            for at in range(0, whole, size):
+                yield pending[at : at + size]
+            pending = pending[whole:]
+    except AudioError:
+        if pending.size:
+            yield pending
+        raise
     if pending.size:
         yield pending
-    if fault is not None:
-        raise fault
+
+
+def _check_block(name: str, block: int) -> int:
+    if block < 1:
+        raise UsageError(f"{name}: got blocks of {block} samples, expected at least 1; choose a larger --block")
+    return block
+
+
+# -------------------------------------------------------------------------------------------- files
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for the other end of a named pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 class FileSource:
-    """A file of any format that libsndfile reads (WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF ...).
+    """A file of any format that libsndfile reads: WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF, CAF ...
+
+    The file is read in chunks of 0.1 s, so that memory does not grow with its length, and opened anew for
+    every call of :meth:`blocks`.
 
     Parameters
     ----------
     path : path
-    block : int
-        Samples in a block.
+    block : int, optional
+        Samples in a block, at 16 kHz.
     channel : int, optional
         Channel to use, from 0; the mean of all by default.
+
+    Attributes
+    ----------
+    name : str
+        The path.
+    native_rate_hz : int
+        Rate of the file, Hz.
 
     Raises
     ------
     AudioError
         If the file is missing, a folder, empty, or no audio.
     UsageError
-        If it has no such channel.
+        If it has no such channel, or the block size is not positive.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, block: int = DEFAULT_BLOCK, channel: int | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, block: int = DEFAULT_BLOCK, channel: int | None = None
+    ) -> None:
         self.name = os.fspath(path)
-        self._block = block
+        self._block = _check_block(self.name, block)
         self._channel = channel
         with self._open() as file:
             self.native_rate_hz = int(file.samplerate)
-            _Converter(self.name, file.samplerate, file.channels, channel)
+            _Converter(self.name, file.samplerate, file.channels, channel)  # complain now, not at the first block
 
-    def _open(self) -> soundfile.SoundFile:
-        path = Path(self.name)
-        try:
-            if path.is_dir():
-                raise AudioError(f"{self.name}: got a folder, expected an audio file; name the files in it")
-            if not path.exists():
-                raise AudioError(f"{self.name}: no such file; check the name")
-            if path.stat().st_size == 0:
-                raise AudioError(f"{self.name}: the file is empty (0 bytes), expected audio; record or copy it again")
-            file = soundfile.SoundFile(self.name)
-        except OSError as error:
-            raise AudioError(f"{self.name}: cannot be read ({error.strerror}); check its permissions") from error
-        except soundfile.LibsndfileError as error:
-            raise AudioError(
-                f"{self.name}: got something that is not audio ({error.error_string.rstrip('.')}), expected WAV, FLAC, Ogg or MP3; "
-                "check what the file holds"
-            ) from error
-        if file.frames == 0:
-            file.close()
-            raise AudioError(f"{self.name}: got a file without any samples, expected audio; record it again")
-        return file
-
-    def blocks(self) -> Iterator[Block]:
-        """Yield the blocks of the file; see :class:`AudioSource`."""
+    def blocks(self) -> Iterator[npt.NDArray[np.int16]]:
+        """Yield the blocks of the file from its beginning; see :class:`AudioSource`."""
         return _cut(self._pieces(), self._block)
 
-    def _pieces(self) -> Iterator[Block]:
+    @contextmanager
+    def _open(self) -> Iterator[soundfile.SoundFile]:
+        try:
+            raw = open(self.name, "rb", opener=_open_at_once)  # noqa: SIM115
+        except FileNotFoundError as error:
+            raise AudioError(f"{self.name}: no such file; check the name and the folder") from error
+        except IsADirectoryError as error:
+            raise AudioError(
+                f"{self.name}: got a folder, expected an audio file; name the files in it"
+            ) from error
+        except OSError as error:
+            raise AudioError(
+                f"{self.name}: cannot be opened ({error.strerror}); check its permissions and the path"
+            ) from error
+        with raw:
+            found = os.fstat(raw.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise AudioError(
+                    f"{self.name}: got a pipe or device, expected a file; read raw samples from standard input "
+                    "instead: vivavoce run - < FILE"
+                )
+            if found.st_size == 0:
+                raise AudioError(
+                    f"{self.name}: the file is empty (0 bytes), expected audio; record or copy it again"
+                )
+            try:
+                # By descriptor: libsndfile and its wrapper draw conclusions from file names (".raw"), and do not
+                # take every name that a disk may hold.
+                file = soundfile.SoundFile(raw.fileno(), closefd=False)
+            except soundfile.LibsndfileError as error:
+                raise AudioError(
+                    f"{self.name}: got something that is not readable audio "
+                    f"({error.error_string.strip().rstrip('.')}), expected WAV, FLAC, Ogg, MP3 or the like; "
+                    "check what the file holds, or convert it"
+                ) from error
+            with file:
+                if file.frames == 0:
+                    raise AudioError(
+                        f"{self.name}: got a header without samples, expected audio; record or copy it again"
+                    )
+                yield file
+
+    def _pieces(self) -> Iterator[_Block]:
         with self._open() as file:
             converter = _Converter(self.name, file.samplerate, file.channels, self._channel)
-            dtype = "int16" if file.subtype in ("PCM_16", "PCM_S8", "PCM_U8") else "float32"
-            chunk = max(1, round(_CHUNK_S * file.samplerate))
-            expected, got = file.frames, 0
+            # Formats that decode to 16 bits are read as such; lossy ones may exceed full scale between samples.
+            exact = file.subtype in ("PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW", "ALAC_16")
+            size = max(1, round(_FILE_CHUNK_S * file.samplerate))
+            chunk = np.empty((size, file.channels), np.int16 if exact else np.float32)
+            got = 0
+            broken = ""
             while True:
+                n = 0
                 try:
-                    frames = file.read(chunk, dtype=dtype, always_2d=True)
+                    n = len(file.read(dtype=chunk.dtype.name, always_2d=True, out=chunk))
                 except soundfile.LibsndfileError as error:
-                    raise self._truncated(got, expected, file.samplerate) from error
-                got += frames.shape[0]
-                last = frames.shape[0] < chunk
-                if frames.shape[0] or last:
-                    yield converter.convert(frames, last=last)
-                if last:
+                    broken = error.error_string.strip().rstrip(".")
+                    n = min(max(0, file.tell() - got), size)  # what it had decoded before it stumbled
+                got += n
+                yield from converter.feed(chunk[:n])
+                if n < size or broken:
                     break
-            if expected - got > _SHORTAGE_S * file.samplerate and expected < 1 << 60:
-                raise self._truncated(got, expected, file.samplerate)
+            yield from converter.flush()
+            expected = _promised_frames(file)
+            if broken or expected - got > _SHORTAGE_S * file.samplerate:
+                whole = "a whole file" if not expected else f"{expected / file.samplerate:.2f} s"
+                detail = f" ({broken})" if broken else ""
+                raise AudioError(
+                    f"{self.name}: the file is cut short or damaged{detail}: {got / file.samplerate:.2f} s were "
+                    f"readable, expected {whole}; the readable part was used: copy the file again for the rest"
+                )
 
-    def _truncated(self, got: int, expected: int, rate_hz: int) -> AudioError:
-        return AudioError(
-            f"{self.name}: the file breaks off: got {got / rate_hz:.2f} s, expected {expected / rate_hz:.2f} s; "
-            "the part before was used, copy the file again for the rest"
-        )
+
+def _promised_frames(file: soundfile.SoundFile) -> int:
+    """Return how many frames the header of a file promises, 0 where it does not say."""
+    if file.frames >= _UNKNOWN_FRAMES:
+        return 0
+    # For a WAV file whose end is missing libsndfile reports what is left, and the promise only in its log.
+    log = re.search(r"^\s*data : (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
+    if log and 0 < int(log[2]) < int(log[1]) < _UNKNOWN_BYTES:
+        return int(file.frames * int(log[1]) // int(log[2]))
+    return int(file.frames)
 
 
-RAW_FORMATS = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4}
-"""Raw sample formats that a pipe may carry, and their bytes a sample."""
+# -------------------------------------------------------------------------------------------- pipes
 
 
 class PipeSource:
-    """Raw samples from a binary stream, as they come.
+    """Raw samples from a binary stream, delivered as they come.
+
+    At 16 kHz a block is delivered as soon as its last sample is there. At other rates the resampler adds its
+    delay: 40 ms from 44.1 and 48 kHz, 120 ms from 8 kHz.
 
     Parameters
     ----------
     stream : binary file
-        E.g. ``sys.stdin.buffer``, or the reading end of a pipe.
-    rate_hz : int
-        Rate of the samples.
-    sample_format : str
+        E.g. ``sys.stdin.buffer``, or the reading end of a pipe. It is read with ``read1`` where it has one, so
+        that nothing waits for a buffer to fill.
+    rate_hz : int, optional
+        Rate of the samples, Hz.
+    sample_format : str, optional
         One of :data:`RAW_FORMATS`.
-    channels : int
+    channels : int, optional
         Interleaved channels.
     channel : int, optional
         Channel to use, from 0; the mean of all by default.
-    block : int
-        Samples in a block.
-    name : str
+    block : int, optional
+        Samples in a block, at 16 kHz.
+    name : str, optional
         What messages call the source.
+
+    Attributes
+    ----------
+    name : str
+        As given.
+    native_rate_hz : int
+        As given, Hz.
 
     Raises
     ------
     UsageError
-        If the format is unknown, or rate or channels cannot be.
+        If the format is unknown, or rate, channels, channel or block size cannot be.
     """
 
     def __init__(
@@ -234,10 +371,15 @@ class PipeSource:
         name: str = "-",
     ) -> None:
         if sample_format not in RAW_FORMATS:
-            raise UsageError(f"raw format: got {sample_format!r}, expected one of {', '.join(RAW_FORMATS)}")
-        if not 1_000 <= rate_hz <= 768_000 or not 1 <= channels <= 64:
             raise UsageError(
-                f"raw audio: got {rate_hz} Hz and {channels} channels, expected 1000 to 768000 Hz and 1 to 64 channels"
+                f"{name}: got the raw format {sample_format!r}, expected one of {', '.join(RAW_FORMATS)}; "
+                "choose one with --raw"
+            )
+        low, high = _RATES_HZ
+        if not low <= rate_hz <= high or not 1 <= channels <= _MAX_CHANNELS:
+            raise UsageError(
+                f"{name}: got {channels} channels at {rate_hz} Hz, expected 1 to {_MAX_CHANNELS} channels at "
+                f"{low} to {high} Hz; check --channels and --rate"
             )
         self.name = name
         self.native_rate_hz = rate_hz
@@ -245,47 +387,78 @@ class PipeSource:
         self._format = sample_format
         self._channels = channels
         self._channel = channel
-        self._block = block
-        _Converter(name, rate_hz, channels, channel)
+        self._block = _check_block(name, block)
+        _Converter(name, rate_hz, channels, channel)  # complain now, not at the first block
 
-    def blocks(self) -> Iterator[Block]:
-        """Yield blocks as data arrive; see :class:`AudioSource`."""
+    def blocks(self) -> Iterator[npt.NDArray[np.int16]]:
+        """Yield blocks as data arrive; see :class:`AudioSource`. What was read is gone from the stream."""
         return _cut(self._pieces(), self._block)
 
-    def _pieces(self) -> Iterator[Block]:
+    def _pieces(self) -> Iterator[_Block]:
         converter = _Converter(self.name, self.native_rate_hz, self._channels, self._channel)
         frame = RAW_FORMATS[self._format] * self._channels
-        # The resampler is fed fixed chunks, however the bytes arrive; one chunk is also the longest delay.
-        chunk = frame * max(1, self.native_rate_hz // 100)
-        read = getattr(self._stream, "read1", self._stream.read)
+        # A resampler is fed chunks of one size, however the bytes arrive.
+        chunk = frame * (max(1, round(_PIPE_CHUNK_S * self.native_rate_hz)) if converter.resamples else 1)
         pending = b""
-        while True:
-            data = read(chunk)
-            pending += data or b""
-            while len(pending) >= chunk:
-                yield converter.convert(self._decode(pending[:chunk]))
-                pending = pending[chunk:]
-            if not data:
-                break
-        whole = len(pending) // frame * frame
-        yield converter.convert(self._decode(pending[:whole]), last=True)
-        if len(pending) != whole:
+        n = 0
+        while data := self._read():
+            if n < 4:
+                self._refuse_container(pending + data)
+            n += len(data)
+            pending += data
+            whole = len(pending) - len(pending) % chunk
+            step = chunk if converter.resamples else max(whole, 1)
+            for at in range(0, whole, step):
+                yield from converter.feed(self._decode(pending[at : at + step]))
+            pending = pending[whole:]
+        whole = len(pending) - len(pending) % frame
+        yield from converter.feed(self._decode(pending[:whole]))
+        yield from converter.flush()
+        if whole < len(pending):
             raise AudioError(
-                f"{self.name}: the stream ends inside a sample: got {len(pending) - whole} bytes over, expected whole frames of "
-                f"{frame} bytes; check the format ({self._format}) and the number of channels ({self._channels})"
+                f"{self.name}: the stream ends inside a sample: got {len(pending) - whole} bytes, expected "
+                f"{frame} ({self._format}, channels: {self._channels}); what came before was used: check --raw "
+                "and --channels"
+            )
+        if n == 0:
+            raise AudioError(
+                f"{self.name}: the stream ended without a sample, expected raw audio; check the program that writes it"
             )
 
-    def _decode(self, data: bytes) -> npt.NDArray[Any]:
+    def _read(self) -> bytes:
+        """Return what is there, after waiting for at least one byte; nothing at the end of the stream."""
+        read = getattr(self._stream, "read1", self._stream.read)
+        try:
+            while (data := read(_PIPE_READ_BYTES)) is None:  # a stream that does not wait by itself
+                select.select([self._stream], [], [])
+        except OSError as error:
+            raise AudioError(
+                f"{self.name}: the stream cannot be read ({error.strerror}), expected raw audio; check where it comes from"
+            ) from error
+        return bytes(data)
+
+    def _refuse_container(self, begin: bytes) -> None:
+        kind = _CONTAINERS.get(begin[:4])
+        if kind is not None:
+            raise AudioError(
+                f"{self.name}: got a {kind} file, expected raw {self._format} samples; give the file by its name instead"
+            )
+
+    def _decode(self, data: bytes) -> _Frames:
+        """Return whole frames ``(n, channels)``, int16, or float32 with full scale 1."""
+        samples: npt.NDArray[Any]
         if self._format == "s16le":
-            samples: npt.NDArray[Any] = np.frombuffer(data, "<i2").astype(np.int16)
+            samples = np.frombuffer(data, "<i2").astype(np.int16)
         elif self._format == "u8":
-            samples = ((np.frombuffer(data, np.uint8).astype(np.int16) - 128) << 8).astype(np.int16)
+            samples = (np.frombuffer(data, np.uint8).astype(np.int16) - 128) * np.int16(256)
+        elif self._format == "s24le":
+            # Into the upper bytes of 32 bits, which keeps the sign.
+            wide = np.zeros((len(data) // 3, 4), np.uint8)
+            wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
+            samples = wide.view("<i4").astype(np.float32) / np.float32(1 << 31)
         elif self._format == "s32le":
-            samples = (np.frombuffer(data, "<i4") / 2.0**31).astype(np.float32)
-        elif self._format == "f32le":
-            samples = np.frombuffer(data, "<f4").astype(np.float32)
+            samples = np.frombuffer(data, "<i4").astype(np.float32) / np.float32(1 << 31)
         else:
-            triples = np.frombuffer(data, np.uint8).reshape(-1, 3).astype(np.int32)
-            value = (triples[:, 0] | triples[:, 1] << 8 | triples[:, 2] << 16) << 8
-            samples = (value / 2.0**31).astype(np.float32)
-        return samples.reshape(-1, self._channels)
+            samples = np.frombuffer(data, "<f4").astype(np.float32)
+        frames: _Frames = samples.reshape(-1, self._channels)
+        return frames

@@ -29,7 +29,8 @@ class WakeStage:
     Parameters
     ----------
     model : Model
-        Inputs ``features`` ``(1, context, channels)`` and ``state``; outputs: logits ``(1, words)`` and the next state.
+        Inputs ``features`` ``(1, context, channels)`` and ``state``; outputs: logits ``(1, words)`` and the
+        next state.
     cutoffs : sequence of float
         For each word, in the order of the network's outputs; above 1 for a word that is not listened for.
     stride_frames : int
@@ -136,7 +137,8 @@ class WakeStage:
             logits = dequantise(logits, self._logits_spec)
         self._recent[self.runs % self._recent.shape[0]] = 1.0 / (1.0 + np.exp(-logits[0].astype(np.float64)))
         self.runs += 1
-        self.scores = scores = self._recent.mean(axis=0)
+        scores: npt.NDArray[np.float64] = self._recent.mean(axis=0)
+        self.scores = scores
         np.maximum(self.max_scores, scores, out=self.max_scores)
         return scores
 

@@ -1,13 +1,13 @@
 """``vivavoce quantize convert``: from a float network to one of 8-bit integers, checked.
 
 Full integer quantisation after training, with the scheme of Jacob et al. [1]_: one scale and zero point a
-tensor, one scale an output channel for weights. Inputs and outputs are integers, too; no floating-point tensor
-is left.
+tensor, one scale an output channel for weights. Inputs and outputs are integers, too; no floating-point
+tensor is left.
 
-A streaming network gives its state back as an output, and the device feeds it in again byte for byte. That is
-right only if both ends mean the same by a byte. Slices and concatenations cannot change a scale, so the
-converter gives one scale to a state, to all that is joined to it and to what is cut from it; here it is checked
-that it did.
+A streaming network gives its state back as an output, and the device feeds it in again byte for byte. That
+is right only if both ends mean the same by a byte. Slices and concatenations cannot change a scale, so the
+converter gives one scale to a state, to all that is joined to it and to what is cut from it; here it is
+checked that it did.
 
 References
 ----------
@@ -114,7 +114,7 @@ def convert(
     from quantize.checkpoint import CONVERSION_NAME, FLOAT_NAME, INT8_NAME, Checkpoint, read_arrays
 
     source = Checkpoint.read(checkpoint)
-    data = read_arrays(checkpoint / "representative.npz")
+    data = _pinned(source, read_arrays(checkpoint / "representative.npz"))
     destination = checkpoint if destination is None else destination
     tf = _tensorflow()
     saved = checkpoint / "model"
@@ -242,6 +242,29 @@ def _check_inputs(tf: Any, saved: Path, data: "dict[str, npt.NDArray[np.float32]
             f"{saved.parent / 'representative.npz'}: got {_shapes(given)}, expected {_shapes(wanted)} as the "
             "network's inputs are, behind an axis of samples; train the network again"
         )
+
+
+def _pinned(
+    source: "Checkpoint", data: "dict[str, npt.NDArray[np.float32]]"
+) -> "dict[str, npt.NDArray[np.float32]]":
+    """Make samples reach exactly the ranges that the specification fixes.
+
+    One element of one sample at each end is enough for the input itself. Whole samples of extreme values would
+    also stretch the ranges of everything behind it, and so nearly double the rounding errors.
+    """
+    from edge.errors import DataError
+
+    ranges = source.spec.get("ranges", {})
+    for name, (low, high) in ranges.items():
+        if name not in data or not low < high:
+            raise DataError(
+                f"{source.path / 'spec.json'}: ranges.{name}: got {low} to {high}, expected an ascending range of one "
+                f"of the inputs {', '.join(data)}; train the network again"
+            )
+        pinned = data[name].clip(low, high)
+        pinned[0].flat[0], pinned[-1].flat[-1] = low, high
+        data = {**data, name: pinned}
+    return data
 
 
 def _shapes(shapes: dict[str, tuple[int, ...]]) -> str:

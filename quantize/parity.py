@@ -18,7 +18,8 @@ SUMMARY = "compare an int8 network with its float twin, over recorded inputs"
 
 _EPILOG = """\
 Each sample is given to both networks by itself; what an error does over a whole recording is told by
-'vivavoce train evaluate'. Differences are in the unit of the output, the largest also in steps of the int8 output.
+'vivavoce train evaluate'. Differences are in the unit of the output, the largest also in steps of the int8
+output.
 
 example:
   vivavoce quantize parity model_float.tflite model_int8.tflite --data representative.npz --json
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     )
     rows = [["output", "max", "mean", "rms", "steps", "agree"]]
     for name, entry in report["outputs"].items():
-        agree = entry["agreement"]
+        agree = "-" if entry["agreement"] is None else entry["agreement"]
         rows.append(
             [
                 name,
@@ -94,10 +95,10 @@ def compare(
     -------
     dict
         ``samples``, ``cutoff``, ``interpreter``, and for each of ``outputs``: ``max_difference``,
-        ``mean_difference``, ``rms_difference`` (absolute, in the unit of the output), ``max_steps`` (the largest
-        in steps of the int8 output), ``spread`` (standard deviation of the float output), ``agreement`` (share
-        of equal decisions, where sigmoid(output) is compared with the cut-off) and ``disagreements``; the last
-        two are None for a state, which decides nothing.
+        ``mean_difference``, ``rms_difference`` (absolute, in the unit of the output), ``max_steps`` (the
+        largest in steps of the int8 output), ``spread`` (standard deviation of the float output),
+        ``agreement`` (share of equal decisions, where sigmoid(output) is compared with the cut-off) and
+        ``disagreements``; the last two are None for a state, which decides nothing.
 
     Raises
     ------

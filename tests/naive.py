@@ -1,14 +1,14 @@
 """A slow twin of the feature frontend, one step a function, in plain Python integers.
 
-It follows the definition of TensorFlow Lite for Microcontrollers' audio frontend [1]_ and shares no code with
-``edge``: no table, no constant, no kernel. Where the definition computes in a machine type whose width shows in
-the result, the width is written out (:func:`wrap`); every other integer is exact. It takes some milliseconds
-a frame, a thousand times what the kernel takes, and exists only to be compared with.
+It follows the definition of TensorFlow Lite for Microcontrollers' audio frontend [1]_ and shares no code
+with ``edge``: no table, no constant, no kernel. Where the definition computes in a machine type whose width
+shows in the result, the width is written out (:func:`wrap`); every other integer is exact. It takes some
+milliseconds a frame, a thousand times what the kernel takes, and exists only to be compared with.
 
 References
 ----------
-.. [1] TensorFlow Lite, ``tensorflow/lite/experimental/microfrontend/lib``, and the 16-bit fixed-point transform
-   of KISS FFT that it rests on (behaviour only).
+.. [1] TensorFlow Lite, ``tensorflow/lite/experimental/microfrontend/lib``, and the 16-bit fixed-point
+   transform of KISS FFT that it rests on (behaviour only).
 """
 
 import math
@@ -124,7 +124,7 @@ def transform(x: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def real_transform(x: list[int]) -> list[tuple[int, int]]:
-    """Return the bins up to half the sample rate of a real signal, by a complex transform of half the length."""
+    """Return the bins up to half the sample rate, by a complex transform of half the length."""
     half = len(x) // 2
     z = transform(list(zip(x[0::2], x[1::2], strict=True)))
     first = part(z[0], 2)
@@ -147,7 +147,7 @@ def mel(hz: Any) -> Any:
 
 
 def channel_weights(channels: int, low_hz: float, high_hz: float, fft_size: int) -> list[dict[int, int]]:
-    """Return for each channel the weight of each bin it holds, in units of 1/4096: triangles on the mel axis."""
+    """Return the weight, unit 1/4096, of each bin that a channel holds: triangles on the mel axis."""
     low, high = mel(low_hz), mel(high_hz)
     spacing = single(high - low) / single(channels + 1)
     peaks = [low, *(single(low + spacing * single(i + 1)) for i in range(channels + 1))]
@@ -166,7 +166,7 @@ def channel_weights(channels: int, low_hz: float, high_hz: float, fft_size: int)
 
 
 def level(bins: list[tuple[int, int]], weights: dict[int, int], shift: int) -> int:
-    """Return the root of the weighted energy of a channel, rounded to nearest, without the shift of its frame."""
+    """Return the rounded root of the weighted energy of a channel, without the shift of its frame."""
     energy = 0
     for k, weight in weights.items():
         # Two full-scale halves overflow 31 bits; the sum is then carried on with its sign.
@@ -179,7 +179,7 @@ def level(bins: list[tuple[int, int]], weights: dict[int, int], shift: int) -> i
     return root >> shift
 
 
-# ------------------------------------------------------------------------------------------------ gain and logarithm
+# ------------------------------------------------------------------------------------ gain and logarithm
 
 
 def gain_at(noise: int, unit_bits: int, settings: dict[str, Any]) -> int:
@@ -245,7 +245,9 @@ def frames(samples: list[int], **changes: Any) -> list[list[int]]:
     fft_size = 1 << (size - 1).bit_length()
     excess_bits = fft_size.bit_length() - 1 - 6  # what the transform and the root of the weights leave over
     weights = window_weights(size)
-    bank = channel_weights(settings["channels"], settings["lower_band_hz"], settings["upper_band_hz"], fft_size)
+    bank = channel_weights(
+        settings["channels"], settings["lower_band_hz"], settings["upper_band_hz"], fft_size
+    )
     shares = [int(single(settings[name]) * single(1 << 14)) for name in ("even_smoothing", "odd_smoothing")]
     least = int(single(settings["min_signal_remaining"]) * single(1 << 14))
     noise = [0] * settings["channels"]
@@ -259,7 +261,9 @@ def frames(samples: list[int], **changes: Any) -> list[list[int]]:
             heard = level(bins, bin_weights, shift)
             fine = wrap(heard << settings["smoothing_bits"], 32, signed=False)
             share = shares[channel % 2]
-            noise[channel] = wrap((fine * share + noise[channel] * ((1 << 14) - share)) >> 14, 32, signed=False)
+            noise[channel] = wrap(
+                (fine * share + noise[channel] * ((1 << 14) - share)) >> 14, 32, signed=False
+            )
             left = (fine - min(noise[channel], fine)) >> settings["smoothing_bits"]
             clean = max(left, heard * least >> 14)
             if settings["pcan"]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from edge.errors import DataError
 from edge.events import SAMPLE_RATE_HZ
 
-__all__ = ["COLUMNS", "ROLES", "SPLITS", "Clip", "data_hash", "load_manifest", "read_clip"]
+__all__ = ["COLUMNS", "ROLES", "SPLITS", "Clip", "data_hash", "licences", "load_manifest", "read_clip"]
 
 COLUMNS = ("path", "corpus", "speaker", "split", "role", "label", "seconds", "native_hz", "licence")
 """The columns that a manifest must have; others are ignored."""
@@ -224,3 +224,9 @@ def read_clip(clip: Clip) -> npt.NDArray[np.float32]:
     if not np.isfinite(mono).all() or float(np.abs(mono).max()) > _PEAK_LIMIT:
         raise DataError(f"{clip.file}: samples are not finite numbers within full scale; replace the file")
     return np.ascontiguousarray(mono)
+
+
+def licences(clips: Iterable[Clip]) -> list[dict[str, str]]:
+    """Return under which licences recordings are used, as a bundle's manifest lists them: each pair once, sorted."""
+    pairs = sorted({(clip.corpus, clip.licence) for clip in clips})
+    return [{"material": corpus, "licence": licence} for corpus, licence in pairs]

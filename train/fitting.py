@@ -2,8 +2,6 @@
 
 import json
 import os
-import platform
-import subprocess
 import time
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -14,36 +12,14 @@ import numpy as np
 
 from edge.errors import DataError
 from train.keras import tf, tf_keras
+from train.provenance import commit_hash, machine
 
-__all__ = ["RunRecord", "commit_hash", "cosine_rate", "fit", "machine", "save_checkpoint", "set_seed"]
+__all__ = ["RunRecord", "cosine_rate", "fit", "save_checkpoint", "set_seed"]
 
 
 def set_seed(seed: int) -> None:
     """Seed Python, NumPy and TensorFlow."""
     tf_keras.utils.set_random_seed(seed)
-
-
-def commit_hash() -> str:
-    """Return the commit of the project, ``-dirty`` behind it if files differ, or ``unknown`` outside a checkout."""
-    here = Path(__file__).resolve().parent
-    try:
-        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
-        state = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"], cwd=here, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head.stdout.strip() + ("-dirty" if state.stdout.strip() else "")
-
-
-def machine() -> dict[str, Any]:
-    """Describe the machine that produces a number."""
-    model = platform.processor()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        model = names[0] if names else model
-    return {"machine": platform.machine(), "processor": model, "cores": os.cpu_count(), "python": platform.python_version()}
 
 
 @dataclass(slots=True)
@@ -53,6 +29,7 @@ class RunRecord:
     seed: int
     data_hash: str
     settings: dict[str, Any]
+    licences: list[dict[str, str]]
     commit: str = field(default_factory=commit_hash)
     metrics: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.time)
@@ -62,6 +39,7 @@ class RunRecord:
         return {
             "seed": self.seed,
             "data_hash": self.data_hash,
+            "licences": self.licences,
             "commit": self.commit,
             "settings": self.settings,
             "metrics": self.metrics,

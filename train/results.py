@@ -10,7 +10,7 @@ from typing import Any
 
 from edge.bundle import Bundle, open_bundle, seal
 from edge.errors import DataError
-from train.fitting import commit_hash, machine
+from train.provenance import commit_hash, machine
 
 __all__ = ["bundle_hash", "float_twin", "open_test_split", "write_result"]
 

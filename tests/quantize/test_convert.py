@@ -32,7 +32,7 @@ def test_inputs_and_outputs_are_those_of_the_device(wake, wake_shape):
 
 
 def test_the_state_moves_through_the_rings_byte_for_byte(wake, wake_shape):
-    """Slices and concatenations must not requantise: every row but the newest is the old one, one place on."""
+    """Slices and concatenations must not requantise: all rows but the newest are old ones, one place on."""
     rng = np.random.default_rng(4)
     state = rng.integers(-128, 128, (1, *wake_shape.state_shape)).astype(np.int8)
     features = rng.integers(-128, 128, (1, 5, 40)).astype(np.int8)
@@ -47,7 +47,7 @@ def test_the_state_moves_through_the_rings_byte_for_byte(wake, wake_shape):
 
 
 def test_no_drift_from_the_float_network_over_a_stream(converted, wake):
-    """Fed with its own state for 300 runs, the int8 network stays with the float one: errors must not build up."""
+    """Fed with its own state, the int8 network stays with the float one: errors must not build up."""
     twin = load_model(converted["wake"] / "model_float.tflite", runtime="litert")
     rng = np.random.default_rng(5)
     coarse = np.full(wake.inputs["state"].shape, wake.inputs["state"].zero_point, np.int8)
@@ -139,10 +139,29 @@ def test_features_that_do_not_reach_the_ends(broken):
         broken(features=np.full((60, 5, 40), 3.0, np.float32))
 
 
+def test_a_fixed_range_needs_no_samples_at_its_ends(trained, converted, tmp_path):
+    path = Path(shutil.copytree(trained["liveness"], tmp_path / "liveness"))
+    with np.load(path / "representative.npz") as file:
+        cues = file["cues"]
+    np.savez(path / "representative.npz", cues=0.25 + cues / 4)
+    spec = json.loads((path / "spec.json").read_text())
+    (path / "spec.json").write_text(json.dumps({**spec, "ranges": {"cues": [0.0, 1.0]}}))
+    convert(path)
+    fixed = load_model(path / "model_int8.tflite", runtime="litert").inputs["cues"]
+    assert fixed == load_model(converted["liveness"] / "model_int8.tflite", runtime="litert").inputs["cues"]
+    assert fixed.scale == pytest.approx(1 / 255)
+
+
+@pytest.mark.parametrize("ranges", [{"cue": [0.0, 1.0]}, {"features": [1.0, 1.0]}])
+def test_a_range_that_cannot_be(broken, ranges):
+    with pytest.raises(DataError, match=r"ranges\.(cue|features): got "):
+        broken(spec={"ranges": ranges})
+
+
 def test_a_state_that_falls_below_zero(broken, wake_shape):
     states = np.full((60, *wake_shape.state_shape), -1.0, np.float32)
     states[0] = 6.0
-    with pytest.raises(DataError, match="state: got .* expected the same twice"):
+    with pytest.raises(DataError, match=r"state: got .* expected the same twice"):
         broken(state=states)
 
 

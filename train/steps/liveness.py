@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from edge.cues import CueSettings
-    from train.corpus import data_hash
+    from train.corpus import data_hash, licences, load_manifest
     from train.fitting import RunRecord, cosine_rate, fit, save_checkpoint, set_seed
     from train.keras import tf, tf_keras
     from train.liveness_network import LivenessShape, network
@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     record = RunRecord(
         seed=args.seed,
         data_hash=data_hash(args.data),
+        licences=licences(clip for clip in load_manifest(args.data) if clip.split == "train"),
         settings={
             "shape": shape.to_dict(), "epochs": args.epochs, "rate": args.rate, "batch": BATCH, "sparsity": args.sparsity,
             "clips": args.clips, "raw_share": _RAW_SHARE, "simulator_recipe": RECIPE_VERSION,

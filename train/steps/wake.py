@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     """Train, prune and save the network."""
     from edge.errors import DataError
     from edge.frontend_tables import FrontendSettings
-    from train.corpus import data_hash, load_manifest
+    from train.corpus import data_hash, licences, load_manifest
     from train.fitting import RunRecord, cosine_rate, fit, save_checkpoint, set_seed
     from train.keras import tf_keras
     from train.pruning import prunable, pruning_callback, sparsity, strip
@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     record = RunRecord(
         seed=args.seed,
         data_hash=data_hash(args.data),
+        licences=licences(clip for clip in load_manifest(args.data) if clip.split == "train"),
         settings={
             "words": words, "shape": shape.to_dict(), "epochs": args.epochs, "rate": args.rate, "batch": BATCH,
             "sparsity": args.sparsity, "scenes": {split: len(s["word"]) for split, s in scenes.items()},

@@ -1,0 +1,74 @@
+"""Corpus, training, pruning, quantisation, bundle, decision: the whole way, small but real."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("tensorflow", reason="training needs TensorFlow")
+pytestmark = [
+    pytest.mark.tf,
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs the Debian package espeak-ng"),
+]
+
+WAKE = ("--epochs", 6, "--width", 24, "--scenes", 1, "--rate", 4e-3)
+LIVENESS = ("--clips", 400, "--dev-clips", 100, "--epochs", 3)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, vivavoce, tiny_corpus_module) -> dict[str, Path]:
+    """Run the documented sequence once."""
+    base = tmp_path_factory.mktemp("tiny")
+    data = tiny_corpus_module.make(base / "data")
+    cache = ("--data", data, "--cache", base / "cache")
+    vivavoce("train", "wake", *cache, "-o", base / "wake", *WAKE)
+    vivavoce("train", "liveness", *cache, "-o", base / "liveness", *LIVENESS)
+    for role in ("wake", "liveness"):
+        vivavoce("quantize", "convert", base / role)
+    parts = ("--wake", base / "wake", "--liveness", base / "liveness")
+    vivavoce("quantize", "pack", *parts, "-o", base / "provisional")
+    vivavoce("train", "cutoffs", *cache, "--bundle", base / "provisional", "-o", base / "cutoffs.json", "--clips", 100)
+    vivavoce("quantize", "pack", *parts, "--cutoffs", base / "cutoffs.json", "-o", base / "bundle")
+    vivavoce("train", "evaluate", *cache, "--bundle", base / "bundle", "--floats", base, "-o", base / "results", "--clips", 100)
+    return {"base": base, "data": data, "bundle": base / "bundle"}
+
+
+def test_half_of_the_weights_are_zero(made: dict[str, Path]) -> None:
+    for role in ("wake", "liveness"):
+        sparsity = json.loads((made["base"] / role / "record.json").read_text())["metrics"]["sparsity"]
+        assert all(abs(share - 0.5) < 0.05 for share in sparsity.values()), sparsity
+
+
+def test_the_word_is_heard_in_a_recording_of_training(made: dict[str, Path], vivavoce) -> None:
+    files = sorted((made["data"] / "wake").glob("train_*_000.flac"))
+    done = vivavoce("run", "--json", "--bundle", made["bundle"], *files)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    heard = {event["file"] for event in events if event["event"] == "wake" and event["word"] == "computer"}
+    assert len(heard) >= len(files) / 2
+    assert [e["event"] for e in events].count("end") == len(files)
+    for event in events:
+        if event["event"] == "decision":
+            assert event["decision"] in ("accept", "reject", "unsure")
+            assert 0 <= event["live_probability"] <= 1
+            assert 0 < event["end_s"] <= event["decided_s"]
+
+
+def test_results_say_where_they_come_from(made: dict[str, Path]) -> None:
+    for name in ("wake_test.json", "liveness_test.json"):
+        result = json.loads((made["base"] / "results" / name).read_text())
+        assert {"commit", "seed", "data_hash", "bundle_sha256", "machine", "made_by"} <= result.keys()
+    assert len(json.loads((made["base"] / "results" / "test_ledger.json").read_text())) == 1
+
+
+def test_int8_follows_float(made: dict[str, Path]) -> None:
+    liveness = json.loads((made["base"] / "results" / "liveness_test.json").read_text())
+    assert abs(liveness["simulated"]["int8_minus_float_eer"]) <= 0.05
+
+
+def test_a_finished_run_is_not_trained_again(made: dict[str, Path], vivavoce) -> None:
+    history = made["base"] / "wake" / "resume" / "history.jsonl"
+    before = history.read_text()
+    vivavoce("train", "wake", "--data", made["data"], "--cache", made["base"] / "cache", "-o", made["base"] / "wake", *WAKE)
+    assert history.read_text() == before
