@@ -13,7 +13,6 @@ import numpy.typing as npt
 from edge.bundle import Bundle
 from edge.cues import CueSettings
 from edge.endpoint import LOOK_BACK_SAMPLES, loudest_window, speech_span
-from edge.errors import UsageError
 from edge.events import Decision, End, Event, Wake, seconds
 from edge.frontend import Frontend
 from edge.frontend_tables import FrontendSettings
@@ -25,7 +24,7 @@ from edge.ring import Ring
 from edge.sources import AudioSource
 from edge.wake import WakeStage
 
-__all__ = ["Pipeline", "hearing", "judging", "score_liveness", "score_wake"]
+__all__ = ["LivenessScorer", "Pipeline", "WakeScorer", "hearing", "judging"]
 
 _NEVER = 2.0
 """A cut-off that no score reaches."""
@@ -150,85 +149,150 @@ def judging(bundle: Bundle, runtime: str | None) -> LivenessStage:
     )
 
 
-def score_wake(bundle: Bundle, source: AudioSource, *, runtime: str | None = None) -> dict[str, Any]:
-    """Score every word of a bundle over a source, without judging liveness.
+class WakeScorer:
+    """Score every word of a bundle over whole sources, without judging liveness.
 
-    Returns
-    -------
-    dict
-        ``seconds``, and ``words``: for each id ``max_score`` and ``detections`` (``end_s``, ``score``), where
-        ``end_s`` is the moment up to which the detection had heard.
+    Parameters
+    ----------
+    bundle : Bundle
+    runtime : str, optional
+        See :class:`Pipeline`.
+
+    Raises
+    ------
+    BundleError, ModelAbiError
+        If the model does not fit its role.
     """
-    frontend, stage = hearing(bundle, [word.cutoff for word in bundle.words], runtime)
-    settings = frontend.settings
-    found: dict[str, list[dict[str, float]]] = {word.id: [] for word in bundle.words}
-    n = 0
-    for block in source.blocks():
-        n += block.size
-        for detection in stage.push(frontend.push(block)):
-            heard = detection.frame * settings.step_samples + settings.window_samples
-            found[bundle.words[detection.word].id].append(
-                {"end_s": seconds(heard), "score": round(detection.score, 4)}
-            )
-    return {
-        "seconds": seconds(n),
-        "words": {
-            word.id: {"max_score": round(float(stage.max_scores[i]), 4), "detections": found[word.id]}
-            for i, word in enumerate(bundle.words)
-        },
-    }
+
+    def __init__(self, bundle: Bundle, *, runtime: str | None = None) -> None:
+        self._words = bundle.words
+        self._frontend, self._stage = hearing(bundle, [word.cutoff for word in bundle.words], runtime)
+
+    def score(self, source: AudioSource) -> dict[str, Any]:
+        """Score one source, from a clean start.
+
+        Returns
+        -------
+        dict
+            ``seconds``, and ``words``: for each id ``max_score`` and ``detections`` (``end_s``, ``score``),
+            where ``end_s`` is the moment up to which the detection had heard.
+
+        Raises
+        ------
+        AudioError
+            If the source cannot be read to its end.
+        """
+        self._frontend.reset()
+        self._stage.reset()
+        settings = self._frontend.settings
+        found: dict[str, list[dict[str, float]]] = {word.id: [] for word in self._words}
+        n = 0
+        for block in source.blocks():
+            n += block.size
+            for detection in self._stage.push(self._frontend.push(block)):
+                heard = detection.frame * settings.step_samples + settings.window_samples
+                found[self._words[detection.word].id].append(
+                    {"end_s": seconds(heard), "score": round(detection.score, 4)}
+                )
+        return {
+            "seconds": seconds(n),
+            "words": {
+                word.id: {
+                    "max_score": round(float(self._stage.max_scores[i]), 4),
+                    "detections": found[word.id],
+                }
+                for i, word in enumerate(self._words)
+            },
+        }
 
 
-def score_liveness(bundle: Bundle, source: AudioSource, *, runtime: str | None = None) -> dict[str, Any]:
-    """Judge the loudest moment of a source, without needing a wake word.
+class LivenessScorer:
+    """Judge the loudest moment of whole sources, without needing a wake word.
 
-    Memory does not grow with the source: only the loudest stretch so far is kept.
+    Parameters
+    ----------
+    bundle : Bundle
+    runtime : str, optional
+        See :class:`Pipeline`.
 
-    Returns
-    -------
-    dict
-        ``seconds``, ``live_probability``, ``score`` (logit), ``decision``, ``reasons``, ``quality``.
+    Raises
+    ------
+    BundleError, ModelAbiError
+        If the model does not fit its role.
     """
-    stage = judging(bundle, runtime)
-    heard, n = _loudest_stretch(source.blocks(), stage.window_samples)
-    if not n:
-        raise UsageError(f"{source.name}: got no audio, expected some; record it again")
-    evidence = stage.judge(heard)
-    ruling = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff).rule(evidence)
-    return {
-        "seconds": seconds(n),
-        "live_probability": round(evidence.probability, 4),
-        "score": round(evidence.score, 4),
-        "decision": ruling.decision,
-        "reasons": list(ruling.reasons),
-        "quality": evidence.quality.to_dict(),
-    }
+
+    def __init__(self, bundle: Bundle, *, runtime: str | None = None) -> None:
+        self._stage = judging(bundle, runtime)
+        self._gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
+
+    def score(self, source: AudioSource) -> dict[str, Any]:
+        """Judge one source; of a source without a sample the answer is *unsure*.
+
+        Memory does not grow with the source: only the loudest stretch so far is kept.
+
+        Returns
+        -------
+        dict
+            ``seconds``, ``live_probability``, ``score`` (logit), ``decision``, ``reasons``, ``quality``.
+
+        Raises
+        ------
+        AudioError
+            If the source cannot be read to its end.
+        """
+        heard, n = _loudest_stretch(source.blocks(), self._stage.window_samples)
+        evidence = self._stage.judge(heard)
+        ruling = self._gate.rule(evidence)
+        return {
+            "seconds": seconds(n),
+            "live_probability": round(evidence.probability, 4),
+            "score": round(evidence.score, 4),
+            "decision": ruling.decision,
+            "reasons": list(ruling.reasons),
+            "quality": evidence.quality.to_dict(),
+        }
 
 
 def _loudest_stretch(
     blocks: Iterable[npt.NDArray[np.int16]], window: int
 ) -> tuple[npt.NDArray[np.int16], int]:
-    """Return the stretch around the loudest window of a stream, as a detection would look back on it."""
-    tail = np.zeros(0, np.int16)
-    best, best_energy, n = tail, -1.0, 0
+    """Find the stretch around the loudest window of a stream, as a detection would look back on it.
+
+    Returns
+    -------
+    (n,) int16
+        What a detection shortly after the window would have looked back on.
+    int
+        Length of the stream, samples.
+    """
+    # What is held moves on by half a window whenever it is full, at the same samples whatever the blocks are;
+    # after a window there is room for the delay of a detection.
+    step, delay = window // 2, window // 10
+    held = np.zeros(LOOK_BACK_SAMPLES + step + delay, np.int16)
+    filled, n = 0, 0
+    best, best_power = held[:0], -1.0
+
+    def compare(searched: npt.NDArray[np.int16], room: int) -> None:
+        nonlocal best, best_power
+        span = loudest_window(searched, window)
+        if span.stop == span.start:
+            return
+        power = float(np.var(searched[span.start : span.stop], dtype=np.float64))
+        if power > best_power:
+            stop = min(searched.size + room, span.stop + delay)
+            best, best_power = held[max(0, stop - LOOK_BACK_SAMPLES) : stop].copy(), power
+
     for block in blocks:
         n += block.size
-        tail = np.concatenate((tail, block))
-        # Compare once for every half window that has come: windows overlap enough not to miss the loudest.
-        while tail.size >= LOOK_BACK_SAMPLES + window // 2:
-            best, best_energy = _louder(tail[: LOOK_BACK_SAMPLES + window // 2], window, best, best_energy)
-            tail = tail[window // 2 :]
-    best, _ = _louder(tail, window, best, best_energy)
+        at = 0
+        while at < block.size:
+            part = block[at : at + held.size - filled]
+            held[filled : filled + part.size] = part
+            filled += part.size
+            at += part.size
+            if filled == held.size:
+                compare(held[: filled - delay], delay)
+                held[:-step] = held[step:].copy()
+                filled -= step
+    compare(held[:filled], 0)
     return best, n
-
-
-def _louder(
-    candidate: npt.NDArray[np.int16], window: int, best: npt.NDArray[np.int16], best_energy: float
-) -> tuple[npt.NDArray[np.int16], float]:
-    span = loudest_window(candidate, window)
-    energy = float(np.sum(candidate[span.start : span.stop].astype(np.float64) ** 2))
-    if energy > best_energy and candidate.size:
-        # What a detection just after the window would have looked back on.
-        stop = min(candidate.size, span.stop + window // 10)
-        return candidate[max(0, stop - LOOK_BACK_SAMPLES) : stop].copy(), energy
-    return best, best_energy

@@ -1,8 +1,8 @@
 """Where samples come from: files and raw pipes, of any rate, width and channels.
 
-Every source yields 16 kHz mono int16, in blocks of exactly the size that was asked for but the last. Mixing and
-resampling happen in chunks of a fixed size *before* the blocks are cut, so that the samples do not depend on the
-size of the blocks. What already is 16 kHz, mono and 16 bits passes through bit by bit.
+Every source yields 16 kHz mono int16, in blocks of exactly the size that was asked for, the last excepted.
+Mixing and resampling happen in chunks of a fixed size *before* the blocks are cut, so that the samples do not
+depend on the size of the blocks. What already is 16 kHz, mono and 16 bits passes through bit by bit.
 
 A fault in the middle of a source is raised after everything before it was delivered: a recording whose end is
 damaged may still hold the word that matters.
@@ -27,8 +27,8 @@ from edge.events import SAMPLE_RATE_HZ
 __all__ = ["DEFAULT_BLOCK", "RAW_FORMATS", "AudioSource", "FileSource", "PipeSource"]
 
 DEFAULT_BLOCK = 512
-"""Samples in a block, 32 ms: together with the delay of the resampler (40 ms from 44.1 and 48 kHz) the events of
-a live stream stay within 100 ms."""
+"""Samples in a block, 32 ms: with the delay of the resampler (40 ms from 44.1 and 48 kHz) the events of a
+live stream stay within 100 ms."""
 
 RAW_FORMATS = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4}
 """Raw sample formats that a pipe may carry, and their bytes a sample."""
@@ -48,7 +48,9 @@ _UNKNOWN_BYTES = (1 << 31) - (1 << 16)
 """Programs that write WAV into a pipe promise 2 or 4 GiB, because they cannot know better."""
 _LOUDEST = np.float32(1e4)
 """Float samples are limited to this (1 is full scale) before the resampler, whose sums would overflow."""
+_MARK_BYTES = 4
 _CONTAINERS = {b"RIFF": "WAV", b"RF64": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg"}
+"""What begins with one of these is not samples, but a file that came through the pipe by mistake."""
 
 _Block = npt.NDArray[np.int16]
 _Frames = npt.NDArray[np.int16] | npt.NDArray[np.float32]
@@ -104,9 +106,7 @@ class _Converter:
         self._heard = 0
         self._resampler = None
         if self.resamples:
-            self._resampler = soxr.ResampleStream(
-                rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ"
-            )
+            self._resampler = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ")
 
     def feed(self, frames: _Frames) -> Iterator[_Block]:
         """Convert frames ``(n, channels)``, int16, or float32 with full scale 1.
@@ -119,45 +119,34 @@ class _Converter:
         single = frames.shape[1] == 1 or self._channel is not None
         if frames.dtype == np.int16 and single and not self.resamples:
             self._heard += len(frames)
-            yield np.ascontiguousarray(frames[:, self._channel or 0])
+            yield frames[:, self._channel or 0].copy()  # the caller uses the memory of the frames again
             return
         x = frames if self._channel is None else frames[:, self._channel : self._channel + 1]
         if x.dtype == np.int16:
-            mono = x.mean(axis=1, dtype=np.float32) / np.float32(32768)
-        else:
-            bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
-            if bad.size:
-                yield from self._convert(x[: bad[0]])
-                yield from self.flush()
-                raise AudioError(
-                    f"{self._name}: got a sample that is not a finite number (NaN or infinity) at "
-                    f"{self._heard / self._rate_hz:.3f} s, expected finite ones; the part before was used: "
-                    "export the recording again"
-                )
-            yield from self._convert(x)
-            return
-        self._heard += len(x)
-        yield self._finish(mono)
+            x = x.astype(np.float32) / np.float32(32768)
+        bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
+        good = x[: bad[0]] if bad.size else x
+        self._heard += len(good)
+        mono = np.clip(good, -_LOUDEST, _LOUDEST).mean(axis=1, dtype=np.float32)
+        yield _to_int16(self._resampler.resample_chunk(mono) if self._resampler else mono)
+        if bad.size:
+            yield from self.flush()
+            raise AudioError(
+                f"{self._name}: got a sample that is not a finite number (NaN or infinity) at "
+                f"{self._heard / self._rate_hz:.3f} s, expected finite ones; the part before was used: "
+                "export the recording again"
+            )
 
     def flush(self) -> Iterator[_Block]:
         """Yield what the resampler still holds; nothing can be fed after it."""
         if self._resampler is not None:
             yield _to_int16(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
 
-    def _convert(self, x: _Frames) -> Iterator[_Block]:
-        """Convert finite float frames."""
-        self._heard += len(x)
-        yield self._finish(np.clip(x, -_LOUDEST, _LOUDEST).mean(axis=1, dtype=np.float32))
-
-    def _finish(self, mono: npt.NDArray[np.float32]) -> _Block:
-        if self._resampler is not None:
-            mono = self._resampler.resample_chunk(mono)
-        return _to_int16(mono)
-
 
 def _to_int16(mono: npt.NDArray[np.float32]) -> _Block:
     """Round and saturate samples of full scale 1; the limits are taken before the cast, which would wrap."""
-    return np.clip(np.rint(mono * np.float32(32768)), -32768, 32767).astype(np.int16)
+    rounded: _Block = np.clip(np.rint(mono * np.float32(32768)), -32768, 32767).astype(np.int16)
+    return rounded
 
 
 def _cut(pieces: Iterator[_Block], size: int) -> Iterator[_Block]:
@@ -180,11 +169,25 @@ def _cut(pieces: Iterator[_Block], size: int) -> Iterator[_Block]:
 
 def _check_block(name: str, block: int) -> int:
     if block < 1:
-        raise UsageError(f"{name}: got blocks of {block} samples, expected at least 1; choose a larger --block")
+        raise UsageError(
+            f"{name}: got blocks of {block} samples, expected at least 1; choose a larger --block"
+        )
     return block
 
 
 # -------------------------------------------------------------------------------------------- files
+
+
+class _Straight(soundfile.SoundFile):  # type: ignore[misc]  # the wrapper has no types
+    """A file that is read from beginning to end.
+
+    The wrapper seeks after every read of a file that can be sought in: needless, and in a FLAC of unknown
+    length (written into a pipe) the seek at the end fails and the last samples are lost.
+    """
+
+    def seekable(self) -> bool:
+        """Say no, so that the wrapper does not seek."""
+        return False
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -229,14 +232,15 @@ class FileSource:
         self._channel = channel
         with self._open() as file:
             self.native_rate_hz = int(file.samplerate)
-            _Converter(self.name, file.samplerate, file.channels, channel)  # complain now, not at the first block
+            # Complain now, not at the first block.
+            _Converter(self.name, file.samplerate, file.channels, channel)
 
     def blocks(self) -> Iterator[npt.NDArray[np.int16]]:
         """Yield the blocks of the file from its beginning; see :class:`AudioSource`."""
         return _cut(self._pieces(), self._block)
 
     @contextmanager
-    def _open(self) -> Iterator[soundfile.SoundFile]:
+    def _open(self) -> Iterator[_Straight]:
         try:
             raw = open(self.name, "rb", opener=_open_at_once)  # noqa: SIM115
         except FileNotFoundError as error:
@@ -253,17 +257,17 @@ class FileSource:
             found = os.fstat(raw.fileno())
             if not stat.S_ISREG(found.st_mode):
                 raise AudioError(
-                    f"{self.name}: got a pipe or device, expected a file; read raw samples from standard input "
-                    "instead: vivavoce run - < FILE"
+                    f"{self.name}: got a pipe or device, expected a file; give raw samples on standard input "
+                    "instead, with - for the name"
                 )
             if found.st_size == 0:
                 raise AudioError(
                     f"{self.name}: the file is empty (0 bytes), expected audio; record or copy it again"
                 )
             try:
-                # By descriptor: libsndfile and its wrapper draw conclusions from file names (".raw"), and do not
-                # take every name that a disk may hold.
-                file = soundfile.SoundFile(raw.fileno(), closefd=False)
+                # By descriptor: libsndfile and its wrapper draw conclusions from file names (".raw"), and
+                # do not take every name that a disk may hold.
+                file = _Straight(raw.fileno(), closefd=False)
             except soundfile.LibsndfileError as error:
                 raise AudioError(
                     f"{self.name}: got something that is not readable audio "
@@ -280,7 +284,7 @@ class FileSource:
     def _pieces(self) -> Iterator[_Block]:
         with self._open() as file:
             converter = _Converter(self.name, file.samplerate, file.channels, self._channel)
-            # Formats that decode to 16 bits are read as such; lossy ones may exceed full scale between samples.
+            # What decodes to 16 bits is read as such; lossy formats may go beyond full scale.
             exact = file.subtype in ("PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW", "ALAC_16")
             size = max(1, round(_FILE_CHUNK_S * file.samplerate))
             chunk = np.empty((size, file.channels), np.int16 if exact else np.float32)
@@ -303,12 +307,13 @@ class FileSource:
                 whole = "a whole file" if not expected else f"{expected / file.samplerate:.2f} s"
                 detail = f" ({broken})" if broken else ""
                 raise AudioError(
-                    f"{self.name}: the file is cut short or damaged{detail}: {got / file.samplerate:.2f} s were "
-                    f"readable, expected {whole}; the readable part was used: copy the file again for the rest"
+                    f"{self.name}: the file is cut short or damaged{detail}: "
+                    f"got {got / file.samplerate:.2f} s, expected {whole}; "
+                    "the readable part was used: copy the file again for the rest"
                 )
 
 
-def _promised_frames(file: soundfile.SoundFile) -> int:
+def _promised_frames(file: _Straight) -> int:
     """Return how many frames the header of a file promises, 0 where it does not say."""
     if file.frames >= _UNKNOWN_FRAMES:
         return 0
@@ -331,8 +336,8 @@ class PipeSource:
     Parameters
     ----------
     stream : binary file
-        E.g. ``sys.stdin.buffer``, or the reading end of a pipe. It is read with ``read1`` where it has one, so
-        that nothing waits for a buffer to fill.
+        E.g. ``sys.stdin.buffer``, or the reading end of a pipe. It is read with ``read1`` where it has one,
+        so that nothing waits for a buffer to fill.
     rate_hz : int, optional
         Rate of the samples, Hz.
     sample_format : str, optional
@@ -388,7 +393,7 @@ class PipeSource:
         self._channels = channels
         self._channel = channel
         self._block = _check_block(name, block)
-        _Converter(name, rate_hz, channels, channel)  # complain now, not at the first block
+        _Converter(name, rate_hz, channels, channel)
 
     def blocks(self) -> Iterator[npt.NDArray[np.int16]]:
         """Yield blocks as data arrive; see :class:`AudioSource`. What was read is gone from the stream."""
@@ -399,12 +404,11 @@ class PipeSource:
         frame = RAW_FORMATS[self._format] * self._channels
         # A resampler is fed chunks of one size, however the bytes arrive.
         chunk = frame * (max(1, round(_PIPE_CHUNK_S * self.native_rate_hz)) if converter.resamples else 1)
-        pending = b""
-        n = 0
+        begin = pending = b""
         while data := self._read():
-            if n < 4:
-                self._refuse_container(pending + data)
-            n += len(data)
+            if len(begin) < _MARK_BYTES:
+                begin += data[: _MARK_BYTES - len(begin)]
+                self._refuse_container(begin)
             pending += data
             whole = len(pending) - len(pending) % chunk
             step = chunk if converter.resamples else max(whole, 1)
@@ -417,12 +421,13 @@ class PipeSource:
         if whole < len(pending):
             raise AudioError(
                 f"{self.name}: the stream ends inside a sample: got {len(pending) - whole} bytes, expected "
-                f"{frame} ({self._format}, channels: {self._channels}); what came before was used: check --raw "
-                "and --channels"
+                f"{frame} ({self._format}, channels: {self._channels}); what came before was used: check "
+                "--raw and --channels"
             )
-        if n == 0:
+        if not begin:
             raise AudioError(
-                f"{self.name}: the stream ended without a sample, expected raw audio; check the program that writes it"
+                f"{self.name}: the stream ended without a sample, expected raw audio; "
+                "check the program that writes it"
             )
 
     def _read(self) -> bytes:
@@ -433,15 +438,17 @@ class PipeSource:
                 select.select([self._stream], [], [])
         except OSError as error:
             raise AudioError(
-                f"{self.name}: the stream cannot be read ({error.strerror}), expected raw audio; check where it comes from"
+                f"{self.name}: the stream cannot be read ({error.strerror}), expected raw audio; "
+                "check where it comes from"
             ) from error
         return bytes(data)
 
     def _refuse_container(self, begin: bytes) -> None:
-        kind = _CONTAINERS.get(begin[:4])
+        kind = _CONTAINERS.get(begin)
         if kind is not None:
             raise AudioError(
-                f"{self.name}: got a {kind} file, expected raw {self._format} samples; give the file by its name instead"
+                f"{self.name}: got a {kind} file, expected raw {self._format} samples; "
+                "give the file by its name instead"
             )
 
     def _decode(self, data: bytes) -> _Frames:

@@ -71,6 +71,7 @@ class WakeStage:
             model,
             inputs={"features": ((1, context_frames, channels), kinds), "state": (state_shape, kinds)},
             outputs=(((1, len(cutoffs)), kinds), (state_shape, kinds)),
+            feedback=("state",),
         )
         self._features_spec = model.inputs["features"]
         self._state_spec = model.inputs["state"]

@@ -4,8 +4,8 @@
 
     model/                 the device form of the network, a SavedModel with named inputs and outputs
     representative.npz     for each input an array of values as the device sees them, first axis: samples
-    spec.json              role ("wake" or "liveness") and the settings that travel into the manifest; "ranges": for
-                           inputs whose scale is fixed, the [lowest, highest] value that they can represent
+    spec.json              role ("wake" or "liveness") and the settings that travel into the manifest;
+                           "ranges": for inputs of fixed scale, the [lowest, highest] value they represent
     record.json            how it came to be: seed, commit, hash and licences of the data, settings, metrics
 
 :mod:`quantize.convert` adds the converted networks.

@@ -249,8 +249,8 @@ def _pinned(
 ) -> "dict[str, npt.NDArray[np.float32]]":
     """Make samples reach exactly the ranges that the specification fixes.
 
-    One element of one sample at each end is enough for the input itself. Whole samples of extreme values would
-    also stretch the ranges of everything behind it, and so nearly double the rounding errors.
+    One element of one sample at each end is enough for the input itself. Whole samples of extreme values
+    would also stretch the ranges of everything behind it, and so nearly double the rounding errors.
     """
     from edge.errors import DataError
 
@@ -258,8 +258,8 @@ def _pinned(
     for name, (low, high) in ranges.items():
         if name not in data or not low < high:
             raise DataError(
-                f"{source.path / 'spec.json'}: ranges.{name}: got {low} to {high}, expected an ascending range of one "
-                f"of the inputs {', '.join(data)}; train the network again"
+                f"{source.path / 'spec.json'}: ranges.{name}: got {low} to {high}, expected a range "
+                f"of one of the inputs {', '.join(data)}; train the network again"
             )
         pinned = data[name].clip(low, high)
         pinned[0].flat[0], pinned[-1].flat[-1] = low, high

@@ -12,8 +12,8 @@ __all__ = ["f70_hz"]
 def f70_hz(samples: npt.NDArray[np.int16], cues: CueSettings) -> float:
     """Return the frequency below which 70 % of the power of the loudest window lies, Hz.
 
-    The single number on which Void rests: a mouth reaches it near 1 kHz, a small loudspeaker, which has no bass,
-    much later [1]_. Linear interpolation within a band.
+    The single number on which Void rests: a mouth reaches it near 1 kHz, a small loudspeaker, which has no
+    bass, much later [1]_. Linear interpolation within a band.
 
     References
     ----------
@@ -21,7 +21,11 @@ def f70_hz(samples: npt.NDArray[np.int16], cues: CueSettings) -> float:
        section 3.2.
     """
     span = loudest_window(samples, cues.window_samples)
-    power = band_powers(samples[span.start : span.stop], cues)[:, : cues.coarse_bands].mean(axis=0).astype(np.float64)
+    power = (
+        band_powers(samples[span.start : span.stop], cues)[:, : cues.coarse_bands]
+        .mean(axis=0)
+        .astype(np.float64)
+    )
     cumulative = np.concatenate(([0.0], np.cumsum(power)))
     if cumulative[-1] <= 0:
         return 0.0

@@ -33,7 +33,12 @@ def _options(
     best = np.array([trace.scores[:, word].max(initial=0.0) for trace in positives])
     grid = np.unique(
         np.clip(
-            np.concatenate([[_LOWEST_CUTOFF], *(trace.scores[trace.scores[:, word] > _LOWEST_CUTOFF, word] for trace in background)])
+            np.concatenate(
+                [
+                    [_LOWEST_CUTOFF],
+                    *(trace.scores[trace.scores[:, word] > _LOWEST_CUTOFF, word] for trace in background),
+                ]
+            )
             + _MARGIN,
             _LOWEST_CUTOFF,
             _HIGHEST_CUTOFF,
@@ -51,12 +56,18 @@ def _options(
                 low = middle + 1
         cutoff = float(grid[low])
         recall = float(np.mean(best > cutoff)) if best.size else 0.0
-        options.append(WordCutoff(cutoff, recall, best.size, count_detections(background, word, cutoff, refractory_s)))
+        options.append(
+            WordCutoff(cutoff, recall, best.size, count_detections(background, word, cutoff, refractory_s))
+        )
     return options
 
 
 def choose_word_cutoffs(
-    positives: Sequence[Sequence[Trace]], background: Sequence[Trace], *, refractory_s: float, false_accepts: int
+    positives: Sequence[Sequence[Trace]],
+    background: Sequence[Trace],
+    *,
+    refractory_s: float,
+    false_accepts: int,
 ) -> list[WordCutoff]:
     """Spend a budget of false accepts where it buys the most recall.
 
@@ -71,11 +82,14 @@ def choose_word_cutoffs(
     false_accepts : int
         How many there may be over all words and the whole background.
     """
-    options = [_options(w, clips, background, refractory_s, false_accepts) for w, clips in enumerate(positives)]
+    options = [
+        _options(w, clips, background, refractory_s, false_accepts) for w, clips in enumerate(positives)
+    ]
     spent = [0] * len(options)
     for _ in range(false_accepts):
         gains = [
-            (o[s + 1].recall - o[s].recall if s + 1 < len(o) else 0.0) for o, s in zip(options, spent, strict=True)
+            (o[s + 1].recall - o[s].recall if s + 1 < len(o) else 0.0)
+            for o, s in zip(options, spent, strict=True)
         ]
         best = int(np.argmax(gains))
         if gains[best] <= 0:
@@ -104,7 +118,8 @@ def fit_platt(live: npt.NDArray[np.floating], replay: npt.NDArray[np.floating]) 
     def loss(parameters: npt.NDArray[np.float64]) -> float:
         slope, offset = parameters
         return float(
-            np.mean(np.logaddexp(0, -(slope * live + offset))) + np.mean(np.logaddexp(0, slope * replay + offset))
+            np.mean(np.logaddexp(0, -(slope * live + offset)))
+            + np.mean(np.logaddexp(0, slope * replay + offset))
         )
 
     found = scipy.optimize.minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead")

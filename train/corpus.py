@@ -227,6 +227,6 @@ def read_clip(clip: Clip) -> npt.NDArray[np.float32]:
 
 
 def licences(clips: Iterable[Clip]) -> list[dict[str, str]]:
-    """Return under which licences recordings are used, as a bundle's manifest lists them: each pair once, sorted."""
+    """Return each pair of corpus and licence once, sorted, as a bundle's manifest lists them."""
     pairs = sorted({(clip.corpus, clip.licence) for clip in clips})
     return [{"material": corpus, "licence": licence} for corpus, licence in pairs]

@@ -1,4 +1,4 @@
-"""What every training run shares: seeds, resumption, the run record, and the checkpoint that ``quantize`` reads."""
+"""What every training run shares: seeds, resumption, the run record, and the checkpoint for ``quantize``."""
 
 import json
 import os
@@ -45,7 +45,10 @@ class RunRecord:
             "metrics": self.metrics,
             "wall_s": round(time.time() - self.started, 1),
             "machine": machine(),
-            "versions": {name: version(name) for name in ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")},
+            "versions": {
+                name: version(name)
+                for name in ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
+            },
         }
 
 
@@ -69,7 +72,15 @@ class _StopOnNan(tf_keras.callbacks.Callback):
             )
 
 
-def fit(model: Any, dataset: Any, *, epochs: int, resume: Path, validation: Any = None, callbacks: tuple[Any, ...] = ()) -> dict[str, Any]:
+def fit(
+    model: Any,
+    dataset: Any,
+    *,
+    epochs: int,
+    resume: Path,
+    validation: Any = None,
+    callbacks: tuple[Any, ...] = (),
+) -> dict[str, Any]:
     """Fit a compiled model; interrupted, the same call goes on from the last whole epoch.
 
     Returns
@@ -83,7 +94,9 @@ def fit(model: Any, dataset: Any, *, epochs: int, resume: Path, validation: Any 
     class Log(tf_keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             with history_path.open("a") as file:
-                file.write(json.dumps({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}) + "\n")
+                file.write(
+                    json.dumps({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}) + "\n"
+                )
 
     model.fit(
         dataset,

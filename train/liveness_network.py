@@ -23,9 +23,9 @@ __all__ = ["LivenessShape", "network"]
 class LivenessShape:
     """Size of the network."""
 
-    stem: int = 16
+    stem: int = 24
     """Channels of the first convolution."""
-    blocks: tuple[tuple[int, int], ...] = field(default=((32, 2), (48, 1), (48, 2), (64, 1), (64, 2)))
+    blocks: tuple[tuple[int, int], ...] = field(default=((48, 2), (64, 1), (64, 2), (96, 1), (96, 2)))
     """Channels and stride of each depthwise-separable block."""
     hidden: int = 32
     """Units of each dense layer."""

@@ -1,7 +1,8 @@
 """Figures of merit, each with an interval.
 
-Names follow ISO/IEC 30107-3: BPCER is the share of live users who are refused, APCER the share of replays that are
-accepted. Clips of one talker are not independent, so intervals come from resampling talkers, not clips.
+Names follow ISO/IEC 30107-3: BPCER is the share of live users who are refused, APCER the share of replays
+that are accepted. Clips of one talker are not independent, so intervals come from resampling talkers, not
+clips.
 """
 
 from collections.abc import Callable, Sequence
@@ -66,8 +67,8 @@ def cluster_interval(
 
     Notes
     -----
-    With two ways of clustering an observation is drawn as often as the product of its clusters' multiplicities
-    (the pigeonhole bootstrap: Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 2007).
+    With two ways of clustering an observation is drawn as often as the product of its clusters'
+    multiplicities (Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 2007).
     """
     rng = np.random.default_rng(seed)
     coded = [np.unique(np.asarray(way), return_inverse=True) for way in clusters]

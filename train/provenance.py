@@ -1,4 +1,4 @@
-"""Where a number comes from: the commit and the machine; without TensorFlow, so that benchmarks may use it."""
+"""Where a number comes from: its commit and machine; without TensorFlow, so that benchmarks may use it."""
 
 import os
 import platform

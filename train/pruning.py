@@ -28,8 +28,8 @@ def prunable(model: Any, *, final_sparsity: float, begin_step: int, end_step: in
     final_sparsity : float
         Share of zero weights at the end.
     begin_step, end_step : int
-        Optimiser steps between which the share rises, by the cubic schedule of Zhu and Gupta, "To prune, or not
-        to prune", 2017, eq. 1.
+        Optimiser steps between which the share rises, by the cubic schedule of Zhu and Gupta, "To prune,
+        or not to prune", 2017, eq. 1.
     """
     schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, final_sparsity, begin_step, end_step, frequency=20)
 
@@ -53,4 +53,6 @@ def strip(model: Any) -> Any:
 
 def sparsity(model: Any) -> dict[str, float]:
     """Return the share of zero weights of each layer that can be pruned, by name."""
-    return {layer.name: float(np.mean(layer.get_weights()[0] == 0)) for layer in model.layers if _is_pruned(layer)}
+    return {
+        layer.name: float(np.mean(layer.get_weights()[0] == 0)) for layer in model.layers if _is_pruned(layer)
+    }

@@ -2,11 +2,11 @@
 
 ::
 
-    noise floor | "word" as spoken in the room | noise floor | the same, recorded and played by a TV | noise floor
+    noise | "word" as spoken in the room | noise | the same, recorded and played by a TV | noise
 
 It ships with the package so that there is something to run the gate over. It is a demonstration and not
-evidence: a synthesiser speaks, and room and television are simulated. Both renderings draw from a generator in
-the same state, so they share room, place, microphone, background and level, and differ in the replay alone.
+evidence: a synthesiser speaks, and room and television are simulated. Both renderings draw from a generator
+in the same state: they share room, place, microphone, background and level, and differ in the replay alone.
 """
 
 import json
@@ -24,7 +24,7 @@ from edge.errors import UsageError
 from edge.events import SAMPLE_RATE_HZ, seconds
 from train.corpus import Clip
 from train.simulator import RECIPE_VERSION
-from train.simulator.chain import Rendered, Simulator, clip_rng
+from train.simulator.chain import Label, Rendered, Simulator, clip_rng
 from train.simulator.levels import rms
 from train.simulator.loudspeakers import GRID_HZ, Curves
 from train.simulator.noise import NoisePool
@@ -54,7 +54,10 @@ _CONDITIONS: dict[str, Any] = {
     "distance_m": 1.2,
     "tv_ratio_db": None,
 }
-_PARTS = (("live", "plain", "spoken in the room"), ("replay", "recorded", "played by a TV"))
+_PARTS: tuple[tuple[Label, str, str], ...] = (
+    ("live", "plain", "spoken in the room"),
+    ("replay", "recorded", "played by a TV"),
+)
 _FADE = SAMPLE_RATE_HZ // 10
 _MARGIN = SAMPLE_RATE_HZ // 10
 _TAPS = 511
@@ -71,8 +74,8 @@ class Scene:
     samples : int16 array, shape (144000,)
         16 kHz mono.
     description : dict
-        Plain data: label, notice, word, voice, seed, versions of the recipes, and for each utterance its times
-        and the conditions of its rendering.
+        Plain data: label, notice, word, voice, seed, versions of the recipes, and for each utterance its
+        times and the conditions of its rendering.
     """
 
     samples: npt.NDArray[np.int16]
@@ -141,7 +144,9 @@ def make_scene(word: str, voice: str, seed: int, *, clips: Sequence[Clip] = ()) 
     )
     source = f"scene-v{SCENE_VERSION}/{word}/{voice}"
     rendered = [
-        simulator.render(spoken, label, clip_rng(source, seed), conditions={**_CONDITIONS, "variant": variant})  # type: ignore[arg-type]
+        simulator.render(
+            spoken, label, clip_rng(source, seed), conditions={**_CONDITIONS, "variant": variant}
+        )
         for label, variant, _ in _PARTS
     ]
     n = int(SCENE_SECONDS * SAMPLE_RATE_HZ)
@@ -175,8 +180,9 @@ def make_scene(word: str, voice: str, seed: int, *, clips: Sequence[Clip] = ()) 
                 "module": "train.scene",
                 "scene_version": SCENE_VERSION,
                 "simulator_version": RECIPE_VERSION,
-                "command": f"vivavoce train scene --word {word} --voice {voice} --seed {seed}",
-                "background": "recordings of the data folder" if clips else "generated",
+                "command": f"vivavoce train scene --word {word} --voice {voice} --seed {seed}"
+                + " --data DIR" * bool(clips),
+                "background": rendered[0].conditions["noise"],
             },
             "utterances": utterances,
         },
@@ -199,7 +205,9 @@ def write_scene(scene: Scene, path: Path) -> Path:
     import soundfile
 
     if path.suffix != ".flac":
-        raise UsageError(f"{path}: expected a name that ends in .flac; the description gets its name with .json")
+        raise UsageError(
+            f"{path}: expected a name that ends in .flac; the description gets its name with .json"
+        )
     beside = path.with_suffix(".json")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

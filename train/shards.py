@@ -35,7 +35,8 @@ def _make_one(make: Callable[[int], Arrays], index: int, path: Path) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise DataError(
-            f"{path}: the shard cannot be written ({error.strerror}); free some space and run again: finished shards are kept"
+            f"{path}: the shard cannot be written ({error.strerror}); free some space and run again: "
+            "finished shards are kept"
         ) from error
 
 

@@ -58,9 +58,10 @@ def synthesiser_version(voice: str) -> str:
         If the voice names no known program, or the program is not installed.
     """
     done = _call(_split(voice)[0], "--version")
-    # flite has an exit code other than 0 here.
-    line = next((line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()), "unknown")
-    return line.partition("  Data at")[0]
+    lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    # flite begins with its copyright; espeak-ng ends with a path of this machine.
+    line = next((line for line in lines if line.startswith("version:")), lines[0] if lines else "unknown")
+    return line.removeprefix("version:").partition("  Data at")[0].strip()
 
 
 def _refuse_unknown(voice: str) -> None:

@@ -13,7 +13,7 @@ from edge.bundle import Bundle
 from edge.events import SAMPLE_RATE_HZ
 from edge.pipeline import hearing
 from train.corpus import Clip, read_clip
-from train.levels import to_int16
+from train.simulator.levels import to_int16
 
 __all__ = ["Trace", "count_detections", "in_noise_floor", "trace"]
 

@@ -1,9 +1,9 @@
 """``vivavoce run``: from recordings to decisions."""
 
 import argparse
-from typing import Any
 
 from edge.commands.sourcing import add_source_arguments
+from edge.events import Decision, End, Event, Wake
 
 __all__ = ["SUMMARY", "configure", "run"]
 
@@ -12,18 +12,20 @@ SUMMARY = "listen to files or a pipe, and decide for every wake word whether a p
 _EPILOG = """\
 Events, one JSON object a line with --json:
   {"event":"wake","file","word","score","start_s","end_s"}
-  {"event":"decision","file","word","decision":"accept|reject|unsure","live_probability","reasons","end_s","decided_s"}
+  {"event":"decision","file","word","decision":"accept|reject|unsure","live_probability","reasons","end_s",
+   "decided_s"}
   {"event":"end","file","seconds","quality"}
 
-A decision is "unsure" where the audio does not carry the evidence (reasons: silent, too_short, clipped, noisy,
-band_limited) or the probability lies between the two cut-offs (near_cutoff).
+A decision is "unsure" where the audio does not carry the evidence (reasons: silent, too_short, clipped,
+noisy, band_limited) or the probability lies between the two cut-offs (near_cutoff). The end's quality holds
+the flags that are true of the sound as a whole; each is also told in words on stderr.
 
 examples:
   vivavoce run kitchen.wav
   vivavoce run --json --word "smart mirror" *.flac
   arecord -t raw -f S16_LE -r 48000 -c 2 | vivavoce run - --rate 48000 --channels 2
 
-exit code: 0, or 2 if a file could not be used (the others still are)
+exit code: 0, or 2 if a file could not be used to its end (the others still are)
 """
 
 
@@ -33,18 +35,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = _EPILOG
     add_source_arguments(parser)
-    parser.add_argument("--word", action="append", metavar="W", help="listen for this word only, by id or phrase; repeat for several")
+    parser.add_argument(
+        "--word",
+        action="append",
+        metavar="W",
+        help="listen for this word only, by id or phrase; repeat for several",
+    )
     add_output_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the gate over every file."""
     from edge.bundle import open_bundle
-    from edge.cli import out, process_files, warn
-    from edge.commands.sourcing import open_source, warn_of_rate
-    from edge.events import End
+    from edge.cli import out, process_files
+    from edge.commands.sourcing import open_source, warn_of_flags, warn_of_rate
     from edge.pipeline import Pipeline
-    from edge.quality import FLAGS
 
     pipeline = Pipeline(open_bundle(args.bundle), words=args.word, runtime=args.interpreter)
     output = out(args)
@@ -54,22 +59,28 @@ def run(args: argparse.Namespace) -> int:
         warn_of_rate(source)
         if len(args.files) > 1:
             output.text(name)
+        flags: tuple[str, ...] = ()
         for event in pipeline.run(source):
             record = event.to_dict()
-            output.event({"event": record.pop("event"), "file": name, **record}, _readable(record, event))
+            output.event({"event": record.pop("event"), "file": name, **record}, _readable(event))
             if isinstance(event, End):
-                for flag in event.quality:
-                    warn(f"{flag}: {FLAGS[flag]}", file=name)
+                flags = event.quality
+        # A damaged file is told of in one line; how its readable part sounds is in the output.
+        source.raise_fault()
+        warn_of_flags(flags, source)
 
     return process_files(args.files, listen)
 
 
-def _readable(record: dict[str, Any], event: object) -> str:
-    from edge.events import Decision, Wake
-
+def _readable(event: Event) -> str:
+    record = event.to_dict()
     if isinstance(event, Wake):
-        return f"{record['end_s']:9.2f} s  {record['word']:<14} heard    score {record['score']:.2f}"
+        return f"{record['end_s']:9.2f} s  {event.word:<14} heard    score {event.score:.2f}"
     if isinstance(event, Decision):
-        why = ", ".join(record["reasons"])
-        return f"{record['decided_s']:9.2f} s  {record['word']:<14} {record['decision'].upper():<8} live {record['live_probability']:.2f}  ({why})"
-    return f"{record['seconds']:9.2f} s  end"
+        verdict, why = event.decision.upper(), ", ".join(event.reasons)
+        return (
+            f"{record['decided_s']:9.2f} s  {event.word:<14} {verdict:<8} live {event.live_probability:.2f}"
+            f"  ({why})"
+        )
+    why = f"  ({', '.join(event.quality)})" if event.quality else ""
+    return f"{record['seconds']:9.2f} s  end{why}"

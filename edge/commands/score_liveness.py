@@ -1,4 +1,4 @@
-"""``vivavoce score liveness``: was the loudest moment of a recording spoken or played?"""
+"""``vivavoce score liveness``: tell whether the loudest moment of a recording was spoken or played."""
 
 import argparse
 
@@ -29,23 +29,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Judge every file."""
     from edge.bundle import open_bundle
-    from edge.cli import out, process_files, warn
-    from edge.commands.sourcing import open_source, warn_of_rate
-    from edge.pipeline import score_liveness
-    from edge.quality import FLAGS
+    from edge.cli import out, process_files
+    from edge.commands.sourcing import open_source, warn_of_flags, warn_of_rate
+    from edge.pipeline import LivenessScorer
 
-    bundle = open_bundle(args.bundle)
+    scorer = LivenessScorer(open_bundle(args.bundle), runtime=args.interpreter)
     output = out(args)
 
     def judge(name: str) -> None:
         source = open_source(args, name)
         warn_of_rate(source)
-        found = score_liveness(bundle, source, runtime=args.interpreter)
-        for flag in found["quality"]["flags"]:
-            warn(f"{flag}: {FLAGS[flag]}", file=name)
-        why = ", ".join(found["reasons"])
+        found = scorer.score(source)
+        verdict, why = found["decision"].upper(), ", ".join(found["reasons"])
         output.event(
-            {"file": name, **found}, f"{name}  {found['decision'].upper():<8} live {found['live_probability']:.2f}  ({why})"
+            {"file": name, **found}, f"{name}  {verdict:<8} live {found['live_probability']:.2f}  ({why})"
         )
+        source.raise_fault()
+        warn_of_flags(found["quality"]["flags"], source)
 
     return process_files(args.files, judge)

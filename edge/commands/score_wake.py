@@ -31,18 +31,20 @@ def run(args: argparse.Namespace) -> int:
     from edge.bundle import open_bundle
     from edge.cli import columns, out, process_files
     from edge.commands.sourcing import open_source
-    from edge.pipeline import score_wake
+    from edge.pipeline import WakeScorer
 
-    bundle = open_bundle(args.bundle)
+    scorer = WakeScorer(open_bundle(args.bundle), runtime=args.interpreter)
     output = out(args)
 
     def score(name: str) -> None:
-        found = score_wake(bundle, open_source(args, name), runtime=args.interpreter)
-        rows = [
-            (word, f"{entry['max_score']:.3f}", " ".join(f"{hit['end_s']:.2f} s" for hit in entry["detections"]) or "-")
-            for word, entry in found["words"].items()
-        ]
-        lines = columns([("word", "max", "detected"), *rows])
-        output.event({"file": name, **found}, "\n".join((f"{name}  {found['seconds']:.2f} s", *lines)))
+        source = open_source(args, name)
+        found = scorer.score(source)
+        rows = [("word", "max", "detected")]
+        for word, entry in found["words"].items():
+            moments = " ".join(f"{hit['end_s']:.2f} s" for hit in entry["detections"])
+            rows.append((word, f"{entry['max_score']:.3f}", moments or "-"))
+        heading = f"{name}  {found['seconds']:.2f} s"
+        output.event({"file": name, **found}, "\n".join((heading, *columns(rows))))
+        source.raise_fault()
 
     return process_files(args.files, score)

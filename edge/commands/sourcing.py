@@ -1,34 +1,73 @@
 """Options that say where the sound comes from, shared by the commands that listen to files."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.errors import AudioError, UsageError
+from edge.events import SAMPLE_RATE_HZ
+
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from edge.sources import AudioSource
 
-__all__ = ["add_source_arguments", "open_source", "warn_of_rate"]
+__all__ = ["ReadablePart", "add_source_arguments", "open_source", "warn_of_flags", "warn_of_rate"]
+
+_STDIN = "-"
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="audio file of any rate and channels; - for raw samples on stdin")
-    parser.add_argument("--bundle", type=Path, metavar="DIR", help="models and cut-offs [the bundle that ships with vivavoce]")
     parser.add_argument(
-        "--interpreter", choices=("litert", "tflite"), help="which interpreter runs the networks [the best that is installed]"
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="audio file of any rate and channels; - for raw samples on standard input",
+    )
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="DIR",
+        help="models and cut-offs [the bundle that ships with vivavoce]",
+    )
+    parser.add_argument(
+        "--interpreter",
+        choices=("litert", "tflite"),
+        help="which interpreter runs the networks [the best that is installed]",
     )
     group = parser.add_argument_group("sound")
-    group.add_argument("--channel", type=int, metavar="N", help="channel to listen to, from 0 [the mean of all]")
-    group.add_argument("--block", type=int, default=1024, metavar="SAMPLES", help="samples in a block; changes no event [%(default)s]")
     group.add_argument(
-        "--raw", default="s16le", metavar="FORMAT", help="format of raw samples: u8, s16le, s24le, s32le, f32le [%(default)s]"
+        "--channel", type=int, metavar="N", help="channel to listen to, from 0 [the mean of all]"
     )
-    group.add_argument("--rate", type=int, default=16_000, metavar="HZ", help="rate of raw samples [%(default)s]")
-    group.add_argument("--channels", type=int, default=1, metavar="N", help="interleaved channels of raw samples [%(default)s]")
+    group.add_argument(
+        "--block",
+        type=int,
+        metavar="SAMPLES",
+        help="samples that are taken at a time; changes no result [some 30 ms]",
+    )
+    group.add_argument(
+        "--raw",
+        default="s16le",
+        metavar="FORMAT",
+        help="format of raw samples: u8, s16le, s24le, s32le, f32le [%(default)s]",
+    )
+    group.add_argument(
+        "--rate", type=int, default=SAMPLE_RATE_HZ, metavar="HZ", help="rate of raw samples [%(default)s]"
+    )
+    group.add_argument(
+        "--channels",
+        type=int,
+        default=1,
+        metavar="N",
+        help="interleaved channels of raw samples [%(default)s]",
+    )
 
 
-def open_source(args: argparse.Namespace, name: str) -> "AudioSource":
-    """Open one of the files, or raw samples on stdin.
+def open_source(args: argparse.Namespace, name: str) -> "ReadablePart":
+    """Open one of the files, or raw samples on standard input.
 
     Raises
     ------
@@ -37,28 +76,95 @@ def open_source(args: argparse.Namespace, name: str) -> "AudioSource":
     """
     import sys
 
-    from edge.sources import FileSource, PipeSource
+    from edge.sources import DEFAULT_BLOCK, FileSource, PipeSource
 
-    if name == "-":
-        return PipeSource(
+    block = DEFAULT_BLOCK if args.block is None else args.block
+    if name != _STDIN:
+        return ReadablePart(FileSource(name, block=block, channel=args.channel))
+    if sys.stdin is None:
+        raise UsageError("-: standard input is closed, expected raw samples; pipe them in")
+    if sys.stdin.isatty():
+        raise UsageError(
+            "-: got a terminal, expected raw samples on standard input; pipe them in, for example: "
+            f"arecord -t raw -f S16_LE -r {SAMPLE_RATE_HZ} | vivavoce run -"
+        )
+    return ReadablePart(
+        PipeSource(
             sys.stdin.buffer,
             rate_hz=args.rate,
             sample_format=args.raw,
             channels=args.channels,
             channel=args.channel,
-            block=args.block,
+            block=block,
         )
-    return FileSource(name, block=args.block, channel=args.channel)
+    )
+
+
+class ReadablePart:
+    """A source that ends where it cannot be read any further, and keeps the fault for later.
+
+    What could be read is processed to its end, as if nothing else had been promised; then
+    :meth:`raise_fault` tells of the rest.
+
+    Parameters
+    ----------
+    source : AudioSource
+    """
+
+    def __init__(self, source: "AudioSource") -> None:
+        self.name = source.name
+        self.native_rate_hz = source.native_rate_hz
+        self._source = source
+        self._fault: AudioError | None = None
+
+    def blocks(self) -> "Iterator[npt.NDArray[np.int16]]":
+        """Yield the blocks of the source; see :class:`edge.sources.AudioSource`.
+
+        Raises
+        ------
+        AudioError
+            If there is nothing that can be read.
+        """
+        self._fault = None
+        n = 0
+        try:
+            for block in self._source.blocks():
+                n += block.size
+                yield block
+        except AudioError as error:
+            if not n:
+                raise
+            self._fault = error
+
+    def raise_fault(self) -> None:
+        """Raise the fault that ended the source early, if one did.
+
+        Raises
+        ------
+        AudioError
+        """
+        if self._fault is not None:
+            raise self._fault
 
 
 def warn_of_rate(source: "AudioSource") -> None:
     """Say it if the source cannot hold what liveness is judged by."""
     from edge.cli import warn
-    from edge.events import SAMPLE_RATE_HZ
 
     if source.native_rate_hz < SAMPLE_RATE_HZ:
         warn(
-            f"recorded at {source.native_rate_hz} Hz: nothing above {source.native_rate_hz / 2000:g} kHz, where playback shows best; "
-            "liveness may be unsure, record at 16 kHz or more",
+            f"recorded at {source.native_rate_hz} Hz: nothing above {source.native_rate_hz / 2000:g} kHz, "
+            "where playback shows best; liveness may be unsure: record at 16 kHz or more",
             file=source.name,
         )
+
+
+def warn_of_flags(flags: "tuple[str, ...] | list[str]", source: "AudioSource") -> None:
+    """Say what is doubtful about the sound, one line a flag."""
+    from edge.cli import warn
+    from edge.quality import FLAGS
+
+    for flag in flags:
+        # What the rate already explains was said when the source was opened.
+        if flag != "band_limited" or source.native_rate_hz >= SAMPLE_RATE_HZ:
+            warn(f"{flag}: {FLAGS[flag]}", file=source.name)

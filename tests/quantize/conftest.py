@@ -1,6 +1,5 @@
 """Checkpoints with small untrained networks, written by the code that writes the real ones."""
 
-import json
 import shutil
 import warnings
 from pathlib import Path
@@ -43,13 +42,13 @@ def trained(tmp_path_factory, wake_shape) -> dict[str, Path]:
     from edge.frontend import FEATURE_SCALE
     from edge.frontend_tables import FrontendSettings
     from train.fitting import RunRecord, save_checkpoint
-    from train.keras import tf, tf_keras
+    from train.keras import tf_keras
     from train.liveness_network import LivenessShape, network
     from train.wake_network import RELU_CEILING, device_form, training_form
 
     root = tmp_path_factory.mktemp("trained")
     rng = np.random.default_rng(11)
-    record = RunRecord(seed=11, data_hash="0" * 64, settings={"epochs": 0})
+    record = RunRecord(seed=11, data_hash="0" * 64, settings={"epochs": 0}, licences=LICENCES)
 
     trained = training_form(wake_shape)
     liven(trained, rng)
@@ -88,10 +87,6 @@ def trained(tmp_path_factory, wake_shape) -> dict[str, Path]:
             root / "liveness", device, {"cues": samples}, record, {"role": "liveness", "cues": cues.to_dict()}
         )
         tf_keras.backend.clear_session()
-    assert tf.executing_eagerly()
-    for role in ("wake", "liveness"):
-        path = root / role / "record.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), "licences": LICENCES}))
     return {role: root / role for role in ("wake", "liveness")}
 
 

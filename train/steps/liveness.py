@@ -13,6 +13,9 @@ SUMMARY = "train the liveness network on live and simulated-replay renderings, p
 
 BATCH = 64
 _RAW_SHARE = 0.08
+_MIXUP_SHARE = 0.5
+_COLOUR_DB = 1.2
+_WEIGHT_DECAY = 0.02
 _REPRESENTATIVE_CLIPS = 400
 
 
@@ -21,9 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with a manifest.csv")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="checkpoint to write")
     parser.add_argument("--cache", type=Path, default=Path("build/cache"), metavar="DIR", help="rendered clips and rooms [%(default)s]")
-    parser.add_argument("--clips", type=int, default=24_000, help="clips to train on, half of them live [%(default)s]")
+    parser.add_argument("--clips", type=int, default=48_000, help="clips to train on, half of them live [%(default)s]")
     parser.add_argument("--dev-clips", type=int, default=3_000, help="clips to watch progress on [%(default)s]")
-    parser.add_argument("--epochs", type=int, default=24, help="[%(default)s]")
+    parser.add_argument("--epochs", type=int, default=20, help="[%(default)s]")
     parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate [%(default)s]")
     parser.add_argument("--sparsity", type=float, default=0.5, help="share of weights pruned to zero [%(default)s]")
     parser.add_argument("--seed", type=int, default=1, help="[%(default)s]")
@@ -59,16 +62,19 @@ def run(args: argparse.Namespace) -> int:
         licences=licences(clip for clip in load_manifest(args.data) if clip.split == "train"),
         settings={
             "shape": shape.to_dict(), "epochs": args.epochs, "rate": args.rate, "batch": BATCH, "sparsity": args.sparsity,
+            "weight_decay": _WEIGHT_DECAY, "mixup_share": _MIXUP_SHARE, "colour_db": _COLOUR_DB,
             "clips": args.clips, "raw_share": _RAW_SHARE, "simulator_recipe": RECIPE_VERSION,
         },
     )  # fmt: skip
     set_seed(args.seed)
-    dataset = _dataset(training, augment=True, seed=args.seed)
-    validation = _dataset(dev, augment=False, seed=args.seed)
+    dataset = _dataset(training, cues, augment=True, seed=args.seed)
+    validation = _dataset(dev, cues, augment=False, seed=args.seed)
     steps = args.epochs * len(dataset)
     model = prunable(network(shape, cues), final_sparsity=args.sparsity, begin_step=int(0.35 * steps), end_step=int(0.75 * steps))
+    optimizer = tf_keras.optimizers.AdamW(cosine_rate(args.rate, steps), weight_decay=_WEIGHT_DECAY)
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     model.compile(
-        tf_keras.optimizers.Adam(cosine_rate(args.rate, steps)),
+        optimizer,
         tf_keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.03),
         metrics=[tf_keras.metrics.BinaryAccuracy(threshold=0.0)],
     )
@@ -84,14 +90,11 @@ def run(args: argparse.Namespace) -> int:
         "parameters": int(trained.count_params()),
         "simulated_dev_eer": equal_error_rate(logits[live], logits[~live]),
     }
-    chosen = np.random.default_rng([args.seed, 7]).permutation(len(live))[:_REPRESENTATIVE_CLIPS]
-    representative = np.concatenate(
-        (training["cues"][chosen % len(training["live"])].astype(np.float32) / 255, np.zeros((1, *cues.shape), np.float32),
-         np.ones((1, *cues.shape), np.float32))
-    )  # fmt: skip
+    chosen = np.random.default_rng([args.seed, 7]).permutation(len(training["live"]))[:_REPRESENTATIVE_CLIPS]
+    representative = training["cues"][chosen].astype(np.float32) / 255
     device = _single(trained, tf_keras, tf, cues.shape)
     save_checkpoint(
-        args.out, device, {"cues": representative}, record, {"role": "liveness", "cues": cues.to_dict(), "window_s": cues.window_s}
+        args.out, device, {"cues": representative}, record, {"role": "liveness", "cues": cues.to_dict(), "window_s": cues.window_s, "ranges": {"cues": [0.0, 1.0]}}
     )
     return 0
 
@@ -102,19 +105,47 @@ def _single(trained: Any, tf_keras: Any, tf: Any, shape: tuple[int, int]) -> Any
     return tf_keras.Model(given, {"logit": trained(given, training=False)})
 
 
-def _dataset(clips: dict[str, "np.ndarray"], *, augment: bool, seed: int) -> Any:
+def _dataset(clips: dict[str, "np.ndarray"], cue_settings: Any, *, augment: bool, seed: int) -> Any:
     from train.keras import tf
 
     cues, live = tf.constant(clips["cues"]), tf.constant(clips["live"])
+    n = len(clips["live"])
 
-    def example(index: Any) -> tuple[Any, Any]:
-        x = tf.cast(cues[index], tf.float32) / 255.0
-        if augment:
-            # A microphone's response is another for every device: tilt and level vary, on both classes alike.
-            x = tf.clip_by_value(x + tf.random.normal((), stddev=0.01), 0.0, 1.0)
-        return x, tf.cast(live[index], tf.float32)[None]
+    def get(index: Any) -> tuple[Any, Any]:
+        return tf.cast(cues[index], tf.float32) / 255.0, tf.cast(live[index], tf.float32)[None]
 
-    indices = tf.data.Dataset.range(len(clips["live"]))
+    def varied(index: Any) -> tuple[Any, Any]:
+        # Mixtures of two clips and of their labels (mixup, Zhang et al. 2018): the simulated loudspeakers are few, and a
+        # network that knows each of them by heart knows nothing of others.
+        (x, y), (other_x, other_y) = get(index), get(tf.random.uniform((), 0, n, tf.int64))
+        share = tf.where(tf.random.uniform(()) < _MIXUP_SHARE, 0.4 * tf.random.uniform(()), 0.0)
+        x, y = (1 - share) * x + share * other_x, (1 - share) * y + share * other_y
+        return tf.clip_by_value(_shift(x, cue_settings) + _colour(cue_settings), 0.0, 1.0), y
+
+    indices = tf.data.Dataset.range(n)
     if augment:
-        indices = indices.shuffle(len(clips["live"]), seed=seed)
-    return indices.map(example, num_parallel_calls=2, deterministic=True).batch(BATCH).prefetch(2)
+        indices = indices.shuffle(n, seed=seed)
+    return indices.map(varied if augment else get, num_parallel_calls=2, deterministic=True).batch(BATCH).prefetch(2)
+
+
+def _shift(x: Any, settings: Any) -> Any:
+    """Move the spectra in time by up to 120 ms; the summary rows do not depend on it."""
+    from train.keras import tf
+
+    head = settings.summary_rows
+    moved = tf.roll(x[head:], tf.random.uniform((), -12, 13, tf.int32), axis=0)
+    return tf.concat((x[:head], moved), axis=0)
+
+
+def _colour(settings: Any) -> Any:
+    """Draw the response of one more microphone: a smooth curve over frequency, the same for all rows, ``(1, bands)``."""
+    import numpy as np
+
+    from train.keras import tf
+
+    coarse = (np.arange(settings.coarse_bands) + 0.5) * settings.coarse_band_hz
+    fine = (np.arange(settings.fine_bands) + 1) * settings.bin_hz
+    place = np.log2(np.concatenate((coarse, fine)) / 100 + 1) / np.log2(81)
+    shapes = np.stack([np.cos(np.pi * order * place) for order in range(1, 5)]).astype(np.float32)
+    units = _COLOUR_DB / (settings.top_db - settings.floor_db)
+    return tf.random.normal((1, shapes.shape[0]), stddev=units) @ shapes

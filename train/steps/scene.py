@@ -8,13 +8,13 @@ __all__ = ["SUMMARY", "configure", "run"]
 SUMMARY = "make a sample scene: a synthesised wake word, as spoken in a room and as played by a TV"
 
 _EPILOG = """\
-A program speaks the word; the replay simulator renders it twice, in the same room. Writes 9 s of 16 kHz mono FLAC,
-and beside it a JSON file that says what is in it and when. No human speaks in it, and it is no evidence of how well
-the gate works. Needs flite or espeak-ng (Debian packages of these names).
+A program speaks the word; the replay simulator renders it twice, in the same room. Writes 9 s of 16 kHz mono
+FLAC, and beside it a JSON file that says what is in it and when. No human speaks in it, and it is no evidence
+of how well the gate works. Needs flite or espeak-ng (Debian packages of these names).
 
 examples:
   vivavoce train scene -o edge/data/scene.flac
-  vivavoce train scene -o /tmp/other.flac --word computer --voice espeak-ng:en-gb --seed 7
+  vivavoce train scene -o other.flac --word computer --voice espeak-ng:en-gb --seed 7
 """
 
 
@@ -24,7 +24,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = _EPILOG
     parser.add_argument(
-        "-o", "--out", type=Path, required=True, metavar="FILE", help="FLAC file to write; the JSON goes beside it"
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="FLAC file to write; the JSON goes beside it",
     )
     parser.add_argument("--word", default="alexa", metavar="ID", help="wake word to say [%(default)s]")
     parser.add_argument(
@@ -53,8 +58,14 @@ def run(args: argparse.Namespace) -> int:
     scene = make_scene(args.word, args.voice, args.seed, clips=clips)
     beside = write_scene(scene, args.out)
     told = scene.description
-    rows = [(f"{u['start_s']:.2f} s", f"{u['end_s']:.2f} s", told["phrase"], u["rendered"]) for u in told["utterances"]]
+    rows = [
+        (f"{u['start_s']:.2f} s", f"{u['end_s']:.2f} s", told["phrase"], u["rendered"])
+        for u in told["utterances"]
+    ]
     size = args.out.stat().st_size
-    lines = [f"{args.out}  {told['seconds']:.1f} s, {size} bytes, {told['label']}; described in {beside}", *columns(rows)]
+    lines = [
+        f"{args.out}  {told['seconds']:.1f} s, {size} bytes, {told['label']}; described in {beside}",
+        *columns(rows),
+    ]
     out(args).event({"event": "scene", "file": str(args.out), "bytes": size, **told}, "\n".join(lines))
     return 0

@@ -35,13 +35,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, prune and save the network."""
     from edge.errors import DataError
+    from edge.frontend import FEATURE_SCALE
     from edge.frontend_tables import FrontendSettings
     from train.corpus import data_hash, licences, load_manifest
     from train.fitting import RunRecord, cosine_rate, fit, save_checkpoint, set_seed
     from train.keras import tf_keras
     from train.pruning import prunable, pruning_callback, sparsity, strip
     from train.wake_labels import LabelTimes, weighted_loss
-    from train.wake_network import WakeShape, device_form, training_form
+    from train.wake_network import RELU_CEILING, WakeShape, device_form, training_form
     from train.wake_scenes import SceneMix, build_wake_scenes
 
     frontend = FrontendSettings()
@@ -102,6 +103,9 @@ def run(args: argparse.Namespace) -> int:
             "context_frames": shape.context_frames,
             "smoothing_steps": SMOOTHING_STEPS,
             "refractory_ms": REFRACTORY_MS,
+            # Exact ends of the ranges: a feature byte means the same to every model, and the state that comes out is fed
+            # back byte for byte.
+            "ranges": {"features": [0.0, 255 * FEATURE_SCALE], "state": [0.0, RELU_CEILING]},
         },
     )
     return 0
@@ -149,16 +153,11 @@ def _mask(x: Any, frames: int, channels: int) -> Any:
 
 
 def _representative(device: Any, shape: Any, scenes: dict[str, "np.ndarray"], seed: int) -> dict[str, "np.ndarray"]:
-    """Collect inputs of the device form as they arise in use, and the ends of their ranges.
-
-    The ranges must be exact: a feature byte means the same to every model, and the state that comes out is fed
-    back byte for byte.
-    """
+    """Collect inputs of the device form as they arise in use."""
     import numpy as np
 
     from edge.frontend import FEATURE_SCALE
     from train.keras import tf
-    from train.wake_network import RELU_CEILING
 
     step = tf.function(lambda features, state: device([features, state], training=False)["state_out"])
     rng = np.random.default_rng([seed, 3])
@@ -174,9 +173,4 @@ def _representative(device: Any, shape: Any, scenes: dict[str, "np.ndarray"], se
                 features.append(chunk[0])
                 states.append(state[0])
             state = step(tf.constant(chunk), tf.constant(state)).numpy()
-    bounds = (0.0, 255 * FEATURE_SCALE), (0.0, RELU_CEILING)
-    for low_feature in bounds[0]:
-        for value in bounds[1]:
-            features.append(np.full_like(features[0], low_feature))
-            states.append(np.full_like(states[0], value))
     return {"features": np.stack(features), "state": np.stack(states)}
