@@ -176,9 +176,7 @@ class Bundle:
             If the bundle has no such file.
         """
         if name not in self.contents:
-            raise BundleError(
-                f"{self.path}: got a request for {name!r}, expected one of: {', '.join(self.contents)}"
-            )
+            raise BundleError(f"{self.path}: got a request for {name!r}, expected one of: {', '.join(self.contents)}")
         return self.contents[name]
 
     def word(self, name: str) -> Word:
@@ -194,9 +192,7 @@ class Bundle:
             if wanted in (word.id.casefold(), word.phrase.casefold()):
                 return word
         there = ", ".join(word.id for word in self.words)
-        raise UsageError(
-            f"word: got {name!r}, expected one of {there}; choose a word of the bundle {self.path}"
-        )
+        raise UsageError(f"word: got {name!r}, expected one of {there}; choose a word of the bundle {self.path}")
 
 
 def open_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
@@ -222,9 +218,7 @@ def open_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
     folder = DEFAULT_BUNDLE if path is None else Path(path)
     if not os.path.isdir(folder):  # and not Path.is_dir, which raises where a parent may not be entered
         got = "a file" if os.path.exists(folder) else "nothing"
-        remedy = (
-            "install the program again" if path is None else "give the folder that holds its manifest.json"
-        )
+        remedy = "install the program again" if path is None else "give the folder that holds its manifest.json"
         raise BundleError(f"{folder}: got {got}, expected the folder of a bundle; {remedy}")
     manifest = _read(folder / MANIFEST_NAME, _MAX_MANIFEST_BYTES)
     checksum = _read(folder / CHECKSUM_NAME, _MAX_MANIFEST_BYTES)
@@ -280,9 +274,7 @@ def _read(path: Path, limit: int) -> bytes:
         # Without waiting: a pipe in place of a file must not hang the program.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise BundleError(
-                    f"{path}: got a folder or device, expected a file; install the bundle again"
-                )
+                raise BundleError(f"{path}: got a folder or device, expected a file; install the bundle again")
             content = file.read(limit + 1)
     except OSError as error:
         raise BundleError(

@@ -120,9 +120,7 @@ class Output:
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--json`` to a command; :func:`out` turns the parsed arguments into an :class:`Output`."""
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object a line, not text for people"
-    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line, not text for people")
 
 
 def out(args: argparse.Namespace) -> Output:
@@ -313,14 +311,8 @@ class _Choose(argparse.Action):
         name, *rest = cast("list[str]", values)
         if name not in parser.commands:
             close = difflib.get_close_matches(name, parser.commands, n=1)
-            hint = (
-                f"did you mean '{parser.prog} {close[0]}'?"
-                if close
-                else f"there are: {', '.join(parser.commands)}"
-            )
-            raise UsageError(
-                f"there is no command '{parser.prog} {name}'; {hint} (see: {parser.prog} --help)"
-            )
+            hint = f"did you mean '{parser.prog} {close[0]}'?" if close else f"there are: {', '.join(parser.commands)}"
+            raise UsageError(f"there is no command '{parser.prog} {name}'; {hint} (see: {parser.prog} --help)")
         if parser.guard is not None and not {"-h", "--help"}.intersection(rest):
             parser.guard()
         command = parser.commands[name]()
@@ -404,9 +396,7 @@ def installed_commands() -> dict[str, Callable[[], Command]]:
     for point in importlib.metadata.entry_points(group=COMMAND_GROUP):
         found.setdefault(point.name, cast("Callable[[], Command]", point.load))
     if not found:
-        raise UsageError(
-            f"no commands are installed here; install the distribution first: pip install {PROGRAM}"
-        )
+        raise UsageError(f"no commands are installed here; install the distribution first: pip install {PROGRAM}")
     return found
 
 

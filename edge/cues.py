@@ -10,7 +10,7 @@ References
 .. [1] M. E. Ahmed et al., "Void: A fast and light voice liveness detection system", USENIX Security 2020.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from edge.errors import FrontendError
 from edge.events import SAMPLE_RATE_HZ
+from edge.settings import settings_from_dict
 
 __all__ = ["CueSettings", "band_powers", "liveness_cues"]
 
@@ -52,11 +53,7 @@ class CueSettings:
                 f"step {self.step_ms} ms; expected a window longer than the transform, "
                 "and a transform of at least 4 ms"
             )
-        if (
-            self.bins_per_band < 1
-            or not 0 < self.fine_top_hz <= SAMPLE_RATE_HZ / 2
-            or self.floor_db >= self.top_db
-        ):
+        if self.bins_per_band < 1 or not 0 < self.fine_top_hz <= SAMPLE_RATE_HZ / 2 or self.floor_db >= self.top_db:
             raise FrontendError(
                 f"liveness cue settings: got bands of {self.coarse_band_hz} Hz, fine branch "
                 f"to {self.fine_top_hz} Hz, range {self.floor_db} to {self.top_db} dB; expected bands of at "
@@ -116,13 +113,7 @@ class CueSettings:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Read settings from plain data; an unknown name is a :class:`~edge.errors.FrontendError`."""
-        known = {f.name for f in fields(cls)}
-        for name in data:
-            if name not in known:
-                raise FrontendError(
-                    f"liveness cue setting {name!r} is unknown; there are: {', '.join(sorted(known))}"
-                )
-        return cls(**data)
+        return settings_from_dict(cls, data, "liveness cue")
 
 
 def band_powers(samples: npt.NDArray[np.int16], settings: CueSettings) -> npt.NDArray[np.float32]:
@@ -152,11 +143,7 @@ def band_powers(samples: npt.NDArray[np.int16], settings: CueSettings) -> npt.ND
     power = (spectra.real**2 + spectra.imag**2).astype(np.float32)
     used = settings.coarse_bands * settings.bins_per_band
     # The bin at 0 Hz holds the offset of the converter and no sound.
-    coarse = (
-        power[:, 1 : used + 1]
-        .reshape(power.shape[0], settings.coarse_bands, settings.bins_per_band)
-        .mean(axis=2)
-    )
+    coarse = power[:, 1 : used + 1].reshape(power.shape[0], settings.coarse_bands, settings.bins_per_band).mean(axis=2)
     return np.concatenate((coarse, power[:, 1 : settings.fine_bands + 1]), axis=1)
 
 

@@ -68,12 +68,8 @@ class Frontend:
                 if isinstance(samples, np.ndarray)
                 else type(samples).__name__
             )
-            raise FrontendError(
-                f"frontend: got {got}, expected int16 samples of shape (n,); convert them first"
-            )
-        buffer = (
-            np.concatenate((self._pending, samples)) if self._pending.size else np.ascontiguousarray(samples)
-        )
+            raise FrontendError(f"frontend: got {got}, expected int16 samples of shape (n,); convert them first")
+        buffer = np.concatenate((self._pending, samples)) if self._pending.size else np.ascontiguousarray(samples)
         n_frames = max(0, (buffer.size - self._size) // self._step + 1)
         out = np.empty((n_frames, self.settings.channels), np.uint16)
         if n_frames:

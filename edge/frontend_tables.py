@@ -13,7 +13,7 @@ References
 """
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from edge.errors import FrontendError
 from edge.events import SAMPLE_RATE_HZ
+from edge.settings import settings_from_dict
 
 __all__ = ["FFT_SIZE", "FrontendSettings", "FrontendTables", "build_tables"]
 
@@ -88,7 +89,7 @@ class FrontendSettings:
             (0 < self.pcan_strength <= 2, "pcan_strength", "above 0, at most 2"),
             (self.pcan_offset > 0, "pcan_offset", "above 0"),
             (15 <= self.pcan_gain_bits <= 30, "pcan_gain_bits", "15 to 30"),
-            (0 <= self.log_shift <= 12, "log_shift", "0 to 12"),
+            (0 <= self.log_shift <= 10, "log_shift", "0 to 10"),
         )
         for holds, name, expected in checks:
             if not holds:
@@ -120,13 +121,7 @@ class FrontendSettings:
         FrontendError
             If a name is unknown or a value cannot be realised.
         """
-        known = {f.name for f in fields(cls)}
-        for name in data:
-            if name not in known:
-                raise FrontendError(
-                    f"frontend setting {name!r} is unknown; there are: {', '.join(sorted(known))}"
-                )
-        return cls(**data)
+        return settings_from_dict(cls, data, "frontend")
 
 
 @dataclass(frozen=True, slots=True)

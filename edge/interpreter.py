@@ -249,8 +249,7 @@ def check_abi(
 
     def fault(what: str, got: object, expected: object) -> ModelAbiError:
         return ModelAbiError(
-            f"{model.name}: {what}: got {got}, expected {expected}; "
-            "use a model that was made for this role and version"
+            f"{model.name}: {what}: got {got}, expected {expected}; use a model that was made for this role and version"
         )
 
     if set(model.inputs) != set(inputs):
@@ -272,9 +271,7 @@ def check_abi(
         )
     for spec in (*model.inputs.values(), *model.outputs):
         if spec.dtype.kind in "iu" and not spec.scale > 0:
-            raise fault(
-                f"quantisation of '{spec.name}'", f"{spec} without a scale", "one scale for the whole tensor"
-            )
+            raise fault(f"quantisation of '{spec.name}'", f"{spec} without a scale", "one scale for the whole tensor")
     for name in feedback:
         given = model.inputs[name]
         if not any(spec[1:] == given[1:] for spec in model.outputs):
@@ -349,9 +346,7 @@ def _choose(asked: str | None) -> Runtime:
                 return runtime
         raise MissingExtraError("an interpreter for the networks", "litert")
     if asked not in _PACKAGES:
-        raise UsageError(
-            f"{source}: got {asked!r}, expected one of: {', '.join(_PACKAGES)}; correct or leave it out"
-        )
+        raise UsageError(f"{source}: got {asked!r}, expected one of: {', '.join(_PACKAGES)}; correct or leave it out")
     if importlib.util.find_spec(_PACKAGES[asked]) is None:
         raise MissingExtraError(f"the interpreter {_PACKAGES[asked]}", asked)
     return asked

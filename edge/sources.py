@@ -169,9 +169,7 @@ def _cut(pieces: Iterator[_Block], size: int) -> Iterator[_Block]:
 
 def _check_block(name: str, block: int) -> int:
     if block < 1:
-        raise UsageError(
-            f"{name}: got blocks of {block} samples, expected at least 1; choose a larger --block"
-        )
+        raise UsageError(f"{name}: got blocks of {block} samples, expected at least 1; choose a larger --block")
     return block
 
 
@@ -224,9 +222,7 @@ class FileSource:
         If it has no such channel, or the block size is not positive.
     """
 
-    def __init__(
-        self, path: str | os.PathLike[str], *, block: int = DEFAULT_BLOCK, channel: int | None = None
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, block: int = DEFAULT_BLOCK, channel: int | None = None) -> None:
         self.name = os.fspath(path)
         self._block = _check_block(self.name, block)
         self._channel = channel
@@ -246,9 +242,7 @@ class FileSource:
         except FileNotFoundError as error:
             raise AudioError(f"{self.name}: no such file; check the name and the folder") from error
         except IsADirectoryError as error:
-            raise AudioError(
-                f"{self.name}: got a folder, expected an audio file; name the files in it"
-            ) from error
+            raise AudioError(f"{self.name}: got a folder, expected an audio file; name the files in it") from error
         except OSError as error:
             raise AudioError(
                 f"{self.name}: cannot be opened ({error.strerror}); check its permissions and the path"
@@ -261,9 +255,7 @@ class FileSource:
                     "instead, with - for the name"
                 )
             if found.st_size == 0:
-                raise AudioError(
-                    f"{self.name}: the file is empty (0 bytes), expected audio; record or copy it again"
-                )
+                raise AudioError(f"{self.name}: the file is empty (0 bytes), expected audio; record or copy it again")
             try:
                 # By descriptor: libsndfile and its wrapper draw conclusions from file names (".raw"), and
                 # do not take every name that a disk may hold.
@@ -426,8 +418,7 @@ class PipeSource:
             )
         if not begin:
             raise AudioError(
-                f"{self.name}: the stream ended without a sample, expected raw audio; "
-                "check the program that writes it"
+                f"{self.name}: the stream ended without a sample, expected raw audio; check the program that writes it"
             )
 
     def _read(self) -> bytes:

@@ -132,11 +132,7 @@ def _rows(rows: Any) -> str:
 
 
 def _provenance(role: str, record: Mapping[str, Any]) -> str:
-    parts = [
-        f"{name.replace('_', ' ')} `{record[name]}`"
-        for name in ("commit", "seed", "data_hash")
-        if name in record
-    ]
+    parts = [f"{name.replace('_', ' ')} `{record[name]}`" for name in ("commit", "seed", "data_hash") if name in record]
     return f"* {role}: {', '.join(parts) or 'nothing was recorded'}"
 
 

@@ -102,9 +102,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror}), expected a JSON file; check the path"
-        ) from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}), expected a JSON file; check the path") from error
     except ValueError as error:
         raise DataError(f"{path}: got text that is not JSON ({error}); make the file again") from error
     if not isinstance(value, dict):
@@ -135,22 +133,14 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[np.float32]]:
             arrays = {name: np.asarray(file[name], np.float32) for name in file.files}
     except OSError as error:
         reason = error.strerror or "not an .npz file"
-        raise DataError(
-            f"{path}: cannot be read ({reason}), expected an .npz file; check the path"
-        ) from error
+        raise DataError(f"{path}: cannot be read ({reason}), expected an .npz file; check the path") from error
     except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{path}: got no archive of numbers ({error}), expected an .npz file; make it again"
-        ) from error
+        raise DataError(f"{path}: got no archive of numbers ({error}), expected an .npz file; make it again") from error
     counts = {array.shape[:1] for array in arrays.values()}
     if len(counts) != 1 or not all(array.size for array in arrays.values()):
         got = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items()) or "no array"
-        raise DataError(
-            f"{path}: got {got}, expected arrays with the same number of samples; make the file again"
-        )
+        raise DataError(f"{path}: got {got}, expected arrays with the same number of samples; make the file again")
     for name, array in arrays.items():
         if not np.isfinite(array).all():
-            raise DataError(
-                f"{path}: {name}: got NaN or infinite values, expected finite ones; make the file again"
-            )
+            raise DataError(f"{path}: {name}: got NaN or infinite values, expected finite ones; make the file again")
     return arrays

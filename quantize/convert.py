@@ -59,9 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from edge.cli import add_output_arguments
 
     parser.epilog = _EPILOG
-    parser.add_argument(
-        "checkpoint", type=Path, metavar="CHECKPOINT", help="folder that 'vivavoce train' wrote"
-    )
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="folder that 'vivavoce train' wrote")
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="folder to write to [the checkpoint]")
     add_output_arguments(parser)
 
@@ -244,9 +242,7 @@ def _check_inputs(tf: Any, saved: Path, data: "dict[str, npt.NDArray[np.float32]
         )
 
 
-def _pinned(
-    source: "Checkpoint", data: "dict[str, npt.NDArray[np.float32]]"
-) -> "dict[str, npt.NDArray[np.float32]]":
+def _pinned(source: "Checkpoint", data: "dict[str, npt.NDArray[np.float32]]") -> "dict[str, npt.NDArray[np.float32]]":
     """Make samples reach exactly the ranges that the specification fixes.
 
     One element of one sample at each end is enough for the input itself. Whole samples of extreme values

@@ -49,9 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wake", type=Path, required=True, metavar="DIR", help="converted checkpoint of the wake network"
     )
-    parser.add_argument(
-        "--liveness", type=Path, required=True, metavar="DIR", help="that of the liveness network"
-    )
+    parser.add_argument("--liveness", type=Path, required=True, metavar="DIR", help="that of the liveness network")
     parser.add_argument("--cutoffs", type=Path, metavar="FILE", help="what 'vivavoce train cutoffs' chose")
     parser.add_argument("--licences", type=Path, metavar="FILE", help="licences of the material")
     parser.add_argument(
@@ -82,8 +80,7 @@ def run(args: argparse.Namespace) -> int:
     )
     out(args).event(
         {"event": "packed", **report},
-        f"{args.out}: {len(report['words'])} words, {report['bytes']} bytes, "
-        f"{report['gzip_bytes']} compressed",
+        f"{args.out}: {len(report['words'])} words, {report['bytes']} bytes, {report['gzip_bytes']} compressed",
     )
     return 0
 
@@ -139,8 +136,7 @@ def pack(
     for part in parts.values():
         if not (part.path / INT8_NAME).is_file():
             raise DataError(
-                f"{part.path / INT8_NAME}: got no such file, expected one; "
-                f"run: vivavoce quantize convert {part.path}"
+                f"{part.path / INT8_NAME}: got no such file, expected one; run: vivavoce quantize convert {part.path}"
             )
     heard, spec = parts["wake"].spec, parts["liveness"].spec
     chosen = _cutoffs(cutoffs, [word["id"] for word in heard["words"]])
@@ -149,16 +145,11 @@ def pack(
         "format_version": FORMAT_VERSION,
         "bundle_version": bundle_version,
         "minimum_vivavoce_version": _MINIMUM_PROGRAM,
-        "words": [
-            {"id": w["id"], "phrase": w["phrase"], "cutoff": chosen["words"][w["id"]]} for w in heard["words"]
-        ],
+        "words": [{"id": w["id"], "phrase": w["phrase"], "cutoff": chosen["words"][w["id"]]} for w in heard["words"]],
         "frontend": heard["frontend"],
         "wake": {
             "file": _WAKE_FILE,
-            **{
-                name: heard[name]
-                for name in ("stride_frames", "context_frames", "smoothing_steps", "refractory_ms")
-            },
+            **{name: heard[name] for name in ("stride_frames", "context_frames", "smoothing_steps", "refractory_ms")},
         },
         "liveness": {
             "file": _LIVENESS_FILE,
@@ -268,9 +259,7 @@ def _licences(path: Path | None, parts: "dict[str, Checkpoint]") -> list[dict[st
     pairs = []
     for entry in listed if isinstance(listed, list) else [None]:
         if not isinstance(entry, dict) or set(entry) != {"material", "licence"}:
-            raise DataError(
-                f"{where}: licences: got {entry!r}, expected entries 'material' and 'licence'; correct it"
-            )
+            raise DataError(f"{where}: licences: got {entry!r}, expected entries 'material' and 'licence'; correct it")
         if entry not in pairs:
             pairs.append(entry)
     if not pairs:

@@ -33,9 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("float", type=Path, metavar="FLOAT", help="model_float.tflite")
     parser.add_argument("int8", type=Path, metavar="INT8", help="model_int8.tflite")
-    parser.add_argument(
-        "--data", type=Path, required=True, metavar="NPZ", help="inputs by name, first axis samples"
-    )
+    parser.add_argument("--data", type=Path, required=True, metavar="NPZ", help="inputs by name, first axis samples")
     parser.add_argument(
         "--cutoff", type=float, default=0.5, metavar="P", help="probability of a decision [%(default)s]"
     )
@@ -120,14 +118,11 @@ def compare(
     given = {name: array.shape[1:] for name, array in data.items()}
     expected = {name: spec.shape[1:] for name, spec in as_float.inputs.items()}
     if given != expected:
-        raise DataError(
-            f"samples: got {given}, expected {expected}; give the representative.npz of the network"
-        )
+        raise DataError(f"samples: got {given}, expected {expected}; give the representative.npz of the network")
     n = len(next(iter(data.values())))
     pairs = _pairs(as_float, as_int8)
     said = {
-        one.name: (np.empty((n, *one.shape), np.float32), np.empty((n, *one.shape), np.float32))
-        for one, _ in pairs
+        one.name: (np.empty((n, *one.shape), np.float32), np.empty((n, *one.shape), np.float32)) for one, _ in pairs
     }
     for i in range(n):
         sample = {name: array[i : i + 1] for name, array in data.items()}

@@ -245,9 +245,7 @@ def frames(samples: list[int], **changes: Any) -> list[list[int]]:
     fft_size = 1 << (size - 1).bit_length()
     excess_bits = fft_size.bit_length() - 1 - 6  # what the transform and the root of the weights leave over
     weights = window_weights(size)
-    bank = channel_weights(
-        settings["channels"], settings["lower_band_hz"], settings["upper_band_hz"], fft_size
-    )
+    bank = channel_weights(settings["channels"], settings["lower_band_hz"], settings["upper_band_hz"], fft_size)
     shares = [int(single(settings[name]) * single(1 << 14)) for name in ("even_smoothing", "odd_smoothing")]
     least = int(single(settings["min_signal_remaining"]) * single(1 << 14))
     noise = [0] * settings["channels"]
@@ -261,9 +259,7 @@ def frames(samples: list[int], **changes: Any) -> list[list[int]]:
             heard = level(bins, bin_weights, shift)
             fine = wrap(heard << settings["smoothing_bits"], 32, signed=False)
             share = shares[channel % 2]
-            noise[channel] = wrap(
-                (fine * share + noise[channel] * ((1 << 14) - share)) >> 14, 32, signed=False
-            )
+            noise[channel] = wrap((fine * share + noise[channel] * ((1 << 14) - share)) >> 14, 32, signed=False)
             left = (fine - min(noise[channel], fine)) >> settings["smoothing_bits"]
             clean = max(left, heard * least >> 14)
             if settings["pcan"]:

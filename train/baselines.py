@@ -21,11 +21,7 @@ def f70_hz(samples: npt.NDArray[np.int16], cues: CueSettings) -> float:
        section 3.2.
     """
     span = loudest_window(samples, cues.window_samples)
-    power = (
-        band_powers(samples[span.start : span.stop], cues)[:, : cues.coarse_bands]
-        .mean(axis=0)
-        .astype(np.float64)
-    )
+    power = band_powers(samples[span.start : span.stop], cues)[:, : cues.coarse_bands].mean(axis=0).astype(np.float64)
     cumulative = np.concatenate(([0.0], np.cumsum(power)))
     if cumulative[-1] <= 0:
         return 0.0

@@ -12,8 +12,8 @@ from train.wake_traces import Trace, count_detections
 __all__ = ["WordCutoff", "choose_word_cutoffs", "fit_platt", "quantile_cutoff"]
 
 _LOWEST_CUTOFF = 0.5
-_HIGHEST_CUTOFF = 0.99
-_MARGIN = 0.01
+_HIGHEST_CUTOFF = 0.998
+_MARGIN = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,7 @@ def _options(
                 low = middle + 1
         cutoff = float(grid[low])
         recall = float(np.mean(best > cutoff)) if best.size else 0.0
-        options.append(
-            WordCutoff(cutoff, recall, best.size, count_detections(background, word, cutoff, refractory_s))
-        )
+        options.append(WordCutoff(cutoff, recall, best.size, count_detections(background, word, cutoff, refractory_s)))
     return options
 
 
@@ -82,14 +80,11 @@ def choose_word_cutoffs(
     false_accepts : int
         How many there may be over all words and the whole background.
     """
-    options = [
-        _options(w, clips, background, refractory_s, false_accepts) for w, clips in enumerate(positives)
-    ]
+    options = [_options(w, clips, background, refractory_s, false_accepts) for w, clips in enumerate(positives)]
     spent = [0] * len(options)
     for _ in range(false_accepts):
         gains = [
-            (o[s + 1].recall - o[s].recall if s + 1 < len(o) else 0.0)
-            for o, s in zip(options, spent, strict=True)
+            (o[s + 1].recall - o[s].recall if s + 1 < len(o) else 0.0) for o, s in zip(options, spent, strict=True)
         ]
         best = int(np.argmax(gains))
         if gains[best] <= 0:
@@ -118,8 +113,7 @@ def fit_platt(live: npt.NDArray[np.floating], replay: npt.NDArray[np.floating]) 
     def loss(parameters: npt.NDArray[np.float64]) -> float:
         slope, offset = parameters
         return float(
-            np.mean(np.logaddexp(0, -(slope * live + offset)))
-            + np.mean(np.logaddexp(0, slope * replay + offset))
+            np.mean(np.logaddexp(0, -(slope * live + offset))) + np.mean(np.logaddexp(0, slope * replay + offset))
         )
 
     found = scipy.optimize.minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead")

@@ -97,9 +97,7 @@ def data_hash(data_dir: Path | str) -> str:
 def _clip(row: dict[str, str], where: str, root: Path) -> Clip:
     def one_of(column: str, allowed: tuple[str, ...]) -> str:
         if row[column] not in allowed:
-            raise DataError(
-                f"{where}: {column} is {row[column]!r}, expected one of {', '.join(allowed)}; correct it"
-            )
+            raise DataError(f"{where}: {column} is {row[column]!r}, expected one of {', '.join(allowed)}; correct it")
         return row[column]
 
     def number(column: str) -> float:
@@ -175,9 +173,7 @@ def load_manifest(data_dir: Path | str) -> list[Clip]:
                 raise DataError(
                     f"{manifest}: no column {', '.join(missing)}; expected a header with {','.join(COLUMNS)}"
                 )
-            clips = [
-                _clip(row, f"{manifest} line {reader.line_num}", manifest.parent.resolve()) for row in reader
-            ]
+            clips = [_clip(row, f"{manifest} line {reader.line_num}", manifest.parent.resolve()) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{manifest}: not a CSV file in UTF-8 ({error}); write it again") from error
     if not clips:

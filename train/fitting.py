@@ -46,8 +46,7 @@ class RunRecord:
             "wall_s": round(time.time() - self.started, 1),
             "machine": machine(),
             "versions": {
-                name: version(name)
-                for name in ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
+                name: version(name) for name in ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
             },
         }
 
@@ -94,9 +93,7 @@ def fit(
     class Log(tf_keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             with history_path.open("a") as file:
-                file.write(
-                    json.dumps({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}) + "\n"
-                )
+                file.write(json.dumps({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}) + "\n")
 
     model.fit(
         dataset,

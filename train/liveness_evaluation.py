@@ -31,11 +31,18 @@ def judge_audio(bundle: Bundle, clips: dict[str, np.ndarray]) -> list[LivenessSc
     stage = judging(bundle, None)
     return [
         stage.judge(audio[LOOK_BACK_SAMPLES - size :])
-        for audio, size in tqdm(zip(clips["audio"], clips["audio_size"], strict=True), total=len(clips["audio"]), desc="liveness", unit="clip")
+        for audio, size in tqdm(
+            zip(clips["audio"], clips["audio_size"], strict=True),
+            total=len(clips["audio"]),
+            desc="liveness",
+            unit="clip",
+        )
     ]
 
 
-def _eer(scores: npt.NDArray[np.floating], live: npt.NDArray[np.bool_], clusters: Sequence[Sequence[str]]) -> dict[str, Any]:
+def _eer(
+    scores: npt.NDArray[np.floating], live: npt.NDArray[np.bool_], clusters: Sequence[Sequence[str]]
+) -> dict[str, Any]:
     def statistic(chosen: npt.NDArray[np.intp]) -> float:
         s, one = scores[chosen], live[chosen]
         return equal_error_rate(s[one], s[~one]) if one.any() and not one.all() else float("nan")
@@ -70,11 +77,16 @@ def evaluate_simulated(
     accepted = np.array([ruling.decision == "accept" for ruling in rulings])
     unsure = np.array([ruling.decision == "unsure" for ruling in rulings])
     scores = np.array([one.score for one in evidence])
-    clusters = [list(clips["talker"]), [k if k != "none" else f"room{i % 50}" for i, k in enumerate(clips["loudspeaker"])]]
+    clusters = [
+        list(clips["talker"]),
+        [k if k != "none" else f"room{i % 50}" for i, k in enumerate(clips["loudspeaker"])],
+    ]
     settings = CueSettings.from_dict(bundle.liveness.cues)
 
     def f70(of: dict[str, np.ndarray]) -> npt.NDArray[np.float64]:
-        return -np.array([f70_hz(a[LOOK_BACK_SAMPLES - n :], settings) for a, n in zip(of["audio"], of["audio_size"], strict=True)])
+        return -np.array(
+            [f70_hz(a[LOOK_BACK_SAMPLES - n :], settings) for a, n in zip(of["audio"], of["audio_size"], strict=True)]
+        )
 
     baseline, baseline_dev = f70(clips), f70(dev)
     dev_live = dev["live"].astype(bool)
@@ -150,7 +162,9 @@ def evaluate_raw(bundle: Bundle, clips: Sequence[Clip], *, seed: int) -> dict[st
     def figures(chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
         some = refused[chosen]
         low, high = (
-            cluster_interval(lambda c: float(some[c].mean()), [[t for t, use in zip(talkers, chosen, strict=True) if use]])
+            cluster_interval(
+                lambda c: float(some[c].mean()), [[t for t, use in zip(talkers, chosen, strict=True) if use]]
+            )
             if some.any() and not some.all()
             else rate_interval(int(some.sum()), some.size)
         )

@@ -6,8 +6,8 @@ of the cues go past the convolutions to the last layer, as Void's features do be
 
 References
 ----------
-.. [1] I.-Y. Kwak et al., "ResMax: Detecting Voice Spoofing Attacks with Residual Network and Max Feature Map", ICPR 2020
-   (its depthwise-separable form has 45 k parameters).
+.. [1] I.-Y. Kwak et al., "ResMax: Detecting Voice Spoofing Attacks with Residual Network and Max Feature Map",
+   ICPR 2020 (its depthwise-separable form has 45 k parameters).
 """
 
 from dataclasses import asdict, dataclass, field

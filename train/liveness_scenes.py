@@ -84,7 +84,9 @@ def _setup(data: Path, split: str, cache: Path) -> _Setup:
     return _Setup(sources(clips), simulator)
 
 
-def _render(setup: _Setup, number: int, seed: int, raw_share: float) -> tuple[Rendered | None, np.ndarray, int, Clip, str]:
+def _render(
+    setup: _Setup, number: int, seed: int, raw_share: float
+) -> tuple[Rendered | None, np.ndarray, int, Clip, str]:
     rng = np.random.default_rng([seed, 5, number])
     # Pairs of one source: an even number is its live rendering, the odd one behind it its replay.
     clip = setup.clips[np.random.default_rng([seed, 4, number // 2]).integers(len(setup.clips))]
@@ -97,7 +99,16 @@ def _render(setup: _Setup, number: int, seed: int, raw_share: float) -> tuple[Re
 
 
 def _make_shard(
-    index: int, *, data: Path, split: str, cache: Path, seed: int, n: int, cues: CueSettings, raw_share: float, audio: bool
+    index: int,
+    *,
+    data: Path,
+    split: str,
+    cache: Path,
+    seed: int,
+    n: int,
+    cues: CueSettings,
+    raw_share: float,
+    audio: bool,
 ) -> Arrays:
     setup = _setup(data, split, cache)
     rows: dict[str, list[Any]] = {}
@@ -118,6 +129,7 @@ def _make_shard(
         if audio:
             row["audio"] = np.concatenate((np.zeros(LOOK_BACK_SAMPLES - heard.size, np.int16), heard))
             row["audio_size"] = np.int32(heard.size)
+            row["room"] = str(conditions.get("room", "none"))
         else:
             span = loudest_window(heard, cues.window_samples)
             row["cues"] = np.round(liveness_cues(heard[span.start : span.stop], cues) * 255).astype(np.uint8)
@@ -153,12 +165,22 @@ def build_liveness_clips(
     -------
     dict
         ``cues`` ``(n, rows, bands) uint8`` (1/255), or ``audio`` ``(n, 25600) int16`` whose last ``audio_size`` samples
-        count; ``live`` ``(n,) int8``; ``kind``, ``variant``, ``loudspeaker``, ``talker``, ``corpus`` as strings;
+        count, and ``room``; ``live`` ``(n,) int8``; ``kind``, ``variant``, ``loudspeaker``, ``talker``, ``corpus`` as strings;
         ``television`` ``(n,) int8``; ``conditions`` ``(n, 3)`` in the order of :data:`CONDITIONS`.
     """
     settings: dict[str, Any] = {
         "recipe": RECIPE_VERSION, "data": data_hash(data), "split": split, "n": n, "seed": seed,
         "cues": cues.to_dict(), "raw_share": raw_share, "audio": audio,
     }  # fmt: skip
-    make = partial(_make_shard, data=data, split=split, cache=cache, seed=seed, n=n, cues=cues, raw_share=raw_share, audio=audio)
+    make = partial(
+        _make_shard,
+        data=data,
+        split=split,
+        cache=cache,
+        seed=seed,
+        n=n,
+        cues=cues,
+        raw_share=raw_share,
+        audio=audio,
+    )
     return build_shards(cache, f"liveness-{split}", settings, -(-n // _CLIPS_PER_SHARD), make, workers=workers)

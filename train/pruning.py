@@ -53,6 +53,4 @@ def strip(model: Any) -> Any:
 
 def sparsity(model: Any) -> dict[str, float]:
     """Return the share of zero weights of each layer that can be pruned, by name."""
-    return {
-        layer.name: float(np.mean(layer.get_weights()[0] == 0)) for layer in model.layers if _is_pruned(layer)
-    }
+    return {layer.name: float(np.mean(layer.get_weights()[0] == 0)) for layer in model.layers if _is_pruned(layer)}

@@ -74,9 +74,7 @@ def float_twin(bundle: Bundle, checkpoints: Path, folder: Path) -> Bundle:
     for role, name in (("wake", bundle.wake.file), ("liveness", bundle.liveness.file)):
         model = checkpoints / role / "model_float.tflite"
         if not model.is_file():
-            raise DataError(
-                f"{model}: no such model; run 'vivavoce quantize convert {checkpoints / role}' first"
-            )
+            raise DataError(f"{model}: no such model; run 'vivavoce quantize convert {checkpoints / role}' first")
         shutil.copyfile(model, folder / name)
     seal(folder)
     return open_bundle(folder)

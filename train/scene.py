@@ -144,9 +144,7 @@ def make_scene(word: str, voice: str, seed: int, *, clips: Sequence[Clip] = ()) 
     )
     source = f"scene-v{SCENE_VERSION}/{word}/{voice}"
     rendered = [
-        simulator.render(
-            spoken, label, clip_rng(source, seed), conditions={**_CONDITIONS, "variant": variant}
-        )
+        simulator.render(spoken, label, clip_rng(source, seed), conditions={**_CONDITIONS, "variant": variant})
         for label, variant, _ in _PARTS
     ]
     n = int(SCENE_SECONDS * SAMPLE_RATE_HZ)
@@ -205,9 +203,7 @@ def write_scene(scene: Scene, path: Path) -> Path:
     import soundfile
 
     if path.suffix != ".flac":
-        raise UsageError(
-            f"{path}: expected a name that ends in .flac; the description gets its name with .json"
-        )
+        raise UsageError(f"{path}: expected a name that ends in .flac; the description gets its name with .json")
     beside = path.with_suffix(".json")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

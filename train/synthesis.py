@@ -32,9 +32,7 @@ def _split(voice: str) -> tuple[str, str]:
 def _call(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     found = shutil.which(program)
     if found is None:
-        raise UsageError(
-            f"the synthesiser {program} is not installed here; install it with: apt-get install {program}"
-        )
+        raise UsageError(f"the synthesiser {program} is not installed here; install it with: apt-get install {program}")
     try:
         return subprocess.run(
             [found, *arguments],

@@ -34,7 +34,12 @@ def _rate(hits: np.ndarray, talkers: Sequence[str]) -> dict[str, Any]:
     if hits.all() or not hits.any():
         # All talkers agree and the bootstrap is blind; the Wilson interval still knows how few clips there are.
         low, high = rate_interval(int(hits.sum()), hits.size)
-    return {"rate": float(hits.mean()), "interval_95": [low, high], "clips": int(hits.size), "talkers": len(set(talkers))}
+    return {
+        "rate": float(hits.mean()),
+        "interval_95": [low, high],
+        "clips": int(hits.size),
+        "talkers": len(set(talkers)),
+    }
 
 
 def evaluate_wake(bundle: Bundle, clips: Sequence[Clip]) -> dict[str, Any]:
@@ -67,7 +72,9 @@ def evaluate_wake(bundle: Bundle, clips: Sequence[Clip]) -> dict[str, Any]:
     label = np.array([clip.word for clip in said])
 
     def mean_recall(chosen: np.ndarray) -> float:
-        return float(np.mean([hits[chosen][label[chosen] == word].mean() for word in words if (label[chosen] == word).any()]))
+        return float(
+            np.mean([hits[chosen][label[chosen] == word].mean() for word in words if (label[chosen] == word).any()])
+        )
 
     low, high = cluster_interval(mean_recall, [[clip.talker for clip in said]])
     streams = [clip for clip in clips if clip.role == "longform"]
@@ -76,7 +83,9 @@ def evaluate_wake(bundle: Bundle, clips: Sequence[Clip]) -> dict[str, Any]:
     for clip in tqdm(streams, desc="long-form", unit="stream"):
         samples = to_int16(read_clip(clip))
         seconds += samples.size / SAMPLE_RATE_HZ
-        false += [{"file": clip.path, "word": word, "heard_s": round(at, 2)} for word, at in detections(bundle, samples)]
+        false += [
+            {"file": clip.path, "word": word, "heard_s": round(at, 2)} for word, at in detections(bundle, samples)
+        ]
     other = [clip for clip in clips if clip.role == "speech"]
     on_other = [
         {"file": clip.path, "word": word} for clip in tqdm(other, desc="other speech", unit="clip")

@@ -153,7 +153,11 @@ def _dry(kind: str, clip: Clip | None, corpus: _Corpus, rng: np.random.Generator
         length = span.stop - span.start
         share = rng.uniform(0.4, 0.62)
         if rng.random() < 0.6:
-            _place(track, _cut(x, span.start - 960, span.start + int(share * length)), start - min(960, span.start))
+            _place(
+                track,
+                _cut(x, span.start - 960, span.start + int(share * length)),
+                start - min(960, span.start),
+            )
             end = start + int(share * length)
         else:
             _place(track, _cut(x, span.stop - int(share * length), span.stop + 1280), end - int(share * length))
@@ -223,7 +227,15 @@ def _plan(mix: SceneMix, corpus: _Corpus, seed: int) -> list[tuple[str, Clip | N
 
 
 def _make_shard(
-    index: int, *, data: Path, split: str, cache: Path, mix: SceneMix, seed: int, words: tuple[str, ...], frontend: FrontendSettings
+    index: int,
+    *,
+    data: Path,
+    split: str,
+    cache: Path,
+    mix: SceneMix,
+    seed: int,
+    words: tuple[str, ...],
+    frontend: FrontendSettings,
 ) -> Arrays:
     corpus = _corpus(data, split, cache)
     plan = _plan(mix, corpus, seed)[index * _SCENES_PER_SHARD : (index + 1) * _SCENES_PER_SHARD]

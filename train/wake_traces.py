@@ -45,7 +45,7 @@ def in_noise_floor(clip: Clip) -> npt.NDArray[np.int16]:
     frames = x[: x.size // 160 * 160].reshape(-1, 160)
     floor = float(np.sqrt(np.percentile(np.mean(frames**2, axis=1), 5))) if frames.size else 0.0
     floor = float(np.clip(floor, 1e-4, 3e-3))
-    seed = [byte for byte in clip.path.encode()]
+    seed = list(clip.path.encode())
     pad = round(PAD_S * SAMPLE_RATE_HZ)
     y = np.random.default_rng(seed).standard_normal(x.size + 2 * pad).astype(np.float32) * np.float32(floor)
     y[pad : pad + x.size] += x

@@ -78,9 +78,6 @@ def _readable(event: Event) -> str:
         return f"{record['end_s']:9.2f} s  {event.word:<14} heard    score {event.score:.2f}"
     if isinstance(event, Decision):
         verdict, why = event.decision.upper(), ", ".join(event.reasons)
-        return (
-            f"{record['decided_s']:9.2f} s  {event.word:<14} {verdict:<8} live {event.live_probability:.2f}"
-            f"  ({why})"
-        )
+        return f"{record['decided_s']:9.2f} s  {event.word:<14} {verdict:<8} live {event.live_probability:.2f}  ({why})"
     why = f"  ({', '.join(event.quality)})" if event.quality else ""
     return f"{record['seconds']:9.2f} s  end{why}"

@@ -41,9 +41,7 @@ def run(args: argparse.Namespace) -> int:
         warn_of_rate(source)
         found = scorer.score(source)
         verdict, why = found["decision"].upper(), ", ".join(found["reasons"])
-        output.event(
-            {"file": name, **found}, f"{name}  {verdict:<8} live {found['live_probability']:.2f}  ({why})"
-        )
+        output.event({"file": name, **found}, f"{name}  {verdict:<8} live {found['live_probability']:.2f}  ({why})")
         source.raise_fault()
         warn_of_flags(found["quality"]["flags"], source)
 

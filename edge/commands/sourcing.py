@@ -39,9 +39,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         help="which interpreter runs the networks [the best that is installed]",
     )
     group = parser.add_argument_group("sound")
-    group.add_argument(
-        "--channel", type=int, metavar="N", help="channel to listen to, from 0 [the mean of all]"
-    )
+    group.add_argument("--channel", type=int, metavar="N", help="channel to listen to, from 0 [the mean of all]")
     group.add_argument(
         "--block",
         type=int,

@@ -44,24 +44,18 @@ def embed_clips(data: Path, folder: Path, *, limit: int | None, seed: int) -> li
         sound = rng.normal(0, 20, 24000 + word.size + 16000)
         sound[24000 : 24000 + word.size] += word
         file = folder / f"{'-'.join(clips[i].file.relative_to(data.resolve()).with_suffix('').parts)}.wav"
-        soundfile.write(
-            file, np.clip(np.rint(sound), -32768, 32767).astype(np.int16), 16000, subtype="PCM_16"
-        )
+        soundfile.write(file, np.clip(np.rint(sound), -32768, 32767).astype(np.int16), 16000, subtype="PCM_16")
         files.append(file)
     return files
 
 
-def listen(
-    python: str, runtime: str, files: list[Path], *, block: int | None = None
-) -> dict[str, list[Event]]:
+def listen(python: str, runtime: str, files: list[Path], *, block: int | None = None) -> dict[str, list[Event]]:
     """Run ``vivavoce run --json`` over files, and return the events of each by its name."""
     command = [python, "-m", "edge", "run", "--json", "--interpreter", runtime]
     if block is not None:
         command += ["--block", str(block)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [*command, *map(str, files)], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
+    done = subprocess.run([*command, *map(str, files)], cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: exit code {done.returncode}: {done.stderr.strip()}")
     events: dict[str, list[Event]] = {file.name: [] for file in files}
@@ -128,9 +122,7 @@ def shift(ours: list[Event], theirs: list[Event], key: str) -> float:
 def main() -> int:
     """Compare, write the result and print a summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("VIVAVOCE_DATA", ROOT.parent / "shared/data"))
-    )
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("VIVAVOCE_DATA", ROOT.parent / "shared/data")))
     parser.add_argument("--other-python", default=os.environ.get("VIVAVOCE_TFLITE_PYTHON"))
     parser.add_argument("--limit", type=int, help="use so many of the clips only")
     parser.add_argument("--seed", type=int, default=0)
@@ -155,9 +147,7 @@ def main() -> int:
         subset = files[:: max(1, len(files) // 20)]
         by_block = {block: listen(sys.executable, "litert", subset, block=block) for block in BLOCKS}
 
-    exceptions = {
-        name: found for name in ours if (found := differences(ours[name], theirs[name], cutoffs, gate))
-    }
+    exceptions = {name: found for name in ours if (found := differences(ours[name], theirs[name], cutoffs, gate))}
     equal = [name for name in ours if name not in exceptions]
     unequal_blocks = {
         name: [block for block in BLOCKS if by_block[block][name] != ours[name]]
@@ -196,9 +186,7 @@ def main() -> int:
     for name, found in exceptions.items():
         for entry in found:
             print(f"  {name}: {entry}")
-    print(
-        f"blocks of {BLOCKS}: {len(unequal_blocks)} of {len(by_block[BLOCKS[0]])} files with unequal events"
-    )
+    print(f"blocks of {BLOCKS}: {len(unequal_blocks)} of {len(by_block[BLOCKS[0]])} files with unequal events")
     return 0
 
 

@@ -104,22 +104,17 @@ def table(body: dict[str, dict[str, dict[str, float]]], ratios: dict[str, float]
     rows = [("", *body, "ratio")]
     for name, ratio in ratios.items():
         cells = [
-            f"{row['median']:g} ({row['min']:g}-{row['max']:g})"
-            for row in (entry[name] for entry in body.values())
+            f"{row['median']:g} ({row['min']:g}-{row['max']:g})" for row in (entry[name] for entry in body.values())
         ]
         rows.append((name, *cells, f"{ratio:.2f}"))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
-    )
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
 def main() -> int:
     """Measure, write the result and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("VIVAVOCE_DATA", ROOT.parent / "shared/data"))
-    )
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("VIVAVOCE_DATA", ROOT.parent / "shared/data")))
     parser.add_argument("--peer-python", default=os.environ.get("VIVAVOCE_PEER_PYTHON"))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
@@ -137,9 +132,7 @@ def main() -> int:
 
     source = find_source(args.data)
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            [sys.executable, __file__, "--make", str(source), folder, "--seed", str(args.seed)], check=True
-        )
+        subprocess.run([sys.executable, __file__, "--make", str(source), folder, "--seed", str(args.seed)], check=True)
         commands = {
             "vivavoce": [sys.executable, "-m", "edge", "run", "--json"],
             "pymicro-wakeword": [args.peer_python, "-c", PEER_CODE],
@@ -149,9 +142,7 @@ def main() -> int:
         for command in commands.values():
             measure([*command, short])
         load = os.getloadavg()[0]
-        runs: dict[str, dict[str, list[dict[str, float]]]] = {
-            name: {"long": [], "short": []} for name in commands
-        }
+        runs: dict[str, dict[str, list[dict[str, float]]]] = {name: {"long": [], "short": []} for name in commands}
         for i in range(args.rounds):
             for length, file in (("short", short), ("long", long)):
                 for name, command in commands.items():
@@ -179,9 +170,7 @@ def main() -> int:
         "machine": machine(),
         "load_average_at_start": round(load, 2),
         "versions": {
-            "vivavoce": versions(
-                sys.executable, "vivavoce", "ai-edge-litert", "tflite-runtime", "numpy", "numba"
-            ),
+            "vivavoce": versions(sys.executable, "vivavoce", "ai-edge-litert", "tflite-runtime", "numpy", "numba"),
             "pymicro-wakeword": versions(args.peer_python, "pymicro-wakeword", "pymicro-features", "numpy"),
         },
         "audio": {

@@ -46,8 +46,6 @@ def test_light_modules_load_no_array_library(module, python):
 
 def test_the_watch_notices_a_hidden_attempt(python):
     # Without this, the first test would also pass if the hook were never asked.
-    code = WATCH.replace(
-        "for module in", "try:\n    import tensorflow\nexcept ImportError:\n    pass\nfor module in"
-    )
+    code = WATCH.replace("for module in", "try:\n    import tensorflow\nexcept ImportError:\n    pass\nfor module in")
     done = python(code, json.dumps(TENSORFLOW), "[]")
     assert json.loads(done.stdout) == ["tensorflow"]

@@ -38,7 +38,8 @@ def vivavoce() -> Run:
 def tiny_corpus_module() -> ModuleType:
     """Return the module that makes the corpus (pytest imports tests without a package)."""
     spec = importlib.util.spec_from_file_location("tiny_corpus", Path(__file__).with_name("tiny_corpus.py"))
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

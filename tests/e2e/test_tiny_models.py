@@ -29,9 +29,31 @@ def made(tmp_path_factory: pytest.TempPathFactory, vivavoce, tiny_corpus_module)
         vivavoce("quantize", "convert", base / role)
     parts = ("--wake", base / "wake", "--liveness", base / "liveness")
     vivavoce("quantize", "pack", *parts, "-o", base / "provisional")
-    vivavoce("train", "cutoffs", *cache, "--bundle", base / "provisional", "-o", base / "cutoffs.json", "--clips", 100)
+    vivavoce(
+        "train",
+        "cutoffs",
+        *cache,
+        "--bundle",
+        base / "provisional",
+        "-o",
+        base / "cutoffs.json",
+        "--clips",
+        100,
+    )
     vivavoce("quantize", "pack", *parts, "--cutoffs", base / "cutoffs.json", "-o", base / "bundle")
-    vivavoce("train", "evaluate", *cache, "--bundle", base / "bundle", "--floats", base, "-o", base / "results", "--clips", 100)
+    vivavoce(
+        "train",
+        "evaluate",
+        *cache,
+        "--bundle",
+        base / "bundle",
+        "--floats",
+        base,
+        "-o",
+        base / "results",
+        "--clips",
+        100,
+    )
     return {"base": base, "data": data, "bundle": base / "bundle"}
 
 
@@ -70,5 +92,15 @@ def test_int8_follows_float(made: dict[str, Path]) -> None:
 def test_a_finished_run_is_not_trained_again(made: dict[str, Path], vivavoce) -> None:
     history = made["base"] / "wake" / "resume" / "history.jsonl"
     before = history.read_text()
-    vivavoce("train", "wake", "--data", made["data"], "--cache", made["base"] / "cache", "-o", made["base"] / "wake", *WAKE)
+    vivavoce(
+        "train",
+        "wake",
+        "--data",
+        made["data"],
+        "--cache",
+        made["base"] / "cache",
+        "-o",
+        made["base"] / "wake",
+        *WAKE,
+    )
     assert history.read_text() == before

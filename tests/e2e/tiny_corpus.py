@@ -29,7 +29,9 @@ COLUMNS = ("path", "corpus", "speaker", "split", "role", "label", "seconds", "na
 def _say(text: str, voice: str, words_a_minute: int, folder: Path) -> np.ndarray:
     wav = folder / "said.wav"
     subprocess.run(
-        ["espeak-ng", "-v", voice, "-s", str(words_a_minute), "-w", str(wav), text], check=True, capture_output=True
+        ["espeak-ng", "-v", voice, "-s", str(words_a_minute), "-w", str(wav), text],
+        check=True,
+        capture_output=True,
     )
     samples, rate = soundfile.read(wav, dtype="float32")
     return soxr.resample(samples, rate, RATE_HZ)
@@ -45,7 +47,19 @@ def make(folder: Path) -> Path:
         path = Path(role) / f"{split}_{speaker}_{number:03d}.flac"
         (folder / role).mkdir(parents=True, exist_ok=True)
         soundfile.write(folder / path, np.clip(samples, -1, 1), RATE_HZ)
-        rows.append((path, "synthetic", speaker, split, role, label, f"{samples.size / RATE_HZ:.3f}", RATE_HZ, "CC0-1.0"))
+        rows.append(
+            (
+                path,
+                "synthetic",
+                speaker,
+                split,
+                role,
+                label,
+                f"{samples.size / RATE_HZ:.3f}",
+                RATE_HZ,
+                "CC0-1.0",
+            )
+        )
 
     for split, voices in VOICES.items():
         for voice in voices:
@@ -56,9 +70,23 @@ def make(folder: Path) -> Path:
                     said = _say(text, voice, speed, folder)
                     samples = np.concatenate((np.zeros(3200), said, np.zeros(3200)))
                     samples = (samples + rng.standard_normal(samples.size) * 1e-4).astype(np.float32)
-                    add(split, "wake" if text in WORDS else "speech", text if text in WORDS else "", speaker, number, samples)
+                    add(
+                        split,
+                        "wake" if text in WORDS else "speech",
+                        text if text in WORDS else "",
+                        speaker,
+                        number,
+                        samples,
+                    )
                     number += 1
-            add(split, "longform", "", "many", voices.index(voice), np.tile(_say(SENTENCE, voice, 160, folder), 2))
+            add(
+                split,
+                "longform",
+                "",
+                "many",
+                voices.index(voice),
+                np.tile(_say(SENTENCE, voice, 160, folder), 2),
+            )
         for number in range(3):
             add(split, "noise", "", "many", number, rng.standard_normal(3 * RATE_HZ).astype(np.float32) * 0.05)
     (folder / "said.wav").unlink()

@@ -244,9 +244,7 @@ def test_a_network_of_the_wrong_shape_with_the_right_hashes(folder, manifest, wa
 def test_a_newer_format_is_told_apart(folder, manifest):
     """Whatever else it has: a newer manifest may have entries that this program does not know."""
     write(folder, {"format": manifest["format"], "format_version": FORMAT_VERSION + 1, "news": []})
-    with pytest.raises(
-        BundleVersionError, match=f"got {FORMAT_VERSION + 1}, expected at most {FORMAT_VERSION}"
-    ):
+    with pytest.raises(BundleVersionError, match=f"got {FORMAT_VERSION + 1}, expected at most {FORMAT_VERSION}"):
         open_bundle(folder)
 
 
@@ -266,9 +264,7 @@ def test_the_program_must_be_new_enough(folder, manifest, monkeypatch, ours, nee
     if fits:
         open_bundle(folder)
     else:
-        with pytest.raises(
-            BundleVersionError, match=f"minimum_vivavoce_version: got {needed}, .* {ours}; .*update"
-        ):
+        with pytest.raises(BundleVersionError, match=f"minimum_vivavoce_version: got {needed}, .* {ours}; .*update"):
             open_bundle(folder)
 
 

@@ -132,9 +132,7 @@ class TestMain:
         def explode():
             raise AssertionError("loaded although it was not asked for")
 
-        monkeypatch.setattr(
-            cli, "installed_commands", lambda: {"a": lambda: command(lambda args: 0), "b": explode}
-        )
+        monkeypatch.setattr(cli, "installed_commands", lambda: {"a": lambda: command(lambda args: 0), "b": explode})
         assert cli.main(["a"]) == 0
 
     def test_an_error_is_one_line_and_exit_code_2(self, monkeypatch, capsys):

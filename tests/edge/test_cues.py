@@ -13,9 +13,7 @@ def _noise(rng, seconds=1.0, rms=3000.0):
 
 
 def _tone(hz, seconds=1.0, amplitude=10000.0):
-    return np.rint(amplitude * np.sin(2 * np.pi * hz * np.arange(int(seconds * RATE)) / RATE)).astype(
-        np.int16
-    )
+    return np.rint(amplitude * np.sin(2 * np.pi * hz * np.arange(int(seconds * RATE)) / RATE)).astype(np.int16)
 
 
 @pytest.mark.parametrize(
@@ -50,9 +48,7 @@ def test_level_does_not_matter():
 
 def test_constant_offset_does_not_matter():
     x = _noise(np.random.default_rng(2), rms=1000)
-    np.testing.assert_allclose(
-        liveness_cues(x, SETTINGS), liveness_cues(x + np.int16(5000), SETTINGS), atol=1e-4
-    )
+    np.testing.assert_allclose(liveness_cues(x, SETTINGS), liveness_cues(x + np.int16(5000), SETTINGS), atol=1e-4)
 
 
 @pytest.mark.parametrize("hz", [187.5, 437.5, 937.5, 1500.0, 3450.0, 7700.0])

@@ -77,8 +77,6 @@ def test_loudest_window_equals_brute_force(seed, n, frames):
         assert span == (0, n)
         return
     assert span.stop - span.start == length
-    centred = (
-        x[: n // FRAME_SAMPLES * FRAME_SAMPLES] - np.mean(x[: n // FRAME_SAMPLES * FRAME_SAMPLES])
-    ) ** 2
+    centred = (x[: n // FRAME_SAMPLES * FRAME_SAMPLES] - np.mean(x[: n // FRAME_SAMPLES * FRAME_SAMPLES])) ** 2
     energies = [centred[at : at + length].sum() for at in range(0, centred.size - length + 1, FRAME_SAMPLES)]
     assert energies[span.start // FRAME_SAMPLES] == pytest.approx(max(energies), rel=1e-4)

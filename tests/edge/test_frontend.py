@@ -42,9 +42,7 @@ def _speech_like(rng, n):
         (rng.uniform(2300, 3400), 180),
     ):
         m = np.arange(400)
-        voiced += np.convolve(
-            pulses, np.exp(-np.pi * width * m / 16000) * np.sin(2 * np.pi * hz * m / 16000)
-        )[:n]
+        voiced += np.convolve(pulses, np.exp(-np.pi * width * m / 16000) * np.sin(2 * np.pi * hz * m / 16000))[:n]
     hiss = np.diff(rng.normal(size=n), prepend=0)
     syllables = np.clip(np.sin(2 * np.pi * 3.1 * t + rng.uniform(0, 6)), 0, 1)
     x = voiced * syllables + 0.3 * hiss * np.clip(np.sin(2 * np.pi * 2.3 * t), 0, 1) ** 4
@@ -84,12 +82,9 @@ KINDS = (
 
 def _reference(samples):
     """Frames of pymicro-features 2.0.2: the C code of the definition, in 10 ms pushes."""
-    micro = pytest.importorskip(
-        "pymicro_features", reason="pymicro-features is not installed"
-    ).MicroFrontend()
+    micro = pytest.importorskip("pymicro_features", reason="pymicro-features is not installed").MicroFrontend()
     rows = [
-        micro.process_samples(samples[at : at + 160].tobytes()).features
-        for at in range(0, samples.size - 159, 160)
+        micro.process_samples(samples[at : at + 160].tobytes()).features for at in range(0, samples.size - 159, 160)
     ]
     # It returns integers times 10/256.
     return np.rint(np.array([row for row in rows if row]).reshape(-1, 40) * 25.6).astype(np.int64)
@@ -135,11 +130,7 @@ def test_equals_the_reference_on_speech():
     if not manifest.exists():
         pytest.skip(f"no recordings at {DATA}: set VIVAVOCE_DATA to a folder with manifest.csv")
     with manifest.open(newline="") as file:
-        rows = [
-            row
-            for row in csv.DictReader(file)
-            if row["split"] == "train" and row["role"] in ("wake", "speech")
-        ]
+        rows = [row for row in csv.DictReader(file) if row["split"] == "train" and row["role"] in ("wake", "speech")]
     chosen = np.random.default_rng(11).permutation(len(rows))[:100]
     samples = np.concatenate([soundfile.read(DATA / rows[i]["path"], dtype="int16")[0] for i in chosen])
     assert samples.size > 120 * 16000

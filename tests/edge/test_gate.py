@@ -1,12 +1,15 @@
+from types import SimpleNamespace
+
 import pytest
 
 from edge.gate import UNSURE_FLAGS, Gate
 from edge.liveness import LivenessScore
-from edge.quality import FLAGS, Quality
+from edge.quality import FLAGS
 
 
 def _evidence(probability, *flags):
-    return LivenessScore(probability, 0.0, Quality(-20.0, 30.0, 0.0, 0.6, -20.0, flags))
+    # Of the quality the gate reads the flags alone.
+    return LivenessScore(probability, 0.0, SimpleNamespace(flags=flags))
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,7 @@ def wake(wake_network):
 
 def sample(model, seed=0):
     rng = np.random.default_rng(seed)
-    return {
-        name: rng.integers(-128, 128, spec.shape).astype(spec.dtype) for name, spec in model.inputs.items()
-    }
+    return {name: rng.integers(-128, 128, spec.shape).astype(spec.dtype) for name, spec in model.inputs.items()}
 
 
 # ------------------------------------------------------------------------------------------- running
@@ -114,9 +112,7 @@ def test_wrong_inputs_are_refused(wake, change, shown):
 
 @pytest.mark.parametrize("content", [b"", b"not a network", bytes(4000)], ids=["empty", "text", "zeros"])
 def test_content_that_is_no_network(content):
-    with pytest.raises(
-        ModelAbiError, match=f"wake.tflite: .*got {len(content)} bytes, expected a TensorFlow"
-    ):
+    with pytest.raises(ModelAbiError, match=f"wake.tflite: .*got {len(content)} bytes, expected a TensorFlow"):
         load_model(content, name="wake.tflite")
 
 
@@ -150,9 +146,7 @@ def installed(monkeypatch):
 
     def only(*packages):
         monkeypatch.delenv(interpreter.INTERPRETER_VARIABLE, raising=False)
-        monkeypatch.setattr(
-            interpreter.importlib.util, "find_spec", lambda name: name if name in packages else None
-        )
+        monkeypatch.setattr(interpreter.importlib.util, "find_spec", lambda name: name if name in packages else None)
 
     return only
 

@@ -66,9 +66,7 @@ def test_a_file_gives_the_events_of_its_samples(pipeline, events, block):
 def test_events_come_before_a_tenth_of_a_second_more_has_been_pulled(pipeline, scene, block):
     source = LazySource(scene, block)
     late = [
-        source.pulled - event.decided_sample
-        for event in pipeline.run(source)
-        if isinstance(event, Wake | Decision)
+        source.pulled - event.decided_sample for event in pipeline.run(source) if isinstance(event, Wake | Decision)
     ]
     assert late
     assert min(late) >= 0, "an event rests on audio that had not been pulled"

@@ -48,9 +48,7 @@ def test_reset_starts_at_zero():
     assert ring.read(0, 1).tolist() == [7]
 
 
-@pytest.mark.parametrize(
-    "samples", [np.zeros(3), np.zeros((3, 1), np.int16)], ids=["float", "two-dimensional"]
-)
+@pytest.mark.parametrize("samples", [np.zeros(3), np.zeros((3, 1), np.int16)], ids=["float", "two-dimensional"])
 def test_only_int16_in_one_dimension_is_taken(samples):
     with pytest.raises(ValueError, match="expected \\(n,\\) int16"):
         Ring(4).write(samples)

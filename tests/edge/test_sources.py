@@ -86,9 +86,7 @@ def test_a_source_can_be_read_again(tmp_path):
     np.testing.assert_array_equal(everything(source), everything(source))
 
 
-@pytest.mark.parametrize(
-    ("name", "subtype"), [("a.ogg", "VORBIS"), ("a.ogg", "OPUS"), ("a.mp3", "MPEG_LAYER_III")]
-)
+@pytest.mark.parametrize(("name", "subtype"), [("a.ogg", "VORBIS"), ("a.ogg", "OPUS"), ("a.mp3", "MPEG_LAYER_III")])
 def test_lossy_formats_are_read(tmp_path, name, subtype):
     path = write(tmp_path / name, tone(48_000, 1_000), 48_000, subtype=subtype)
     got = everything(FileSource(path)).astype(float) / 32_768
@@ -244,9 +242,7 @@ def test_nan_when_resampling_delivers_what_came_before(tmp_path):
 @pytest.mark.parametrize("rate_hz", [16_000, 48_000])
 def test_floats_of_any_size_saturate(tmp_path, rate_hz):
     samples = np.tile(np.repeat([3e38, -3e38], 200), 20).astype(np.float32)
-    got = everything(
-        FileSource(write(tmp_path / "a.wav", np.stack((samples, samples), 1), rate_hz, subtype="FLOAT"))
-    )
+    got = everything(FileSource(write(tmp_path / "a.wav", np.stack((samples, samples), 1), rate_hz, subtype="FLOAT")))
     assert {int(got.max()), int(got.min())} == {32_767, -32_768}
 
 

@@ -36,9 +36,7 @@ def test_the_state_moves_through_the_rings_byte_for_byte(wake, wake_shape):
     rng = np.random.default_rng(4)
     state = rng.integers(-128, 128, (1, *wake_shape.state_shape)).astype(np.int8)
     features = rng.integers(-128, 128, (1, 5, 40)).astype(np.int8)
-    after = next(
-        value for name, value in wake.run({"features": features, "state": state}).items() if name != "logits"
-    )
+    after = next(value for name, value in wake.run({"features": features, "state": state}).items() if name != "logits")
     at = 0
     for kernel in wake_shape.kernels:
         np.testing.assert_array_equal(after[0, at : at + kernel - 2], state[0, at + 1 : at + kernel - 1])
@@ -77,9 +75,7 @@ def test_the_report_describes_the_files(converted):
         assert report["models"]["int8"]["bytes"] < report["models"]["float"]["bytes"]
         # Half of the weights of every kernel were zero; a few more are too small for a step of int8.
         assert 0.48 < report["sparsity"] < 0.6
-        assert all(
-            0.4 < weight["zeros"] < 0.75 for weight in report["weights"] if np.prod(weight["shape"]) > 60
-        )
+        assert all(0.4 < weight["zeros"] < 0.75 for weight in report["weights"] if np.prod(weight["shape"]) > 60)
         assert (path / "spec.json").is_file()
 
 

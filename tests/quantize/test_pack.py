@@ -30,9 +30,7 @@ def write(path, content):
 
 
 def test_a_packed_bundle_opens_and_runs(copies, tmp_path):
-    report = packed(
-        copies, tmp_path / "bundle", cutoffs=write(tmp_path / "c.json", CUTOFFS), bundle_version="2.1"
-    )
+    report = packed(copies, tmp_path / "bundle", cutoffs=write(tmp_path / "c.json", CUTOFFS), bundle_version="2.1")
     bundle = open_bundle(tmp_path / "bundle")
     assert [(word.id, word.phrase, word.cutoff) for word in bundle.words] == [
         ("alexa", "alexa", 0.6),
@@ -66,9 +64,7 @@ def test_without_cutoffs_they_are_provisional_and_say_so(copies, tmp_path):
 def test_the_same_input_gives_the_same_bundle(copies, tmp_path):
     for name in ("one", "two"):
         packed(copies, tmp_path / name)
-    one, two = (
-        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two")
-    )
+    one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two"))
     assert one == two
 
 

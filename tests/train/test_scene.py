@@ -103,8 +103,7 @@ def bass_lost_db(scene: Scene) -> float:
     """How much less bass, against 1-3 kHz, the television's part has than the talker's."""
     # Below most televisions' corner (90 to 250 Hz), and where a male voice still has its fundamental.
     room, television = (
-        level_db(part(scene, number), 60, 130) - level_db(part(scene, number), 1000, 3000)
-        for number in range(2)
+        level_db(part(scene, number), 60, 130) - level_db(part(scene, number), 1000, 3000) for number in range(2)
     )
     return room - television
 

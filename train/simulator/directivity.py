@@ -56,9 +56,7 @@ def loudspeaker_directivity_db(
     return _index_db(_LOUDSPEAKER_DB, frequency_hz, scale, float(rng.uniform(-3.0, 3.0)) * min(1.0, scale))
 
 
-def talker_directivity_db(
-    rng: np.random.Generator, frequency_hz: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
+def talker_directivity_db(rng: np.random.Generator, frequency_hz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Draw the directivity index of a talker, ``(k,)`` dB."""
     return _index_db(_TALKER_DB, frequency_hz, float(rng.uniform(0.8, 1.2)), float(rng.uniform(-1.5, 1.5)))
 
@@ -93,8 +91,6 @@ def place_source(
     if off_axis <= 0.0:
         response[DIRECT_SAMPLE] += 1.0
     else:
-        direct = minimum_phase_fir(
-            frequency_hz, -_MAX_OFF_AXIS * min(1.0, off_axis) * directivity_db, DIRECTIVITY_TAPS
-        )
+        direct = minimum_phase_fir(frequency_hz, -_MAX_OFF_AXIS * min(1.0, off_axis) * directivity_db, DIRECTIVITY_TAPS)
         response[DIRECT_SAMPLE : DIRECT_SAMPLE + DIRECTIVITY_TAPS] += direct
     return response

@@ -149,9 +149,7 @@ def load_curves(data_dir: Path | str) -> Curves:
     """
     path = Path(data_dir) / CURVES_FILE
     if not path.is_file():
-        raise DataError(
-            f"{path}: no such file; the data folder must hold measured loudspeakers in {CURVES_FILE}"
-        )
+        raise DataError(f"{path}: no such file; the data folder must hold measured loudspeakers in {CURVES_FILE}")
     try:
         with path.open("rb") as file, np.load(file) as data:
             hz = data["frequency_hz"].astype(np.float64)
@@ -159,9 +157,7 @@ def load_curves(data_dir: Path | str) -> Curves:
             power = data["sound_power_db"].astype(np.float64)
             names = [tuple(str(entry) for entry in data[key]) for key in ("model", "brand", "split")]
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{path}: cannot be read ({error}); expected the arrays of loudspeakers/curves.npz"
-        ) from error
+        raise DataError(f"{path}: cannot be read ({error}); expected the arrays of loudspeakers/curves.npz") from error
     judged = (hz >= _JUDGED_HZ[0]) & (hz <= _JUDGED_HZ[1])
     kept = [
         row
@@ -229,18 +225,14 @@ def _roll_off_db(corner_hz: float, slope_db_octave: float) -> npt.NDArray[np.flo
 def _small_response_db(rng: np.random.Generator, corner_hz: float, slope: float) -> npt.NDArray[np.float64]:
     """Draw the response of a small loudspeaker in a device: roll-off, ripple, resonances, treble."""
     response = _roll_off_db(corner_hz, slope)
-    ripple = smooth_random_curve_db(
-        rng, _OCTAVES, float(rng.uniform(1.5, 4.0)), float(rng.uniform(0.12, 0.35))
-    )
+    ripple = smooth_random_curve_db(rng, _OCTAVES, float(rng.uniform(1.5, 4.0)), float(rng.uniform(0.12, 0.35)))
     # The ripple is that of the pass band; below it the roll-off is a smooth property of membrane and box.
     response += ripple * np.clip((_OCTAVES - np.log2(corner_hz)) / 1.0 + 1.0, 0.2, 1.0)
     for _ in range(int(rng.integers(1, 5))):
         centre = rng.uniform(np.log2(corner_hz), np.log2(7000.0))
         width = rng.uniform(0.08, 0.35)
         response += (
-            rng.uniform(3.0, 9.0)
-            * rng.choice([1.0, 1.0, -1.0])
-            * np.exp(-0.5 * ((_OCTAVES - centre) / width) ** 2)
+            rng.uniform(3.0, 9.0) * rng.choice([1.0, 1.0, -1.0]) * np.exp(-0.5 * ((_OCTAVES - centre) / width) ** 2)
         )
     treble_hz, treble_db = rng.uniform(3500.0, 7500.0), rng.uniform(-9.0, 3.0)
     return response + treble_db * np.clip((_OCTAVES - np.log2(treble_hz)) / 1.0, 0.0, 1.0)
@@ -305,9 +297,7 @@ def make_spec(kind: str, split: str, number: int, curves: Curves) -> Loudspeaker
     return curves.specs[row]
 
 
-def draw_spec(
-    rng: np.random.Generator, split: str, curves: Curves, *, kind: str | None = None
-) -> LoudspeakerSpec:
+def draw_spec(rng: np.random.Generator, split: str, curves: Curves, *, kind: str | None = None) -> LoudspeakerSpec:
     """Draw a loudspeaker of a split.
 
     Parameters

@@ -123,9 +123,7 @@ def _bands(samples: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]]:
     size = scipy.fft.next_fast_len(samples.size + 2048, real=True)
     spectrum = scipy.fft.rfft(samples, size)
     octave = np.log2(np.maximum(scipy.fft.rfftfreq(size, 1.0 / SAMPLE_RATE_HZ), 1.0))
-    above = [
-        np.sin(np.clip((octave - np.log2(f)) / 1.0 + 0.5, 0.0, 1.0) * np.pi / 2) ** 2 for f in _CROSSOVERS_HZ
-    ]
+    above = [np.sin(np.clip((octave - np.log2(f)) / 1.0 + 0.5, 0.0, 1.0) * np.pi / 2) ** 2 for f in _CROSSOVERS_HZ]
     weights = [1.0 - above[0], above[0] - above[1], above[1]]
     return [scipy.fft.irfft(spectrum * weight, size)[: samples.size] for weight in weights]
 
@@ -236,9 +234,7 @@ def make_room(split: str, number: int) -> tuple[RoomResponse, RoomResponse]:
         late = _set_decay(early * np.cos(late_share) + tail * np.sin(late_share), band_t60_s)
         late[length - 200 :] *= np.linspace(1.0, 0.0, 200)
         late[DIRECT_SAMPLE] += 1.0
-        results.append(
-            RoomResponse(late.astype(np.float32), f"{split}-{number:04d}", t60_s, distance_m, volume_m3)
-        )
+        results.append(RoomResponse(late.astype(np.float32), f"{split}-{number:04d}", t60_s, distance_m, volume_m3))
     return results[0], results[1]
 
 
@@ -321,9 +317,7 @@ def _read(path: Path) -> list[tuple[RoomResponse, RoomResponse]]:
                 )
             ]
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{path}: the room bank cannot be read ({error}); delete it, and it is made again"
-        ) from error
+        raise DataError(f"{path}: the room bank cannot be read ({error}); delete it, and it is made again") from error
     return list(zip(flat[::2], flat[1::2], strict=True))
 
 

@@ -23,11 +23,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with a manifest.csv")
     parser.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="bundle whose networks are used")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="JSON file to write")
-    parser.add_argument("--cache", type=Path, default=Path("build/cache"), metavar="DIR", help="rendered clips and rooms [%(default)s]")
-    parser.add_argument("--false-accepts", type=int, default=2, metavar="N", help="budget over all long-form speech of train and dev [%(default)s]")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path("build/cache"),
+        metavar="DIR",
+        help="rendered clips and rooms [%(default)s]",
+    )
+    parser.add_argument(
+        "--false-accepts",
+        type=int,
+        default=2,
+        metavar="N",
+        help="budget over all long-form speech of train and dev [%(default)s]",
+    )
     parser.add_argument("--clips", type=int, default=3_000, help="simulated dev clips for liveness [%(default)s]")
-    parser.add_argument("--live-refused", type=float, default=0.1, metavar="SHARE", help="live users below the accept cut-off on dev [%(default)s]")
-    parser.add_argument("--live-rejected", type=float, default=0.04, metavar="SHARE", help="live users below the reject cut-off on dev [%(default)s]")
+    parser.add_argument(
+        "--live-refused",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="live users below the accept cut-off on dev [%(default)s]",
+    )
+    parser.add_argument(
+        "--live-rejected",
+        type=float,
+        default=0.04,
+        metavar="SHARE",
+        help="live users below the reject cut-off on dev [%(default)s]",
+    )
     parser.add_argument("--seed", type=int, default=1, help="[%(default)s]")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that render clips [all processors]")
 
@@ -43,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
     from edge.cues import CueSettings
     from train.calibration import choose_word_cutoffs, fit_platt, quantile_cutoff
     from train.corpus import load_manifest, read_clip
-    from train.liveness_scenes import build_liveness_clips
     from train.liveness_evaluation import judge_audio
+    from train.liveness_scenes import build_liveness_clips
     from train.metrics import equal_error_rate
     from train.simulator.levels import to_int16
     from train.wake_traces import in_noise_floor, trace
@@ -86,6 +110,10 @@ def run(args: argparse.Namespace) -> int:
         + "\n"
     )
     for word, c in zip(bundle.words, chosen, strict=True):
-        tqdm.write(f"{word.id:<14} cut-off {c.cutoff:.3f}  dev recall {c.recall:.3f} of {c.clips}  false accepts {c.false_accepts}")
-    tqdm.write(f"liveness: simulated dev EER {equal_error_rate(scores[live], scores[~live]):.3f}, slope {slope:.3f}, offset {offset:.3f}")
+        tqdm.write(
+            f"{word.id:<14} cut-off {c.cutoff:.3f}  dev recall {c.recall:.3f} of {c.clips}  false accepts {c.false_accepts}"
+        )
+    tqdm.write(
+        f"liveness: simulated dev EER {equal_error_rate(scores[live], scores[~live]):.3f}, slope {slope:.3f}, offset {offset:.3f}"
+    )
     return 0

@@ -22,10 +22,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with a manifest.csv")
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="bundle to measure [the one that ships]")
     parser.add_argument("--split", choices=("dev", "test"), default="test", help="[%(default)s]")
-    parser.add_argument("-o", "--out", type=Path, default=Path("results"), metavar="DIR", help="where to write [%(default)s]")
-    parser.add_argument("--cache", type=Path, default=Path("build/cache"), metavar="DIR", help="rendered clips and rooms [%(default)s]")
-    parser.add_argument("--floats", type=Path, metavar="DIR", help="checkpoints (wake, liveness) whose float models are measured beside")
-    parser.add_argument("--clips", type=int, default=4_000, help="simulated clips for liveness, half of them live [%(default)s]")
+    parser.add_argument(
+        "-o", "--out", type=Path, default=Path("results"), metavar="DIR", help="where to write [%(default)s]"
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path("build/cache"),
+        metavar="DIR",
+        help="rendered clips and rooms [%(default)s]",
+    )
+    parser.add_argument(
+        "--floats",
+        type=Path,
+        metavar="DIR",
+        help="checkpoints (wake, liveness) whose float models are measured beside",
+    )
+    parser.add_argument(
+        "--clips",
+        type=int,
+        default=4_000,
+        help="simulated clips for liveness, half of them live [%(default)s]",
+    )
     parser.add_argument("--seed", type=int, default=1, help="[%(default)s]")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that render clips [all processors]")
 
@@ -45,7 +63,12 @@ def run(args: argparse.Namespace) -> int:
     bundle = open_bundle(args.bundle)
     hashed = data_hash(args.data)
     if args.split == "test":
-        open_test_split(args.out / "test_ledger.json", purpose="vivavoce train evaluate", bundle=bundle.path, data_hash=hashed)
+        open_test_split(
+            args.out / "test_ledger.json",
+            purpose="vivavoce train evaluate",
+            bundle=bundle.path,
+            data_hash=hashed,
+        )
     clips = [clip for clip in load_manifest(args.data) if clip.split == args.split]
     with tempfile.TemporaryDirectory() as folder:
         floats = float_twin(bundle, args.floats, Path(folder) / "float") if args.floats else None
@@ -63,8 +86,16 @@ def run(args: argparse.Namespace) -> int:
 
         liveness = {
             "split": args.split,
-            "simulated": evaluate_simulated(bundle, simulated(args.split, args.clips), simulated("dev", args.clips // 4), floats=floats),
+            "simulated": evaluate_simulated(
+                bundle, simulated(args.split, args.clips), simulated("dev", args.clips // 4), floats=floats
+            ),
             "raw": evaluate_raw(bundle, sources(clips), seed=args.seed),
         }
-        write_result(args.out / f"liveness_{args.split}.json", liveness, data_hash=hashed, seed=args.seed, bundle=bundle.path)
+        write_result(
+            args.out / f"liveness_{args.split}.json",
+            liveness,
+            data_hash=hashed,
+            seed=args.seed,
+            bundle=bundle.path,
+        )
     return 0

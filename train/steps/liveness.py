@@ -23,7 +23,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with a manifest.csv")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="checkpoint to write")
-    parser.add_argument("--cache", type=Path, default=Path("build/cache"), metavar="DIR", help="rendered clips and rooms [%(default)s]")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path("build/cache"),
+        metavar="DIR",
+        help="rendered clips and rooms [%(default)s]",
+    )
     parser.add_argument("--clips", type=int, default=48_000, help="clips to train on, half of them live [%(default)s]")
     parser.add_argument("--dev-clips", type=int, default=3_000, help="clips to watch progress on [%(default)s]")
     parser.add_argument("--epochs", type=int, default=20, help="[%(default)s]")
@@ -52,7 +58,14 @@ def run(args: argparse.Namespace) -> int:
 
     def clips(split: str, n: int) -> dict[str, Any]:
         return build_liveness_clips(
-            args.data, split, args.cache, n=n, seed=args.seed, cues=cues, raw_share=_RAW_SHARE, workers=args.workers
+            args.data,
+            split,
+            args.cache,
+            n=n,
+            seed=args.seed,
+            cues=cues,
+            raw_share=_RAW_SHARE,
+            workers=args.workers,
         )
 
     training, dev = clips("train", args.clips), clips("dev", args.dev_clips)
@@ -70,7 +83,12 @@ def run(args: argparse.Namespace) -> int:
     dataset = _dataset(training, cues, augment=True, seed=args.seed)
     validation = _dataset(dev, cues, augment=False, seed=args.seed)
     steps = args.epochs * len(dataset)
-    model = prunable(network(shape, cues), final_sparsity=args.sparsity, begin_step=int(0.35 * steps), end_step=int(0.75 * steps))
+    model = prunable(
+        network(shape, cues),
+        final_sparsity=args.sparsity,
+        begin_step=int(0.35 * steps),
+        end_step=int(0.75 * steps),
+    )
     optimizer = tf_keras.optimizers.AdamW(cosine_rate(args.rate, steps), weight_decay=_WEIGHT_DECAY)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     model.compile(
@@ -79,7 +97,12 @@ def run(args: argparse.Namespace) -> int:
         metrics=[tf_keras.metrics.BinaryAccuracy(threshold=0.0)],
     )
     history = fit(
-        model, dataset, epochs=args.epochs, resume=args.out / "resume", validation=validation, callbacks=(pruning_callback(),)
+        model,
+        dataset,
+        epochs=args.epochs,
+        resume=args.out / "resume",
+        validation=validation,
+        callbacks=(pruning_callback(),),
     )
     trained = strip(model)
     logits = trained.predict(validation, verbose=0)[:, 0]
@@ -94,7 +117,16 @@ def run(args: argparse.Namespace) -> int:
     representative = training["cues"][chosen].astype(np.float32) / 255
     device = _single(trained, tf_keras, tf, cues.shape)
     save_checkpoint(
-        args.out, device, {"cues": representative}, record, {"role": "liveness", "cues": cues.to_dict(), "window_s": cues.window_s, "ranges": {"cues": [0.0, 1.0]}}
+        args.out,
+        device,
+        {"cues": representative},
+        record,
+        {
+            "role": "liveness",
+            "cues": cues.to_dict(),
+            "window_s": cues.window_s,
+            "ranges": {"cues": [0.0, 1.0]},
+        },
     )
     return 0
 

@@ -58,10 +58,7 @@ def run(args: argparse.Namespace) -> int:
     scene = make_scene(args.word, args.voice, args.seed, clips=clips)
     beside = write_scene(scene, args.out)
     told = scene.description
-    rows = [
-        (f"{u['start_s']:.2f} s", f"{u['end_s']:.2f} s", told["phrase"], u["rendered"])
-        for u in told["utterances"]
-    ]
+    rows = [(f"{u['start_s']:.2f} s", f"{u['end_s']:.2f} s", told["phrase"], u["rendered"]) for u in told["utterances"]]
     size = args.out.stat().st_size
     lines = [
         f"{args.out}  {told['seconds']:.1f} s, {size} bytes, {told['label']}; described in {beside}",

@@ -22,12 +22,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with a manifest.csv")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="checkpoint to write")
-    parser.add_argument("--cache", type=Path, default=Path("build/cache"), metavar="DIR", help="rendered scenes and rooms [%(default)s]")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path("build/cache"),
+        metavar="DIR",
+        help="rendered scenes and rooms [%(default)s]",
+    )
     parser.add_argument("--epochs", type=int, default=30, help="[%(default)s]")
     parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate [%(default)s]")
     parser.add_argument("--sparsity", type=float, default=0.5, help="share of weights pruned to zero [%(default)s]")
     parser.add_argument("--width", type=int, default=64, help="channels of the hidden layers [%(default)s]")
-    parser.add_argument("--scenes", type=float, default=1.0, metavar="SHARE", help="share of the full set of scenes [%(default)s]")
+    parser.add_argument(
+        "--scenes",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="share of the full set of scenes [%(default)s]",
+    )
     parser.add_argument("--seed", type=int, default=1, help="[%(default)s]")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that render scenes [all processors]")
 
@@ -48,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
     frontend = FrontendSettings()
     phrases = {clip.word: clip.label for clip in load_manifest(args.data) if clip.role == "wake"}
     if not phrases:
-        raise DataError(f"{args.data}: got no clip of the role 'wake', expected recordings of the words; see train/corpus.py")
+        raise DataError(
+            f"{args.data}: got no clip of the role 'wake', expected recordings of the words; see train/corpus.py"
+        )
     words = tuple(sorted(phrases))
     full = SceneMix()
     mix = SceneMix(
@@ -60,7 +74,14 @@ def run(args: argparse.Namespace) -> int:
     )
     scenes = {
         split: build_wake_scenes(
-            args.data, split, args.cache, mix=mix, seed=args.seed, words=words, frontend=frontend, workers=args.workers
+            args.data,
+            split,
+            args.cache,
+            mix=mix,
+            seed=args.seed,
+            words=words,
+            frontend=frontend,
+            workers=args.workers,
         )
         for split in ("train", "dev")
     }
@@ -81,11 +102,19 @@ def run(args: argparse.Namespace) -> int:
     validation = _dataset(scenes["dev"], shape, frontend, times, augment=False, seed=args.seed)
     steps = args.epochs * len(dataset)
     model = prunable(
-        training_form(shape), final_sparsity=args.sparsity, begin_step=int(0.35 * steps), end_step=int(0.75 * steps)
+        training_form(shape),
+        final_sparsity=args.sparsity,
+        begin_step=int(0.35 * steps),
+        end_step=int(0.75 * steps),
     )
     model.compile(tf_keras.optimizers.Adam(cosine_rate(args.rate, steps)), weighted_loss)
     history = fit(
-        model, dataset, epochs=args.epochs, resume=args.out / "resume", validation=validation, callbacks=(pruning_callback(),)
+        model,
+        dataset,
+        epochs=args.epochs,
+        resume=args.out / "resume",
+        validation=validation,
+        callbacks=(pruning_callback(),),
     )
     trained = strip(model)
     device = device_form(shape, trained)
@@ -111,7 +140,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _dataset(scenes: dict[str, "np.ndarray"], shape: Any, frontend: Any, times: Any, *, augment: bool, seed: int) -> Any:
+def _dataset(
+    scenes: dict[str, "np.ndarray"], shape: Any, frontend: Any, times: Any, *, augment: bool, seed: int
+) -> Any:
     from train.keras import tf
     from train.wake_labels import targets
     from train.wake_network import to_feature_units

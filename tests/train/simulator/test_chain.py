@@ -67,9 +67,7 @@ def test_speech_lies_where_it_is_said_to_lie(simulator: Simulator, words: list[n
         assert rendered.samples.size - rendered.speech_stop >= 0.4 * 16000
 
 
-def test_replay_by_a_phone_loses_the_bass_and_a_live_talker_does_not(
-    simulator: Simulator, words: list[np.ndarray]
-):
+def test_replay_by_a_phone_loses_the_bass_and_a_live_talker_does_not(simulator: Simulator, words: list[np.ndarray]):
     def bass_db(label: str, **conditions: object) -> float:
         levels = []
         for number, source in enumerate(words):
