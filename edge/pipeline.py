@@ -264,22 +264,24 @@ def _loudest_stretch(blocks: Iterable[npt.NDArray[np.int16]], window: int) -> tu
     int
         Length of the stream, samples.
     """
-    # What is held moves on by half a window whenever it is full, at the same samples whatever the blocks are;
-    # after a window there is room for the delay of a detection.
+    # What is held moves on by half a window whenever it is full, at the same samples whatever the blocks are. It
+    # is long enough that of every window, but for the first ones, all that comes before is still there.
     step, delay = window // 2, window // 10
-    held = np.zeros(LOOK_BACK_SAMPLES + step + delay, np.int16)
-    filled, n = 0, 0
+    held = np.zeros(LOOK_BACK_SAMPLES + step, np.int16)
+    filled, searched, n = 0, 0, 0
     best, best_power = held[:0], -1.0
 
-    def compare(searched: npt.NDArray[np.int16], room: int) -> None:
+    def search(stop: int) -> None:
+        """Compare the windows that end up to `stop` and have not been compared before."""
         nonlocal best, best_power
-        span = loudest_window(searched, window)
+        first = max(0, searched - window)
+        span = loudest_window(held[first:stop], window)
         if span.stop == span.start:
             return
-        power = float(np.var(searched[span.start : span.stop], dtype=np.float64))
+        power = float(np.var(held[first + span.start : first + span.stop], dtype=np.float64))
         if power > best_power:
-            stop = min(searched.size + room, span.stop + delay)
-            best, best_power = held[max(0, stop - LOOK_BACK_SAMPLES) : stop].copy(), power
+            end = min(filled, first + span.stop + delay)
+            best, best_power = held[max(0, end - LOOK_BACK_SAMPLES) : end].copy(), power
 
     for block in blocks:
         n += block.size
@@ -290,8 +292,9 @@ def _loudest_stretch(blocks: Iterable[npt.NDArray[np.int16]], window: int) -> tu
             filled += part.size
             at += part.size
             if filled == held.size:
-                compare(held[: filled - delay], delay)
+                search(filled - delay)
                 held[:-step] = held[step:].copy()
                 filled -= step
-    compare(held[:filled], 0)
+                searched = filled - delay
+    search(filled)
     return best, n

@@ -119,7 +119,8 @@ class _Converter:
         single = frames.shape[1] == 1 or self._channel is not None
         if frames.dtype == np.int16 and single and not self.resamples:
             self._heard += len(frames)
-            yield frames[:, self._channel or 0].copy()  # the caller uses the memory of the frames again
+            # A copy, as the caller uses the memory of the frames again.
+            yield frames[:, self._channel or 0].astype(np.int16)
             return
         x = frames if self._channel is None else frames[:, self._channel : self._channel + 1]
         if x.dtype == np.int16:

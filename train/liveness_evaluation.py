@@ -40,6 +40,10 @@ def judge_audio(bundle: Bundle, clips: dict[str, np.ndarray]) -> list[LivenessSc
     ]
 
 
+def _share(hits: npt.NDArray[np.bool_]) -> float:
+    return float(hits.mean()) if hits.size else float("nan")
+
+
 def _eer(
     scores: npt.NDArray[np.floating], live: npt.NDArray[np.bool_], clusters: Sequence[Sequence[str]]
 ) -> dict[str, Any]:
@@ -77,10 +81,8 @@ def evaluate_simulated(
     accepted = np.array([ruling.decision == "accept" for ruling in rulings])
     unsure = np.array([ruling.decision == "unsure" for ruling in rulings])
     scores = np.array([one.score for one in evidence])
-    clusters = [
-        list(clips["talker"]),
-        [k if k != "none" else f"room{i % 50}" for i, k in enumerate(clips["loudspeaker"])],
-    ]
+    # A live clip has no loudspeaker; what it shares with other live clips, beside the talker, is the room.
+    clusters = [list(clips["talker"]), list(np.where(live, clips["room"], clips["loudspeaker"]))]
     settings = CueSettings.from_dict(bundle.liveness.cues)
 
     def f70(of: dict[str, np.ndarray]) -> npt.NDArray[np.float64]:
@@ -117,9 +119,9 @@ def evaluate_simulated(
         "all": {
             **_eer(scores, live, clusters),
             "bpcer": float(np.mean(~accepted[live])),
-            "bpcer_interval_95": cluster_interval(lambda c: float(np.mean(~accepted[c][live[c]])), clusters, rounds=300),
+            "bpcer_interval_95": cluster_interval(lambda c: _share(~accepted[c][live[c]]), clusters, rounds=300),
             "apcer": float(np.mean(accepted[~live])),
-            "apcer_interval_95": cluster_interval(lambda c: float(np.mean(accepted[c][~live[c]])), clusters, rounds=300),
+            "apcer_interval_95": cluster_interval(lambda c: _share(accepted[c][~live[c]]), clusters, rounds=300),
             "unsure_live": float(np.mean(unsure[live])),
             "unsure_replay": float(np.mean(unsure[~live])),
         },
@@ -129,11 +131,14 @@ def evaluate_simulated(
         "two_rooms_no_loudspeaker": {"live": int((clips["variant"] == "two_rooms").sum()),
                                      "bpcer": float(np.mean(~accepted[clips["variant"] == "two_rooms"]))},
         "by_kind": {
-            kind: {"replay": int((clips["kind"] == kind).sum()), "apcer": float(np.mean(accepted[clips["kind"] == kind])),
+            kind: {"replay": int((clips["kind"] == kind).sum()), "apcer": _share(accepted[clips["kind"] == kind]),
                    "eer": equal_error_rate(scores[live], scores[clips["kind"] == kind])}
             for kind in kinds
         },
-        "baseline_f70": {**_eer(baseline, live, clusters), "cutoff_hz": -baseline_cutoff, "bpcer": baseline_bpcer, "apcer": baseline_apcer},
+        "baseline_f70": {
+            **_eer(baseline, live, clusters), "cutoff_hz": -baseline_cutoff,
+            "bpcer": baseline_bpcer, "apcer": baseline_apcer,
+        },
     }  # fmt: skip
     if floats is not None:
         float_scores = np.array([one.score for one in judge_audio(floats, clips)])
@@ -143,7 +148,7 @@ def evaluate_simulated(
 
 
 def evaluate_raw(bundle: Bundle, clips: Sequence[Clip], *, seed: int) -> dict[str, Any]:
-    """Judge recordings of people as they are, unsimulated: who would be refused?
+    """Judge recordings of people as they are, unsimulated, to see who would be refused.
 
     The only real evidence in the data, and only of one kind: there are no real replays among them. Each clip stands
     between stretches of noise floor, and is judged where a detection would look back from.

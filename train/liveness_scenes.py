@@ -165,8 +165,8 @@ def build_liveness_clips(
     -------
     dict
         ``cues`` ``(n, rows, bands) uint8`` (1/255), or ``audio`` ``(n, 25600) int16`` whose last ``audio_size`` samples
-        count, and ``room``; ``live`` ``(n,) int8``; ``kind``, ``variant``, ``loudspeaker``, ``talker``, ``corpus`` as strings;
-        ``television`` ``(n,) int8``; ``conditions`` ``(n, 3)`` in the order of :data:`CONDITIONS`.
+        count, and ``room``; ``live`` ``(n,) int8``; ``kind``, ``variant``, ``loudspeaker``, ``talker``, ``corpus`` as
+        strings; ``television`` ``(n,) int8``; ``conditions`` ``(n, 3)`` in the order of :data:`CONDITIONS`.
     """
     settings: dict[str, Any] = {
         "recipe": RECIPE_VERSION, "data": data_hash(data), "split": split, "n": n, "seed": seed,

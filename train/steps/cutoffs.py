@@ -87,7 +87,9 @@ def run(args: argparse.Namespace) -> int:
     )
 
     simulated = build_liveness_clips(
-        args.data, "dev", args.cache, n=args.clips, seed=args.seed + 100, cues=CueSettings.from_dict(bundle.liveness.cues), audio=True,
+        args.data, "dev", args.cache,
+        n=args.clips, seed=args.seed + 100, cues=CueSettings.from_dict(bundle.liveness.cues),
+        audio=True,
         workers=args.workers,
     )  # fmt: skip
     scores = np.array([one.score for one in judge_audio(bundle, simulated)])
@@ -111,9 +113,11 @@ def run(args: argparse.Namespace) -> int:
     )
     for word, c in zip(bundle.words, chosen, strict=True):
         tqdm.write(
-            f"{word.id:<14} cut-off {c.cutoff:.3f}  dev recall {c.recall:.3f} of {c.clips}  false accepts {c.false_accepts}"
+            f"{word.id:<14} cut-off {c.cutoff:.3f}  dev recall {c.recall:.3f} of {c.clips}  "
+            f"false accepts {c.false_accepts}"
         )
     tqdm.write(
-        f"liveness: simulated dev EER {equal_error_rate(scores[live], scores[~live]):.3f}, slope {slope:.3f}, offset {offset:.3f}"
+        f"liveness: simulated dev EER {equal_error_rate(scores[live], scores[~live]):.3f}, "
+        f"slope {slope:.3f}, offset {offset:.3f}"
     )
     return 0

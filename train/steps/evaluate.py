@@ -80,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
         def simulated(split: str, n: int) -> dict:
             # Seeds beside those of training and of the cut-offs: dev clips here were used for neither.
             return build_liveness_clips(
-                args.data, split, args.cache, n=n, seed=args.seed + 200, cues=CueSettings.from_dict(bundle.liveness.cues),
+                args.data, split, args.cache, n=n, seed=args.seed + 200,
+                cues=CueSettings.from_dict(bundle.liveness.cues),
                 audio=True, workers=args.workers,
             )  # fmt: skip
 

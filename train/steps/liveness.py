@@ -74,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
         data_hash=data_hash(args.data),
         licences=licences(clip for clip in load_manifest(args.data) if clip.split == "train"),
         settings={
-            "shape": shape.to_dict(), "epochs": args.epochs, "rate": args.rate, "batch": BATCH, "sparsity": args.sparsity,
+            "shape": shape.to_dict(), "epochs": args.epochs, "rate": args.rate, "batch": BATCH,
+            "sparsity": args.sparsity,
             "weight_decay": _WEIGHT_DECAY, "mixup_share": _MIXUP_SHARE, "colour_db": _COLOUR_DB,
             "clips": args.clips, "raw_share": _RAW_SHARE, "simulator_recipe": RECIPE_VERSION,
         },
@@ -147,8 +148,8 @@ def _dataset(clips: dict[str, "np.ndarray"], cue_settings: Any, *, augment: bool
         return tf.cast(cues[index], tf.float32) / 255.0, tf.cast(live[index], tf.float32)[None]
 
     def varied(index: Any) -> tuple[Any, Any]:
-        # Mixtures of two clips and of their labels (mixup, Zhang et al. 2018): the simulated loudspeakers are few, and a
-        # network that knows each of them by heart knows nothing of others.
+        # Mixtures of two clips and of their labels (mixup, Zhang et al. 2018): the simulated loudspeakers are few,
+        # and a network that knows each of them by heart knows nothing of others.
         (x, y), (other_x, other_y) = get(index), get(tf.random.uniform((), 0, n, tf.int64))
         share = tf.where(tf.random.uniform(()) < _MIXUP_SHARE, 0.4 * tf.random.uniform(()), 0.0)
         x, y = (1 - share) * x + share * other_x, (1 - share) * y + share * other_y
@@ -170,7 +171,7 @@ def _shift(x: Any, settings: Any) -> Any:
 
 
 def _colour(settings: Any) -> Any:
-    """Draw the response of one more microphone: a smooth curve over frequency, the same for all rows, ``(1, bands)``."""
+    """Draw the response of one more microphone: a smooth curve over frequency, ``(1, bands)``, one for all rows."""
     import numpy as np
 
     from train.keras import tf

@@ -132,8 +132,8 @@ def run(args: argparse.Namespace) -> int:
             "context_frames": shape.context_frames,
             "smoothing_steps": SMOOTHING_STEPS,
             "refractory_ms": REFRACTORY_MS,
-            # Exact ends of the ranges: a feature byte means the same to every model, and the state that comes out is fed
-            # back byte for byte.
+            # Exact ends of the ranges: a feature byte means the same to every model, and the state that comes
+            # out is fed back byte for byte.
             "ranges": {"features": [0.0, 255 * FEATURE_SCALE], "state": [0.0, RELU_CEILING]},
         },
     )
