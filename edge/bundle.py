@@ -15,6 +15,7 @@ do nothing, and file managers and tools that sign or install bundles may leave t
 The hashes find damage, not malice: whoever can write the folder can seal it again.
 """
 
+import difflib
 import hashlib
 import importlib.metadata
 import json
@@ -191,8 +192,10 @@ class Bundle:
         for word in self.words:
             if wanted in (word.id.casefold(), word.phrase.casefold()):
                 return word
-        there = ", ".join(word.id for word in self.words)
-        raise UsageError(f"word: got {name!r}, expected one of {there}; choose a word of the bundle {self.path}")
+        there = [word.id for word in self.words]
+        near = difflib.get_close_matches(wanted.replace(" ", "_"), there, n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"choose a word of the bundle {self.path}"
+        raise UsageError(f"word: got {name!r}, expected one of {', '.join(there)}; {remedy}")
 
 
 def open_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:

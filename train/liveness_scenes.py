@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge.cues import CueSettings, liveness_cues
-from edge.endpoint import LOOK_BACK_SAMPLES, loudest_window
+from edge.endpoint import LOOK_BACK_SAMPLES, loudest_window, speech_span
 from edge.events import SAMPLE_RATE_HZ
 from train.corpus import Clip, data_hash, load_manifest, read_clip
 from train.shards import Arrays, build_shards
@@ -29,6 +29,8 @@ CONDITIONS = ("distance_m", "snr_db", "t60_s")
 """Conditions of a rendering that are kept as numbers; NaN for a recording as it is."""
 
 _CLIPS_PER_SHARD = 200
+_RAW_VERSION = 2
+"""Raised whenever the rendering of recordings as they are changes."""
 _EXCLUDED = frozenset({"librispeech"})
 """Went through MP3: a codec's traces on one class of source would teach the codec."""
 
@@ -55,7 +57,7 @@ def render_raw(clip: Clip, rng: np.random.Generator) -> tuple[np.ndarray, int]:
     -------
     samples : (n,) int16
     stop : int
-        Where the recording ends, samples.
+        Where its speech ends, samples.
     """
     x = read_clip(clip)
     x = x / max(1e-6, float(np.abs(x).max())) * 10 ** (rng.uniform(-24, -1) / 20)
@@ -63,7 +65,9 @@ def render_raw(clip: Clip, rng: np.random.Generator) -> tuple[np.ndarray, int]:
     floor = 10 ** (rng.uniform(-84, -66) / 20)
     y = rng.standard_normal(x.size + 2 * pad).astype(np.float32) * np.float32(floor)
     y[pad : pad + x.size] += x
-    return to_int16(y), pad + x.size
+    samples = to_int16(y)
+    # The recording may go on long after the word; a detection would not wait for its end.
+    return samples, speech_span(samples).stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,8 @@ def build_liveness_clips(
         strings; ``television`` ``(n,) int8``; ``conditions`` ``(n, 3)`` in the order of :data:`CONDITIONS`.
     """
     settings: dict[str, Any] = {
-        "recipe": RECIPE_VERSION, "data": data_hash(data), "split": split, "n": n, "seed": seed,
+        "recipe": RECIPE_VERSION,
+        "raw_recipe": _RAW_VERSION, "data": data_hash(data), "split": split, "n": n, "seed": seed,
         "cues": cues.to_dict(), "raw_share": raw_share, "audio": audio,
     }  # fmt: skip
     make = partial(

@@ -31,7 +31,8 @@ def prunable(model: Any, *, final_sparsity: float, begin_step: int, end_step: in
         Optimiser steps between which the share rises, by the cubic schedule of Zhu and Gupta, "To prune,
         or not to prune", 2017, eq. 1.
     """
-    schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, final_sparsity, begin_step, end_step, frequency=20)
+    frequency = max(1, min(20, (end_step - begin_step) // 10))
+    schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, final_sparsity, begin_step, end_step, frequency=frequency)
 
     def wrap(layer: Any) -> Any:
         if _is_pruned(layer):
