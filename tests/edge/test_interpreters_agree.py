@@ -18,8 +18,8 @@ pytestmark = [
     pytest.mark.skipif(not OTHER, reason="VIVAVOCE_TFLITE_PYTHON names no Python with tflite-runtime"),
 ]
 
-_STEP = 0.15
-"""A score this near to a cut-off may pass it one stride earlier, later, or not at all with other rounding."""
+_STEP = 0.03
+"""One quantisation step of the liveness network's output, as a probability: the fast kernels round differently."""
 
 
 def _load():
@@ -52,7 +52,11 @@ def test_same_words_and_decisions_on_recordings(tmp_path):
     cutoffs = {word.id: word.cutoff for word in bundle.words}
     gate = (bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
     unequal = {name: found for name in ours if (found := bench.differences(ours[name], theirs[name], cutoffs, gate))}
-    # Rounding may move a detection by a stride where the score grazes its cut-off; nothing else may differ.
-    assert len(unequal) <= len(files) // 10, unequal
+    # The wake network runs on kernels that compute the same integers everywhere; only a liveness probability that
+    # grazes its cut-off may fall on the other side.
+    assert len(unequal) <= 1, unequal
     for name, found in unequal.items():
+        assert [e["word"] for e in ours[name] if e["event"] == "wake"] == [
+            e["word"] for e in theirs[name] if e["event"] == "wake"
+        ]
         assert all(entry["distance_to_cutoff"] < _STEP for entry in found), (name, found)

@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--clips", type=int, default=48_000, help="clips to train on, half of them live [%(default)s]")
     parser.add_argument("--dev-clips", type=int, default=3_000, help="clips to watch progress on [%(default)s]")
-    parser.add_argument("--epochs", type=int, default=20, help="[%(default)s]")
+    parser.add_argument("--epochs", type=int, default=14, help="[%(default)s]")
     parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate [%(default)s]")
     parser.add_argument("--sparsity", type=float, default=0.5, help="share of weights pruned to zero [%(default)s]")
     parser.add_argument("--seed", type=int, default=1, help="[%(default)s]")

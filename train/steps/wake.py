@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="rendered scenes and rooms [%(default)s]",
     )
-    parser.add_argument("--epochs", type=int, default=30, help="[%(default)s]")
+    parser.add_argument("--epochs", type=int, default=36, help="[%(default)s]")
     parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate [%(default)s]")
     parser.add_argument("--sparsity", type=float, default=0.5, help="share of weights pruned to zero [%(default)s]")
     parser.add_argument("--width", type=int, default=64, help="channels of the hidden layers [%(default)s]")
