@@ -28,10 +28,13 @@ __all__ = ["SCENE_S", "SceneMix", "build_wake_scenes", "render_scene"]
 SCENE_S = 3.0
 """Length of a scene, s."""
 
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 """Raised whenever the recipe changes, so that cached scenes of an older one are not mistaken for it."""
 
 _SCENES_PER_SHARD = 200
+_OTHER_SPEED_SHARE = 0.8
+_SPEED_RANGE = 0.24
+"""Natural logarithm of the largest speed, and of the inverse of the smallest: 0.79 to 1.27."""
 _N = round(SCENE_S * SAMPLE_RATE_HZ)
 
 
@@ -39,13 +42,13 @@ _N = round(SCENE_S * SAMPLE_RATE_HZ)
 class SceneMix:
     """How many scenes of which kind."""
 
-    per_word_clip: int = 10
+    per_word_clip: int = 16
     """Positives made from each recording of a word."""
-    parts_per_word_clip: float = 4.0
+    parts_per_word_clip: float = 5.0
     """Negatives made from each recording of a word by leaving out a part of it."""
-    per_speech_clip: float = 4.0
+    per_speech_clip: float = 5.0
     """Negatives made from each recording of other speech."""
-    per_longform_second: float = 4.0
+    per_longform_second: float = 6.0
     """Negatives cut from each second of long-form speech."""
     background: int = 2000
     """Negatives without speech."""
@@ -89,11 +92,20 @@ def _fade(x: np.ndarray, n: int = 160) -> np.ndarray:
     return x
 
 
+def _at_another_speed(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Play a recording faster or slower: pitch and formants move with it, and so one talker becomes several.
+
+    There are 14 talkers for most of the words; a network that knows each of them is of no use to the fifteenth.
+    """
+    if rng.random() > _OTHER_SPEED_SHARE:
+        return x
+    factor = float(np.exp(rng.uniform(-_SPEED_RANGE, _SPEED_RANGE)))
+    return soxr.resample(x, SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * factor), quality="LQ")
+
+
 def _utterance(clip: Clip, rng: np.random.Generator) -> tuple[np.ndarray, Span]:
     """Return a recording at a varied speed, unit level, and where its speech lies."""
-    x = read_clip(clip)
-    if rng.random() < 0.5:
-        x = soxr.resample(x, SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * rng.uniform(0.88, 1.14)), quality="LQ")
+    x = _at_another_speed(read_clip(clip), rng)
     span = speech_span(to_int16(x / max(1e-6, float(np.abs(x).max())) * 0.5))
     x = x / max(1e-6, speech_rms(x[span.start : span.stop]))
     return x.astype(np.float32), span
@@ -129,8 +141,8 @@ def _dry(kind: str, clip: Clip | None, corpus: _Corpus, rng: np.random.Generator
     if kind == "longform":
         assert clip is not None
         long = _long(clip)
-        at = int(rng.integers(0, max(1, long.size - _N)))
-        x = long[at : at + _N]
+        at = int(rng.integers(0, max(1, long.size - 2 * _N)))
+        x = _at_another_speed(long[at : at + 2 * _N], rng)[:_N]
         track[: x.size] = x / max(1e-4, speech_rms(x))
         return track, -1
     if kind == "speech":

@@ -31,10 +31,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="FLAC file to write; the JSON goes beside it",
     )
-    parser.add_argument("--word", default="alexa", metavar="ID", help="wake word to say [%(default)s]")
+    parser.add_argument("--word", default="snowboy", metavar="ID", help="wake word to say [%(default)s]")
     parser.add_argument(
         "--voice",
-        default="flite:slt",
+        default="flite:rms",
         metavar="PROGRAM:NAME",
         help="voice of flite or espeak-ng [%(default)s]",
     )

@@ -15,6 +15,8 @@ BATCH = 96
 SMOOTHING_STEPS = 3
 REFRACTORY_MS = 1000
 _POSITIVE_WEIGHT = 4.0
+_WEIGHT_DECAY = 0.02
+_DROPOUT = 0.15
 _REPRESENTATIVE_SCENES = 24
 
 
@@ -29,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="rendered scenes and rooms [%(default)s]",
     )
-    parser.add_argument("--epochs", type=int, default=36, help="[%(default)s]")
+    parser.add_argument("--epochs", type=int, default=26, help="[%(default)s]")
     parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate [%(default)s]")
     parser.add_argument("--sparsity", type=float, default=0.5, help="share of weights pruned to zero [%(default)s]")
     parser.add_argument("--width", type=int, default=64, help="channels of the hidden layers [%(default)s]")
@@ -94,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         settings={
             "words": words, "shape": shape.to_dict(), "epochs": args.epochs, "rate": args.rate, "batch": BATCH,
             "sparsity": args.sparsity, "scenes": {split: len(s["word"]) for split, s in scenes.items()},
-            "positive_weight": _POSITIVE_WEIGHT, "label_hold_s": times.hold,
+            "positive_weight": _POSITIVE_WEIGHT, "weight_decay": _WEIGHT_DECAY, "dropout": _DROPOUT, "label_hold_s": times.hold,
         },
     )  # fmt: skip
     set_seed(args.seed)
@@ -102,12 +104,14 @@ def run(args: argparse.Namespace) -> int:
     validation = _dataset(scenes["dev"], shape, frontend, times, augment=False, seed=args.seed)
     steps = args.epochs * len(dataset)
     model = prunable(
-        training_form(shape),
+        training_form(shape, dropout=_DROPOUT),
         final_sparsity=args.sparsity,
         begin_step=int(0.35 * steps),
         end_step=int(0.75 * steps),
     )
-    model.compile(tf_keras.optimizers.Adam(cosine_rate(args.rate, steps)), weighted_loss)
+    optimizer = tf_keras.optimizers.AdamW(cosine_rate(args.rate, steps), weight_decay=_WEIGHT_DECAY)
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    model.compile(optimizer, weighted_loss)
     history = fit(
         model,
         dataset,
@@ -159,7 +163,7 @@ def _dataset(
         first = tf.random.uniform((), 0, shape.stride_frames, tf.int32) if augment else 0
         x = to_feature_units(features[index][first : first + shown])
         if augment:
-            x = _mask(x, shown, channels)
+            x = _mask(_shift_channels(x, channels), shown, channels)
         x = tf.ensure_shape(x, (shown, channels))
         y = targets(ends[index], words[index], first, n_outputs, shape, frontend, times, _POSITIVE_WEIGHT)
         return x, y
@@ -168,6 +172,14 @@ def _dataset(
     if augment:
         indices = indices.shuffle(n, seed=seed)
     return indices.map(example, num_parallel_calls=2, deterministic=True).batch(BATCH).prefetch(2)
+
+
+def _shift_channels(x: Any, channels: int) -> Any:
+    """Move the spectrum by up to two channels of the mel axis: a shorter or a longer vocal tract (Jaitly and Hinton 2013)."""
+    from train.keras import tf
+
+    moved = tf.range(channels) + tf.random.uniform((), -2, 3, tf.int32)
+    return tf.gather(x, tf.clip_by_value(moved, 0, channels - 1), axis=1)
 
 
 def _mask(x: Any, frames: int, channels: int) -> Any:
@@ -180,7 +192,7 @@ def _mask(x: Any, frames: int, channels: int) -> Any:
         index = tf.range(size)
         return tf.cast((index < start) | (index >= start + width), tf.float32)
 
-    return x * band(frames, 8)[:, None] * band(channels, 5)[None, :]
+    return x * band(frames, 10)[:, None] * band(channels, 6)[None, :]
 
 
 def _representative(device: Any, shape: Any, scenes: dict[str, "np.ndarray"], seed: int) -> dict[str, "np.ndarray"]:
