@@ -115,7 +115,7 @@ models: .venv-train/.installed
 
 results: VIVAVOCE = $(LIMIT) $(RESULTS_BUDGET) .venv-train/bin/vivavoce
 results: .venv-train/.installed
-	$(VIVAVOCE) train evaluate --data $(DATA) --floats $(WORK) --out results
+	$(VIVAVOCE) train evaluate --data $(DATA) --split test --floats $(WORK) --out results
 
 bench-peers: .venv/.installed .venv-peers/.installed
 	VIVAVOCE_PEER_PYTHON="$(CURDIR)/.venv-peers/bin/python" \

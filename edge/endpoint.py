@@ -25,6 +25,7 @@ _FLOOR_SHARE = 0.35
 """In noise the limit lies this share of the way from the floor to the loudest frame, in dB."""
 _GAP_FRAMES = 20
 """Pauses up to 200 ms lie inside a word (closures of plosives, the break in "smart mirror")."""
+_RECENT_FRAMES = 30
 _SILENCE_DB = -120.0
 
 
@@ -56,8 +57,8 @@ def frame_levels_db(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
     return levels
 
 
-def speech_span(samples: npt.NDArray[np.int16]) -> Span:
-    """Find the most energetic stretch of speech.
+def speech_span(samples: npt.NDArray[np.int16], *, latest: bool = False) -> Span:
+    """Find the most energetic stretch of speech, or the latest.
 
     Frames count as active above a level between the noise floor (10th percentile) and the loudest frames
     (95th percentile would miss a short word, so the maximum of a 50 ms mean is taken); active frames with
@@ -66,6 +67,9 @@ def speech_span(samples: npt.NDArray[np.int16]) -> Span:
     Parameters
     ----------
     samples : (n,) int16
+    latest : bool
+        Prefer a stretch that reaches into the last 0.3 s: a word that was just detected ends there, however loud
+        others spoke before it.
 
     Returns
     -------
@@ -87,6 +91,8 @@ def speech_span(samples: npt.NDArray[np.int16]) -> Span:
     lasts = active[np.concatenate((breaks, [active.size - 1]))]
     cumulative = np.concatenate(([0.0], np.cumsum(power)))
     best = int(np.argmax(cumulative[lasts + 1] - cumulative[firsts]))
+    if latest and lasts[-1] >= levels.size - _RECENT_FRAMES:
+        best = firsts.size - 1
     return Span(int(firsts[best]) * FRAME_SAMPLES, int(lasts[best] + 1) * FRAME_SAMPLES)
 
 

@@ -11,10 +11,13 @@ from edge import kernels
 from edge.errors import FrontendError
 from edge.frontend_tables import FFT_SIZE, FrontendSettings, build_tables
 
-__all__ = ["Frontend", "quantise_features"]
+__all__ = ["FEATURE_SCALE", "FEATURE_ZERO_POINT", "Frontend", "quantise_features"]
 
 FEATURE_SCALE = 26 / 256
-"""Value of one step of a quantised feature: the networks see ``(q + 128) * FEATURE_SCALE``."""
+"""Value of one step of a quantised feature: the networks see ``(q - FEATURE_ZERO_POINT) * FEATURE_SCALE``."""
+
+FEATURE_ZERO_POINT = -128
+"""The quantised feature that stands for 0."""
 
 
 class Frontend:
@@ -104,5 +107,5 @@ def quantise_features(features: npt.NDArray[np.uint16]) -> npt.NDArray[np.int8]:
     (..., channels) int8
         ``(v * 256 + 333) // 666 - 128``, saturated.
     """
-    scaled = (features.astype(np.int32) * 256 + 333) // 666 - 128
+    scaled = (features.astype(np.int32) * 256 + 333) // 666 + FEATURE_ZERO_POINT
     return np.clip(scaled, -128, 127).astype(np.int8)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from edge.events import Verdict
 from edge.liveness import LivenessScore
+from edge.quality import merged
 
 __all__ = ["UNSURE_FLAGS", "Gate", "Ruling"]
 
@@ -35,9 +36,16 @@ class Gate:
         self._accept = accept_cutoff
         self._reject = reject_cutoff
 
-    def rule(self, evidence: LivenessScore) -> Ruling:
-        """Rule on one wake word."""
-        flags = tuple(flag for flag in evidence.quality.flags if flag in UNSURE_FLAGS)
+    def rule(self, evidence: LivenessScore, of_source: tuple[str, ...] = ()) -> Ruling:
+        """Rule on one wake word.
+
+        Parameters
+        ----------
+        evidence : LivenessScore
+        of_source : tuple of str
+            Quality flags that are known of the source and not heard in the audio.
+        """
+        flags = tuple(flag for flag in merged(evidence.quality.flags, of_source) if flag in UNSURE_FLAGS)
         if flags:
             return Ruling("unsure", flags)
         if evidence.probability >= self._accept:

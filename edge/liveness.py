@@ -7,11 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.cues import CueSettings, liveness_cues
-from edge.endpoint import loudest_window
+from edge.endpoint import frame_levels_db, loudest_window
 from edge.interpreter import Model, check_abi, dequantise, quantise
 from edge.quality import Quality, assess
 
 __all__ = ["LivenessScore", "LivenessStage"]
+
+_LEAST_FLOOR_DB = -84.0
+"""The quietest floor of the simulated rooms that the network was trained in, dB re full scale."""
 
 
 class LivenessScore(NamedTuple):
@@ -69,6 +72,9 @@ class LivenessStage:
         -------
         LivenessScore
         """
+        quality = assess(samples)
+        if samples.size < self._settings.window_samples:
+            samples = _with_floor(samples, self._settings.window_samples)
         span = loudest_window(samples, self._settings.window_samples)
         cues = liveness_cues(samples[span.start : span.stop], self._settings)[None]
         is_float = self._spec_in.dtype == np.float32
@@ -76,4 +82,17 @@ class LivenessStage:
         raw = result[self._spec_out.name]
         logit = float((raw if is_float else dequantise(raw, self._spec_out)).reshape(-1)[0])
         probability = 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, self._slope * logit + self._offset))))
-        return LivenessScore(probability, logit, assess(samples))
+        return LivenessScore(probability, logit, quality)
+
+
+def _with_floor(samples: npt.NDArray[np.int16], size: int) -> npt.NDArray[np.int16]:
+    """Extend audio at the front, at the level of its own quietest moment.
+
+    A word at the very start of a stream has nothing before it. Digital silence there would be a thing that the network
+    has never seen; noise at the floor is what it knows.
+    """
+    levels = frame_levels_db(samples)
+    level_db = float(levels.min()) if levels.size else _LEAST_FLOOR_DB
+    rms = 32768.0 * 10 ** (max(level_db, _LEAST_FLOOR_DB) / 20)
+    floor = np.random.default_rng(0).standard_normal(size - samples.size) * rms
+    return np.concatenate((np.clip(np.rint(floor), -32768, 32767).astype(np.int16), samples))

@@ -5,7 +5,7 @@ indices: the events depend on the samples alone, not on how they arrived.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,21 +13,35 @@ import numpy.typing as npt
 from edge.bundle import Bundle
 from edge.cues import CueSettings
 from edge.endpoint import LOOK_BACK_SAMPLES, loudest_window, speech_span
-from edge.events import Decision, End, Event, Wake, seconds
+from edge.events import SAMPLE_RATE_HZ, Decision, End, Event, Wake, seconds
 from edge.frontend import Frontend
 from edge.frontend_tables import FrontendSettings
 from edge.gate import Gate
 from edge.interpreter import load_model
 from edge.liveness import LivenessStage
-from edge.quality import QualityMeter
+from edge.quality import QualityMeter, flags_of_rate, merged
 from edge.ring import Ring
 from edge.sources import AudioSource
 from edge.wake import WakeStage
 
-__all__ = ["LivenessScorer", "Pipeline", "WakeScorer", "hearing", "judging"]
+__all__ = ["NEVER", "LivenessScorer", "Pipeline", "WakeScorer", "hearing", "judging"]
 
-_NEVER = 2.0
-"""A cut-off that no score reaches."""
+NEVER = 2.0
+"""A cut-off that no score reaches: for a word that is not listened for, or a trace without detections."""
+
+_POST_ROLL_SAMPLES = SAMPLE_RATE_HZ // 10
+"""Audio after a detection that is waited for before liveness is judged. The wake network often fires on the last
+sounds of a word; the liveness network was trained on words that have ended."""
+
+
+class _Candidate(NamedTuple):
+    """A word that was heard, and waits for its judgement."""
+
+    word: int
+    end: int
+    """One past its last sample."""
+    due: int
+    """Samples that must have been heard before it is judged."""
 
 
 class Pipeline:
@@ -55,21 +69,32 @@ class Pipeline:
         self.words = tuple(word.id for word in bundle.words)
         """Ids of the words, in the order of the network's outputs."""
         self._frontend, self._wake = hearing(
-            bundle, [word.cutoff if word.id in chosen else _NEVER for word in bundle.words], runtime
+            bundle, [word.cutoff if word.id in chosen else NEVER for word in bundle.words], runtime
         )
         self._settings = self._frontend.settings
         self._liveness = judging(bundle, runtime)
         self._gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
-        # Room for the look-back, and for the audio of the window that completed the newest frame.
+        # Room for the look-back, and for the chunk whose first samples may complete it.
         self._ring = Ring(LOOK_BACK_SAMPLES + self._settings.window_samples + self._settings.step_samples)
         self._meter = QualityMeter()
+        self._source_flags: tuple[str, ...] = ()
+        self._pending: list[_Candidate] = []
 
-    def reset(self) -> None:
-        """Begin a new stream."""
+    def reset(self, *, native_rate_hz: int = SAMPLE_RATE_HZ) -> None:
+        """Begin a new stream.
+
+        Parameters
+        ----------
+        native_rate_hz : int
+            Rate at which the sound was recorded, Hz. Below 16 kHz the evidence above half of it is missing, and every
+            answer is *unsure*.
+        """
         self._frontend.reset()
         self._wake.reset()
         self._ring.reset()
         self._meter.reset()
+        self._pending.clear()
+        self._source_flags = flags_of_rate(native_rate_hz)
 
     def push(self, samples: npt.NDArray[np.int16]) -> Iterator[Event]:
         """Take samples, and yield the events that they bring about, each as soon as it is decided.
@@ -88,23 +113,31 @@ class Pipeline:
             chunk = samples[at : at + hop]
             self._ring.write(chunk)
             self._meter.push(chunk)
+            while self._pending and self._pending[0].due <= self._ring.head:
+                yield self._decide(self._pending.pop(0))
             for detection in self._wake.push(self._frontend.push(chunk)):
-                yield from self._decide(detection.word, detection.score, detection.frame)
+                yield self._wake_up(detection.word, detection.score, detection.frame)
 
-    def _decide(self, word: int, score: float, frame: int) -> Iterator[Event]:
+    def _wake_up(self, word: int, score: float, frame: int) -> Wake:
         decided = frame * self._settings.step_samples + self._settings.window_samples
         start = max(self._ring.tail, decided - LOOK_BACK_SAMPLES)
-        heard = self._ring.read(start, decided)
-        span = speech_span(heard)
-        end = start + span.stop
-        yield Wake(self.words[word], score, start + span.start, end, decided)
-        evidence = self._liveness.judge(heard)
-        ruling = self._gate.rule(evidence)
-        yield Decision(self.words[word], ruling.decision, evidence.probability, ruling.reasons, end, decided)
+        span = speech_span(self._ring.read(start, decided), latest=True)
+        self._pending.append(_Candidate(word, start + span.stop, decided + _POST_ROLL_SAMPLES))
+        return Wake(self.words[word], score, start + span.start, start + span.stop, decided)
 
-    def finish(self) -> End:
-        """End the stream, and return what it was as a whole."""
-        return End(self._ring.head, self._meter.flags)
+    def _decide(self, candidate: _Candidate) -> Decision:
+        decided = min(candidate.due, self._ring.head)
+        evidence = self._liveness.judge(self._ring.read(max(self._ring.tail, decided - LOOK_BACK_SAMPLES), decided))
+        ruling = self._gate.rule(evidence, self._source_flags)
+        return Decision(
+            self.words[candidate.word], ruling.decision, evidence.probability, ruling.reasons, candidate.end, decided
+        )
+
+    def finish(self) -> Iterator[Event]:
+        """End the stream: yield the decisions that were waited for, and what the stream was as a whole."""
+        while self._pending:
+            yield self._decide(self._pending.pop(0))
+        yield End(self._ring.head, merged(self._meter.flags, self._source_flags))
 
     def run(self, source: AudioSource) -> Iterator[Event]:
         """Push a whole source through, from a clean start; the last event is an :class:`~edge.events.End`.
@@ -114,10 +147,10 @@ class Pipeline:
         AudioError
             If the source cannot be read, after the events of the part that could.
         """
-        self.reset()
+        self.reset(native_rate_hz=source.native_rate_hz)
         for block in source.blocks():
             yield from self.push(block)
-        yield self.finish()
+        yield from self.finish()
 
 
 def hearing(bundle: Bundle, cutoffs: list[float], runtime: str | None) -> tuple[Frontend, WakeStage]:
@@ -176,7 +209,7 @@ class WakeScorer:
         -------
         dict
             ``seconds``, and ``words``: for each id ``max_score`` and ``detections`` (``end_s``, ``score``),
-            where ``end_s`` is the moment up to which the detection had heard.
+            where ``end_s`` is the moment up to which the detection had heard; ``quality``, flags of the source.
 
         Raises
         ------
@@ -187,9 +220,11 @@ class WakeScorer:
         self._stage.reset()
         settings = self._frontend.settings
         found: dict[str, list[dict[str, float]]] = {word.id: [] for word in self._words}
+        meter = QualityMeter()
         n = 0
         for block in source.blocks():
             n += block.size
+            meter.push(block)
             for detection in self._stage.push(self._frontend.push(block)):
                 heard = detection.frame * settings.step_samples + settings.window_samples
                 found[self._words[detection.word].id].append(
@@ -197,6 +232,7 @@ class WakeScorer:
                 )
         return {
             "seconds": seconds(n),
+            "quality": list(merged(meter.flags, flags_of_rate(source.native_rate_hz))),
             "words": {
                 word.id: {
                     "max_score": round(float(self._stage.max_scores[i]), 4),
@@ -243,14 +279,17 @@ class LivenessScorer:
         """
         heard, n = _loudest_stretch(source.blocks(), self._stage.window_samples)
         evidence = self._stage.judge(heard)
-        ruling = self._gate.rule(evidence)
+        of_source = flags_of_rate(source.native_rate_hz)
+        ruling = self._gate.rule(evidence, of_source)
+        quality = evidence.quality.to_dict()
+        quality["flags"] = list(merged(evidence.quality.flags, of_source))
         return {
             "seconds": seconds(n),
             "live_probability": round(evidence.probability, 4),
             "score": round(evidence.score, 4),
             "decision": ruling.decision,
             "reasons": list(ruling.reasons),
-            "quality": evidence.quality.to_dict(),
+            "quality": quality,
         }
 
 

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from edge.endpoint import FRAME_SAMPLES, frame_levels_db, speech_span
 from edge.events import SAMPLE_RATE_HZ
 
-__all__ = ["FLAGS", "Quality", "QualityMeter", "assess"]
+__all__ = ["FLAGS", "Quality", "QualityMeter", "assess", "flags_of_rate", "merged"]
 
 FLAGS = {
     "silent": "no sound: check that the microphone is on and connected",
@@ -304,3 +304,18 @@ class _Gauge:
             high_band_db=high - low if heard else 0.0,
             flags=tuple(flag for flag in FLAGS if found[flag]),
         )
+
+
+def flags_of_rate(native_rate_hz: int) -> tuple[str, ...]:
+    """Return the flags of a source by the rate at which it was recorded: below 16 kHz it is band-limited.
+
+    A recording at 11 or 12 kHz holds sound just above 4 kHz, and passes for one of 16 kHz by its spectrum; what
+    lies above half its rate is missing all the same.
+    """
+    return ("band_limited",) if native_rate_hz < SAMPLE_RATE_HZ else ()
+
+
+def merged(*flags: tuple[str, ...]) -> tuple[str, ...]:
+    """Join tuples of flags: each flag once, in the order of :data:`FLAGS`."""
+    found = {flag for some in flags for flag in some}
+    return tuple(flag for flag in FLAGS if flag in found)

@@ -23,15 +23,13 @@ import soxr
 
 from edge.errors import AudioError, UsageError
 from edge.events import SAMPLE_RATE_HZ
+from edge.raw_formats import RAW_FORMATS
 
-__all__ = ["DEFAULT_BLOCK", "RAW_FORMATS", "AudioSource", "FileSource", "PipeSource"]
+__all__ = ["DEFAULT_BLOCK", "AudioSource", "FileSource", "PipeSource"]
 
 DEFAULT_BLOCK = 512
 """Samples in a block, 32 ms: with the delay of the resampler (40 ms from 44.1 and 48 kHz) the events of a
 live stream stay within 100 ms."""
-
-RAW_FORMATS = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4}
-"""Raw sample formats that a pipe may carry, and their bytes a sample."""
 
 _FILE_CHUNK_S = 0.1
 _PIPE_CHUNK_S = 0.01
@@ -334,7 +332,7 @@ class PipeSource:
     rate_hz : int, optional
         Rate of the samples, Hz.
     sample_format : str, optional
-        One of :data:`RAW_FORMATS`.
+        One of :data:`edge.raw_formats.RAW_FORMATS`.
     channels : int, optional
         Interleaved channels.
     channel : int, optional

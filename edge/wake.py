@@ -6,10 +6,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge.frontend import FEATURE_SCALE, quantise_features
-from edge.interpreter import Model, check_abi, dequantise
+from edge.errors import ModelAbiError
+from edge.frontend import FEATURE_SCALE, FEATURE_ZERO_POINT, quantise_features
+from edge.interpreter import Model, TensorSpec, check_abi, dequantise
 
-__all__ = ["WakeDetection", "WakeStage"]
+__all__ = ["WakeDetection", "WakeStage", "takes_features"]
+
+
+def takes_features(spec: TensorSpec) -> bool:
+    """Tell whether an int8 input means by a step what :func:`edge.frontend.quantise_features` means by it."""
+    return (np.float32(spec.scale), spec.zero_point) == (np.float32(FEATURE_SCALE), FEATURE_ZERO_POINT)
 
 
 class WakeDetection(NamedTuple):
@@ -45,7 +51,8 @@ class WakeStage:
     Raises
     ------
     ModelAbiError
-        If the tensors of the model are not those of a wake network with so many words.
+        If the tensors of the model are not those of a wake network with so many words, or its int8 features
+        are not quantised as the frontend quantises them.
     """
 
     def __init__(
@@ -79,6 +86,12 @@ class WakeStage:
         self._state_name = next(spec.name for spec in model.outputs if spec.shape == state_shape)
         self._logits_spec = next(spec for spec in model.outputs if spec.name == self._logits_name)
         self._is_float = self._features_spec.dtype == np.float32
+        if not self._is_float and not takes_features(self._features_spec):
+            raise ModelAbiError(
+                f"{model.name}: input 'features': got {self._features_spec}, expected scale {FEATURE_SCALE:.6g}, "
+                f"zero point {FEATURE_ZERO_POINT}; quantise the model with samples that reach from 0 to "
+                f"{255 * FEATURE_SCALE:.6g}"
+            )
         self._recent = np.zeros((smoothing_steps, len(cutoffs)))
         self._window = np.zeros((context_frames, channels), np.int8)
         self.scores = np.zeros(len(cutoffs))
@@ -97,6 +110,7 @@ class WakeStage:
         """How often the network has run since the last reset."""
         self._frames = 0
         self._deaf_until = 0
+        self.scores = np.zeros_like(self.max_scores)  # a new array: the last one may be held by a caller
         self.max_scores[:] = 0
 
     def push(self, features: npt.NDArray[np.uint16]) -> list[WakeDetection]:
@@ -130,7 +144,7 @@ class WakeStage:
     def _run(self) -> npt.NDArray[np.float64]:
         shown: npt.NDArray[np.int8] | npt.NDArray[np.float32] = self._window
         if self._is_float:
-            shown = (self._window.astype(np.float32) + 128) * np.float32(FEATURE_SCALE)
+            shown = (self._window.astype(np.float32) - FEATURE_ZERO_POINT) * np.float32(FEATURE_SCALE)
         result = self._model.run({"features": shown[None], "state": self._state})
         self._state = result[self._state_name]
         logits = result[self._logits_name]

@@ -222,7 +222,17 @@ def read_clip(clip: Clip) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray(mono)
 
 
-def licences(clips: Iterable[Clip]) -> list[dict[str, str]]:
-    """Return each pair of corpus and licence once, sorted, as a bundle's manifest lists them."""
-    pairs = sorted({(clip.corpus, clip.licence) for clip in clips})
-    return [{"material": corpus, "licence": licence} for corpus, licence in pairs]
+def licences(clips: Iterable[Clip], *, loudspeakers: bool = False) -> list[dict[str, str]]:
+    """Return each pair of material and licence once, sorted, as a bundle's manifest lists them.
+
+    Parameters
+    ----------
+    clips : iterable of Clip
+    loudspeakers : bool
+        Whether the replay simulator took part: its measured loudspeakers carry no licence with them, and the list
+        says so.
+    """
+    pairs = {(clip.corpus, clip.licence) for clip in clips}
+    if loudspeakers:
+        pairs.add(("measured loudspeaker responses (curves.npz)", "unrecorded"))
+    return [{"material": material, "licence": licence} for material, licence in sorted(pairs)]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edge.bundle import Bundle
 from edge.events import SAMPLE_RATE_HZ
-from edge.pipeline import hearing
+from edge.pipeline import NEVER, hearing
 from train.corpus import Clip, read_clip
 from train.simulator.levels import to_int16
 
@@ -19,8 +19,6 @@ __all__ = ["Trace", "count_detections", "in_noise_floor", "trace"]
 
 PAD_S = 1.2
 """Noise floor on either side of a clip that is judged, s."""
-
-_NEVER = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +36,8 @@ class Trace:
 def in_noise_floor(clip: Clip) -> npt.NDArray[np.int16]:
     """Put a clip between stretches of noise at its own noise floor (never digital zeros).
 
-    The floor is the level of the quietest 10 ms of the clip, between -80 and -50 dB re full scale; the noise is a
-    fixed function of the clip's path.
+    The floor is the level of the quietest moments of the clip (5th percentile of 10 ms frames), between -80 and
+    -50 dB re full scale; the noise is a fixed function of the clip's path.
     """
     x = read_clip(clip)
     frames = x[: x.size // 160 * 160].reshape(-1, 160)
@@ -54,7 +52,7 @@ def in_noise_floor(clip: Clip) -> npt.NDArray[np.int16]:
 
 def trace(bundle: Bundle, samples: npt.NDArray[np.int16], *, runtime: str | None = None) -> Trace:
     """Run frontend and wake stage over samples, and record the scores after every run of the network."""
-    frontend, stage = hearing(bundle, [_NEVER] * len(bundle.words), runtime)
+    frontend, stage = hearing(bundle, [NEVER] * len(bundle.words), runtime)
     rows = []
     for at in range(0, samples.size, SAMPLE_RATE_HZ):
         for row in frontend.push(samples[at : at + SAMPLE_RATE_HZ]):

@@ -10,7 +10,8 @@ SUMMARY = "score every word of the bundle over files"
 
 _EPILOG = """\
 With --json one object a file:
-  {"file","seconds","words":{"alexa":{"max_score","detections":[{"end_s","score"}]},...}}
+  {"file","seconds","words":{"alexa":{"max_score","detections":[{"end_s","score"}]},...},
+   "quality":["noisy",...]}
 
 example:
   vivavoce score wake --json take*.wav
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Score every file."""
     from edge.bundle import open_bundle
     from edge.cli import columns, out, process_files
-    from edge.commands.sourcing import open_source
+    from edge.commands.sourcing import open_source, warn_of_flags, warn_of_rate
     from edge.pipeline import WakeScorer
 
     scorer = WakeScorer(open_bundle(args.bundle), runtime=args.interpreter)
@@ -38,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
     def score(name: str) -> None:
         source = open_source(args, name)
+        warn_of_rate(source)
         found = scorer.score(source)
         rows = [("word", "max", "detected")]
         for word, entry in found["words"].items():
@@ -46,5 +48,6 @@ def run(args: argparse.Namespace) -> int:
         heading = f"{name}  {found['seconds']:.2f} s"
         output.event({"file": name, **found}, "\n".join((heading, *columns(rows))))
         source.raise_fault()
+        warn_of_flags(found.get("quality", ()), source)
 
     return process_files(args.files, score)

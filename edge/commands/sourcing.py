@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edge.errors import AudioError, UsageError
 from edge.events import SAMPLE_RATE_HZ
+from edge.raw_formats import RAW_FORMATS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,8 +50,8 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--raw",
         default="s16le",
-        metavar="FORMAT",
-        help="format of raw samples: u8, s16le, s24le, s32le, f32le [%(default)s]",
+        choices=tuple(RAW_FORMATS),
+        help="format of raw samples [%(default)s]",
     )
     group.add_argument(
         "--rate", type=int, default=SAMPLE_RATE_HZ, metavar="HZ", help="rate of raw samples [%(default)s]"

@@ -49,6 +49,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, vivavoce, tiny_corpus_module)
         base / "bundle",
         "--floats",
         base,
+        "--split",
+        "test",
+        "--ledger",
+        base / "ledger" / "test_ledger.json",
         "-o",
         base / "results",
         "--clips",
@@ -81,7 +85,7 @@ def test_results_say_where_they_come_from(made: dict[str, Path]) -> None:
     for name in ("wake_test.json", "liveness_test.json"):
         result = json.loads((made["base"] / "results" / name).read_text())
         assert {"commit", "seed", "data_hash", "bundle_sha256", "machine", "made_by"} <= result.keys()
-    assert len(json.loads((made["base"] / "results" / "test_ledger.json").read_text())) == 1
+    assert len(json.loads((made["base"] / "ledger" / "test_ledger.json").read_text())) == 1
 
 
 def test_int8_follows_float(made: dict[str, Path]) -> None:

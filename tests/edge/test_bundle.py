@@ -136,7 +136,7 @@ def test_a_bundle_runs(folder):
 
     pipeline = Pipeline(open_bundle(folder))
     samples = np.random.default_rng(1).integers(-3000, 3000, 32_000).astype(np.int16)
-    events = [*pipeline.push(samples), pipeline.finish()]
+    events = [*pipeline.push(samples), *pipeline.finish()]
     assert isinstance(events[-1], End)
     assert events[-1].end_sample == samples.size
     assert {event.word for event in events[:-1]} <= {"alexa", "smart_mirror"}

@@ -80,3 +80,15 @@ def test_loudest_window_equals_brute_force(seed, n, frames):
     centred = (x[: n // FRAME_SAMPLES * FRAME_SAMPLES] - np.mean(x[: n // FRAME_SAMPLES * FRAME_SAMPLES])) ** 2
     energies = [centred[at : at + length].sum() for at in range(0, centred.size - length + 1, FRAME_SAMPLES)]
     assert energies[span.start // FRAME_SAMPLES] == pytest.approx(max(energies), rel=1e-4)
+
+
+def test_a_word_that_just_ended_is_found_behind_louder_speech():
+    rng = np.random.default_rng(3)
+    x = _noise(rng, 1.6, 0.0005)
+    x[1600:8000] += _noise(rng, 0.4, 0.3)
+    x[14400:24000] += _noise(rng, 0.6, 0.05)
+    loudest, latest = speech_span(_int16(x)), speech_span(_int16(x), latest=True)
+    assert abs(loudest.start - 1600) <= 320
+    assert abs(loudest.stop - 8000) <= 320
+    assert abs(latest.start - 14400) <= 320
+    assert abs(latest.stop - 24000) <= 320

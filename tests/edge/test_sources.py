@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.errors import AudioError, UsageError
-from edge.sources import RAW_FORMATS, FileSource, PipeSource
+from edge.raw_formats import RAW_FORMATS
+from edge.sources import FileSource, PipeSource
 
 RNG = np.random.default_rng(1)
 NOISE = RNG.integers(-20_000, 20_000, 8_000).astype(np.int16)

@@ -51,7 +51,7 @@ def test_a_packed_bundle_opens_and_runs(copies, tmp_path):
     samples = np.random.default_rng(2).integers(-9000, 9000, 24_000).astype(np.int16)
     for event in pipeline.push(samples):
         assert event.word in pipeline.words
-    assert pipeline.finish().end_sample == samples.size
+    assert list(pipeline.finish())[-1].end_sample == samples.size
 
 
 def test_without_cutoffs_they_are_provisional_and_say_so(copies, tmp_path):

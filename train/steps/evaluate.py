@@ -8,29 +8,38 @@ __all__ = ["SUMMARY", "configure", "run"]
 SUMMARY = "measure a bundle on a split, and write the results with their provenance"
 
 _EPILOG = """\
-Writes wake_SPLIT.json and liveness_SPLIT.json. Every opening of the test split is entered into test_ledger.json:
-look at it to report, not to choose.
+Writes wake_SPLIT.json and liveness_SPLIT.json; the baseline (f70) is in the latter. Every opening of the test split is
+entered into one ledger, wherever the results go: look at it to report, not to choose.
 
-example:
-  vivavoce train evaluate --data ../shared/data --split dev -o build/results
+examples:
+  vivavoce train evaluate --data ../shared/data -o build/results
+  vivavoce train evaluate --data ../shared/data --split test -o results
 """
+
+
+def _ledger() -> Path:
+    """Return the ledger of this checkout, whatever the working directory; outside a checkout the one that is there."""
+    name, root = Path("results/test_ledger.json"), Path(__file__).resolve().parents[2]
+    return root / name if (root / "setup.cfg").is_file() else name
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    from train.options import add_shared_options
+
     parser.epilog = _EPILOG
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with a manifest.csv")
+    add_shared_options(parser, rendered="clips")
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="bundle to measure [the one that ships]")
-    parser.add_argument("--split", choices=("dev", "test"), default="test", help="[%(default)s]")
+    parser.add_argument("--split", choices=("dev", "test"), default="dev", help="what to measure on [%(default)s]")
     parser.add_argument(
-        "-o", "--out", type=Path, default=Path("results"), metavar="DIR", help="where to write [%(default)s]"
+        "--ledger",
+        type=Path,
+        default=_ledger(),
+        metavar="FILE",
+        help="where openings of the test split are counted [results/test_ledger.json of this checkout]",
     )
     parser.add_argument(
-        "--cache",
-        type=Path,
-        default=Path("build/cache"),
-        metavar="DIR",
-        help="rendered clips and rooms [%(default)s]",
+        "-o", "--out", type=Path, default=Path("results"), metavar="DIR", help="where to write [%(default)s]"
     )
     parser.add_argument(
         "--floats",
@@ -42,10 +51,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--clips",
         type=int,
         default=4_000,
+        metavar="N",
         help="simulated clips for liveness, half of them live [%(default)s]",
     )
-    parser.add_argument("--seed", type=int, default=1, help="[%(default)s]")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes that render clips [all processors]")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     hashed = data_hash(args.data)
     if args.split == "test":
         open_test_split(
-            args.out / "test_ledger.json",
+            args.ledger,
             purpose="vivavoce train evaluate",
             bundle=bundle.path,
             data_hash=hashed,

@@ -19,22 +19,34 @@ _WEIGHT_DECAY = 0.02
 _DROPOUT = 0.15
 _REPRESENTATIVE_SCENES = 24
 
+_EPILOG = """\
+Renders scenes from the train and dev splits (once; kept in --cache), trains, prunes, and writes a checkpoint:
+  model/               the network as a device runs it
+  representative.npz   inputs that calibrate the quantisation
+  record.json          seed, commit, hash of the data, settings, metrics on dev, licences
+  spec.json            what the bundle must know
+  resume/              state of the last whole epoch
+On two cores it takes about 12 minutes, and the first time some more to render. Interrupted, the same command goes
+on from the last whole epoch; another seed, setting or data set needs another --out.
+
+example:
+  vivavoce train wake --data ../shared/data -o build/models/wake
+next:
+  vivavoce quantize convert build/models/wake
+"""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with a manifest.csv")
+    from train.options import add_shared_options
+
+    parser.epilog = _EPILOG
+    add_shared_options(parser, rendered="scenes")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="checkpoint to write")
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=Path("build/cache"),
-        metavar="DIR",
-        help="rendered scenes and rooms [%(default)s]",
-    )
-    parser.add_argument("--epochs", type=int, default=26, help="[%(default)s]")
-    parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate [%(default)s]")
-    parser.add_argument("--sparsity", type=float, default=0.5, help="share of weights pruned to zero [%(default)s]")
-    parser.add_argument("--width", type=int, default=64, help="channels of the hidden layers [%(default)s]")
+    parser.add_argument("--epochs", type=int, default=26, metavar="N", help="passes over all scenes [%(default)s]")
+    parser.add_argument("--rate", type=float, default=2e-3, metavar="X", help="peak learning rate [%(default)s]")
+    parser.add_argument("--sparsity", type=float, default=0.5, metavar="SHARE", help="share of weights pruned to zero [%(default)s]")
+    parser.add_argument("--width", type=int, default=64, metavar="N", help="channels of the hidden layers [%(default)s]")
     parser.add_argument(
         "--scenes",
         type=float,
@@ -42,8 +54,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of the full set of scenes [%(default)s]",
     )
-    parser.add_argument("--seed", type=int, default=1, help="[%(default)s]")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes that render scenes [all processors]")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -96,7 +106,8 @@ def run(args: argparse.Namespace) -> int:
         settings={
             "words": words, "shape": shape.to_dict(), "epochs": args.epochs, "rate": args.rate, "batch": BATCH,
             "sparsity": args.sparsity, "scenes": {split: len(s["word"]) for split, s in scenes.items()},
-            "positive_weight": _POSITIVE_WEIGHT, "weight_decay": _WEIGHT_DECAY, "dropout": _DROPOUT, "label_hold_s": times.hold,
+            "positive_weight": _POSITIVE_WEIGHT, "weight_decay": _WEIGHT_DECAY, "dropout": _DROPOUT,
+            "label_hold_s": times.hold,
         },
     )  # fmt: skip
     set_seed(args.seed)
@@ -175,7 +186,7 @@ def _dataset(
 
 
 def _shift_channels(x: Any, channels: int) -> Any:
-    """Move the spectrum by up to two channels of the mel axis: a shorter or a longer vocal tract (Jaitly and Hinton 2013)."""
+    """Move the spectrum by up to two mel channels: shorter and longer vocal tracts (Jaitly, Hinton 2013)."""
     from train.keras import tf
 
     moved = tf.range(channels) + tf.random.uniform((), -2, 3, tf.int32)

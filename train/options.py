@@ -1,0 +1,29 @@
+"""Options that the training steps share, so that they mean the same everywhere; imports nothing heavy."""
+
+import argparse
+from pathlib import Path
+
+__all__ = ["add_shared_options"]
+
+
+def add_shared_options(parser: argparse.ArgumentParser, *, rendered: str) -> None:
+    """Add ``--data``, ``--cache``, ``--seed`` and ``--workers``.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    rendered : str
+        What the step renders, in the plural: ``"scenes"`` or ``"clips"``.
+    """
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with a manifest.csv")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path("build/cache"),
+        metavar="DIR",
+        help=f"rendered {rendered} and rooms, made once [%(default)s]",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="of all random draws; the same draws the same [%(default)s]"
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help=f"processes that render {rendered} [all processors]")
