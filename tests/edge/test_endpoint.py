@@ -84,9 +84,9 @@ def test_loudest_window_equals_brute_force(seed, n, frames):
 
 def test_a_word_that_just_ended_is_found_behind_louder_speech():
     rng = np.random.default_rng(3)
-    x = _noise(rng, 1.6, 0.0005)
-    x[1600:8000] += _noise(rng, 0.4, 0.3)
-    x[14400:24000] += _noise(rng, 0.6, 0.05)
+    x = _noise(rng, 1.6, 16)
+    x[1600:8000] += _noise(rng, 0.4, 9000)
+    x[14400:24000] += _noise(rng, 0.6, 1500)
     loudest, latest = speech_span(_int16(x)), speech_span(_int16(x), latest=True)
     assert abs(loudest.start - 1600) <= 320
     assert abs(loudest.stop - 8000) <= 320

@@ -228,7 +228,7 @@ def test_wrong_samples_are_refused_with_what_was_expected(samples, got):
     [
         ("window_ms", 16), ("window_ms", 33), ("step_ms", 0), ("step_ms", 31), ("channels", 0),
         ("channels", 129), ("lower_band_hz", -1.0), ("lower_band_hz", 7500.0), ("upper_band_hz", 8000.0),
-        ("upper_band_hz", 7999.9999), ("smoothing_bits", 17), ("even_smoothing", 0.0),
+        ("upper_band_hz", 7999.9999), ("smoothing_bits", 2), ("smoothing_bits", 17), ("even_smoothing", 0.0),
         ("even_smoothing", float("nan")), ("odd_smoothing", 1.0), ("min_signal_remaining", 1.0),
         ("pcan_strength", 0.0), ("pcan_offset", 0.0), ("pcan_gain_bits", 31), ("log_shift", 13),
     ],
@@ -236,6 +236,32 @@ def test_wrong_samples_are_refused_with_what_was_expected(samples, got):
 def test_settings_that_cannot_be_realised_are_refused_by_name(name, value):
     with pytest.raises(FrontendError, match=rf"{name}: got {value:.4g}.*expected"):
         Frontend(FrontendSettings(**{name: value}))
+
+
+def test_a_gain_too_steep_for_the_table_is_refused():
+    with pytest.raises(FrontendError, match=r"pcan_offset, pcan_strength: got 1\.0, 2\.0.*expected at most 32767"):
+        FrontendSettings(pcan_offset=1.0, pcan_strength=2.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 18), st.floats(1e-3, 1e6), st.floats(0.01, 2.0), st.integers(14, 31), st.floats(0.0, 0.1)
+)
+def test_settings_of_the_gain_are_realised_or_refused(smoothing_bits, offset, strength, gain_bits, floor):
+    try:
+        wanted = FrontendSettings(
+            smoothing_bits=smoothing_bits,
+            pcan_offset=offset,
+            pcan_strength=strength,
+            pcan_gain_bits=gain_bits,
+            min_signal_remaining=floor,
+        )
+    except FrontendError as error:
+        assert "got" in str(error)
+        assert "expected" in str(error)
+        return
+    gain = build_tables(wanted).gain
+    assert gain[0] == min(32767, int(2.0**gain_bits * offset**-strength + 0.5)) or gain[0] > 2000
 
 
 def test_settings_survive_the_manifest():

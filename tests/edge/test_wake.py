@@ -176,7 +176,7 @@ def test_reset_forgets_everything():
     seen, states = [x.copy() for x in model.shown], [x.copy() for x in model.states]
     stage.reset()
     assert stage.runs == 0
-    assert stage.max_scores.max() == 0
+    assert stage.max_scores.max() == stage.scores.max() == 0
     model.shown, model.states = [], []
     assert stage.push(_frames(100)) == first
     np.testing.assert_array_equal(model.states, states)
@@ -189,4 +189,13 @@ def test_network_for_other_words_or_frames_is_refused():
     model = ScriptedModel([0.0])
     model.inputs["features"] = model.inputs["features"]._replace(shape=(1, CONTEXT + 1, CHANNELS))
     with pytest.raises(ModelAbiError, match=r"scripted\.tflite.*got .*expected"):
+        _stage(model)
+
+
+@pytest.mark.parametrize("change", [{"scale": FEATURE_SCALE / 2}, {"zero_point": -127}], ids=str)
+def test_network_whose_features_mean_something_else_is_refused(change):
+    # It would run, and hear sounds of another loudness than those that it was trained with.
+    model = ScriptedModel([0.0], is_float=False)
+    model.inputs["features"] = model.inputs["features"]._replace(**change)
+    with pytest.raises(ModelAbiError, match=r"scripted\.tflite.*'features': got int8 .*expected scale 0\.10156.*-128"):
         _stage(model)
