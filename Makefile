@@ -108,6 +108,10 @@ models: .venv-train/.installed
 	$(VIVAVOCE) train liveness --data $(DATA) --out $(WORK)/liveness
 	$(VIVAVOCE) quantize convert $(WORK)/wake
 	$(VIVAVOCE) quantize convert $(WORK)/liveness
+	$(VIVAVOCE) quantize parity $(WORK)/wake/model_float.tflite $(WORK)/wake/model_int8.tflite \
+		--data $(WORK)/wake/representative.npz
+	$(VIVAVOCE) quantize parity $(WORK)/liveness/model_float.tflite $(WORK)/liveness/model_int8.tflite \
+		--data $(WORK)/liveness/representative.npz
 	$(VIVAVOCE) quantize pack --wake $(WORK)/wake --liveness $(WORK)/liveness --out $(WORK)/bundle
 	$(VIVAVOCE) train cutoffs --data $(DATA) --bundle $(WORK)/bundle --out $(WORK)/cutoffs.json
 	$(VIVAVOCE) quantize pack --wake $(WORK)/wake --liveness $(WORK)/liveness --cutoffs $(WORK)/cutoffs.json \

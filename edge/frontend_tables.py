@@ -32,6 +32,9 @@ WINDOW_BITS = 12
 FILTERBANK_BITS = 12
 NOISE_BITS = 14
 PCAN_SNR_BITS = 12
+CORRECTION_BITS = int(math.log2(FFT_SIZE)) - FILTERBANK_BITS // 2
+"""The transform halves its output at every stage and the filter bank's weights have 12 bits: what remains of
+both after the square root is this."""
 _GAIN_LUT_INTERVALS = 32
 _LOG_SEGMENTS = 128
 
@@ -82,7 +85,7 @@ class FrontendSettings:
             (1 <= self.channels <= 128, "channels", "1 to 128"),
             (0 <= self.lower_band_hz < self.upper_band_hz, "lower_band_hz", "0 to below upper_band_hz"),
             (self.upper_band_hz < nyquist, "upper_band_hz", f"below half the sample rate ({nyquist:g} Hz)"),
-            (0 <= self.smoothing_bits <= 16, "smoothing_bits", "0 to 16"),
+            (CORRECTION_BITS <= self.smoothing_bits <= 16, "smoothing_bits", f"{CORRECTION_BITS} to 16"),
             (0 < self.even_smoothing < 1, "even_smoothing", "between 0 and 1"),
             (0 < self.odd_smoothing < 1, "odd_smoothing", "between 0 and 1"),
             (0 <= self.min_signal_remaining < 1, "min_signal_remaining", "0 to below 1"),
@@ -97,6 +100,14 @@ class FrontendSettings:
                     f"frontend setting {name}: got {getattr(self, name)!r}, expected {expected}; "
                     "correct it in the bundle's manifest or in the call"
                 )
+        steepest = int(np.abs(_gain_curve(self)).max())
+        limit = int(np.iinfo(np.int16).max)
+        if steepest > limit:
+            raise FrontendError(
+                f"frontend settings pcan_offset, pcan_strength: got {self.pcan_offset!r}, {self.pcan_strength!r}, "
+                f"with which the gain falls by {steepest} in an octave, expected at most {limit}; "
+                "choose a larger offset or a smaller strength"
+            )
 
     @property
     def window_samples(self) -> int:
@@ -221,15 +232,16 @@ def _filterbank(
     return weights, unweights, np.array(edges, np.int16)
 
 
-def _gain_curve(settings: FrontendSettings, input_bits: int) -> npt.NDArray[np.int16]:
+def _gain_curve(settings: FrontendSettings) -> npt.NDArray[np.int64]:
     """Gain as a function of the noise estimate: value, slope and curvature for each octave."""
+    input_bits = settings.smoothing_bits - CORRECTION_BITS
 
     def gain(x: int) -> int:
         base = np.float32(np.float32(x) / np.float32(1 << input_bits)) + np.float32(settings.pcan_offset)
         value = np.float32(1 << settings.pcan_gain_bits) * np.power(base, -np.float32(settings.pcan_strength))
         return 0x7FFF if value > 0x7FFF else int(np.float32(value + np.float32(0.5)))
 
-    table = np.zeros(4 * _GAIN_LUT_INTERVALS, np.int16)
+    table = np.zeros(4 * _GAIN_LUT_INTERVALS, np.int64)
     table[0], table[1] = gain(0), gain(1)
     for octave in range(2, _GAIN_LUT_INTERVALS + 1):
         x0 = 1 << (octave - 1)
@@ -252,9 +264,6 @@ def _log_correction() -> npt.NDArray[np.int16]:
 def build_tables(settings: FrontendSettings) -> FrontendTables:
     """Compute every table that the kernels need for these settings."""
     weights, unweights, edges = _filterbank(settings)
-    # The transform halves its output at every stage and the filter bank's weights have 12 bits: what
-    # remains of both after the square root is this correction.
-    correction_bits = int(math.log2(FFT_SIZE)) - FILTERBANK_BITS // 2
     scalars = np.array(
         [
             settings.step_samples,
@@ -263,7 +272,7 @@ def build_tables(settings: FrontendSettings) -> FrontendTables:
             int(np.float32(settings.odd_smoothing) * np.float32(1 << NOISE_BITS)),
             int(np.float32(settings.min_signal_remaining) * np.float32(1 << NOISE_BITS)),
             int(settings.pcan),
-            settings.pcan_gain_bits - correction_bits - PCAN_SNR_BITS,
+            settings.pcan_gain_bits - CORRECTION_BITS - PCAN_SNR_BITS,
             settings.log_shift,
         ],
         np.int64,
@@ -277,7 +286,7 @@ def build_tables(settings: FrontendSettings) -> FrontendTables:
         weights=weights,
         unweights=unweights,
         edges=edges,
-        gain=_gain_curve(settings, settings.smoothing_bits - correction_bits),
+        gain=_gain_curve(settings).astype(np.int16),
         log=_log_correction(),
         scalars=scalars,
     )

@@ -11,18 +11,31 @@ from typing import Any
 from numba import int16, int32, int64, njit, types, uint16, uint32, uint64
 from numba.extending import intrinsic
 
-from edge.frontend_tables import FFT_SIZE, FILTERBANK_BITS, NOISE_BITS, PCAN_SNR_BITS, WINDOW_BITS
+from edge.frontend_tables import CORRECTION_BITS, FFT_SIZE, NOISE_BITS, PCAN_SNR_BITS, WINDOW_BITS
 
 __all__ = ["frontend_frames"]
 
 _HALF = FFT_SIZE // 2
 _QUARTER = FFT_SIZE // 4
-_CORRECTION_BITS = int(math.log2(FFT_SIZE)) - FILTERBANK_BITS // 2
 _MASK32 = 0xFFFFFFFF
 _PCAN_OUTPUT_BITS = 6
 _LOG_COEFFICIENT = 45426  # ln(2), 16 fraction bits
 
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+def _can_cache() -> bool:
+    """Tell whether numba finds a folder that it can keep compiled code in.
+
+    An installation that nobody may write to, used by a service without a home, has none: there the kernels
+    are compiled at every start, which takes seconds but loses nothing. ``NUMBA_CACHE_DIR`` names a folder.
+    """
+    try:
+        njit(cache=True)(_can_cache)  # looks for the folder now; would compile at the first call
+    except RuntimeError:
+        return False
+    return True
+
+
+_OPTIONS: dict[str, Any] = {"cache": _can_cache(), "nogil": True, "error_model": "numpy"}
 
 
 @intrinsic
@@ -260,7 +273,7 @@ def frontend_frames(  # type: ignore[no-untyped-def]
                         clean = ((snr * snr) & _MASK32) >> (2 + 2 * PCAN_SNR_BITS - _PCAN_OUTPUT_BITS)
                     else:
                         clean = (snr >> (PCAN_SNR_BITS - _PCAN_OUTPUT_BITS)) - (1 << _PCAN_OUTPUT_BITS)
-                clean = (clean << _CORRECTION_BITS) & _MASK32
+                clean = (clean << CORRECTION_BITS) & _MASK32
                 clean = _log(clean, log_shift, log) if clean > 1 else 0
                 out[frame, channel] = uint16(min(clean, 0xFFFF))
             channel += 1

@@ -94,7 +94,7 @@ class WakeStage:
             )
         self._recent = np.zeros((smoothing_steps, len(cutoffs)))
         self._window = np.zeros((context_frames, channels), np.int8)
-        self.scores = np.zeros(len(cutoffs))
+        self.scores: npt.NDArray[np.float64] = np.zeros(len(cutoffs))
         """Smoothed score of each word after the newest run of the network, ``(words,) float64``."""
         self.max_scores = np.zeros(len(cutoffs))
         """Highest smoothed score of each word since the last reset, ``(words,) float64``."""

@@ -13,6 +13,7 @@ import numpy as np
 from edge.errors import DataError
 from train.keras import tf, tf_keras
 from train.provenance import commit_hash, machine
+from train.resumption import claim, read_history
 
 __all__ = ["RunRecord", "cosine_rate", "fit", "save_checkpoint", "set_seed"]
 
@@ -33,6 +34,10 @@ class RunRecord:
     commit: str = field(default_factory=commit_hash)
     metrics: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.time)
+
+    def trained(self) -> dict[str, Any]:
+        """Return what decides the weights: a run is resumed only if all of it is as it was."""
+        return {"seed": self.seed, "data_hash": self.data_hash, "settings": self.settings}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain data."""
@@ -77,18 +82,39 @@ def fit(
     *,
     epochs: int,
     resume: Path,
+    trained: dict[str, Any],
     validation: Any = None,
     callbacks: tuple[Any, ...] = (),
 ) -> dict[str, Any]:
     """Fit a compiled model; interrupted, the same call goes on from the last whole epoch.
 
+    Parameters
+    ----------
+    model : tf_keras.Model
+        Compiled.
+    dataset, validation : tf.data.Dataset
+    epochs : int
+        In all, those of an interrupted run included.
+    resume : Path
+        Folder for the state of the run.
+    trained : dict
+        See :meth:`RunRecord.trained` and :func:`train.resumption.claim`.
+    callbacks : tuple
+
     Returns
     -------
     dict
-        The history of the epochs of this call, and how many there were in all.
+        ``epochs``: how many there were in all; ``last``: the entry of the last one.
+
+    Raises
+    ------
+    DataError
+        If `resume` holds the state of a run of something else, or the loss is no number any more.
     """
+    claim(resume, trained)
     history_path = resume / "history.jsonl"
-    resume.mkdir(parents=True, exist_ok=True)
+    # Each epoch once, and no line cut short that the next one would be appended to.
+    history_path.write_text("".join(json.dumps(entry) + "\n" for entry in read_history(history_path)))
 
     class Log(tf_keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -107,8 +133,8 @@ def fit(
             tf_keras.callbacks.BackupAndRestore(str(resume / "backup"), delete_checkpoint=False),
         ],
     )
-    lines = [json.loads(line) for line in history_path.read_text().splitlines()]
-    return {"epochs": len(lines), "last": lines[-1] if lines else {}}
+    entries = read_history(history_path)
+    return {"epochs": len(entries), "last": entries[-1] if entries else {}}
 
 
 def save_checkpoint(

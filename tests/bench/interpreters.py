@@ -2,13 +2,15 @@
 
     python tests/bench/interpreters.py --data DIR --other-python PY -o results/interpreters.json
 
-The two interpreters round differently, each by up to one step an operator; a score that lies within such a
-step of a cut-off may fall on either side of it. Every difference is therefore listed with its distance to the
-cut-off. Sounds: the sample scene, and the wake words of the dev split, each inside faint noise.
+The two interpreters round differently where fast kernels run, which is in the liveness network: a probability
+that lies within a step of a cut-off may fall on either side of it. Every difference is therefore listed with its
+distance to the cut-off that it crossed, and with the int8 steps between the two logits.
+Sounds: the sample scene, and the wake words of the dev split, each inside faint noise.
 """
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -72,22 +74,53 @@ def same(a: Event, b: Event) -> bool:
     return abs(a.get("end_s", 0.0) - b.get("end_s", 0.0)) <= HOP_S + 1e-9
 
 
-def margin(event: Event, cutoffs: dict[str, float], gate: tuple[float, float]) -> float | None:
-    """Return how far the number that an event rests on lies from the nearest cut-off."""
-    if event["event"] == "wake":
-        return round(abs(event["score"] - cutoffs[event["word"]]), 4)
-    if event["event"] == "decision":
-        return round(min(abs(event["live_probability"] - cutoff) for cutoff in gate), 4)
+def distance(entry: dict[str, Event | None], cutoffs: dict[str, float], gate: tuple[float, float]) -> float | None:
+    """Return how far a difference lies from the cut-off that explains it; None where none does.
+
+    Of two decisions, this is the probability further from the cut-off that lies between them. Of a wake event
+    that one side alone heard, it is what the score exceeds its cut-off by.
+    """
+    events = [event for event in (entry["litert"], entry["tflite"]) if event]
+    if len(events) == 2 and events[0]["event"] == "decision":
+        found = [event["live_probability"] for event in events]
+        crossed = [cutoff for cutoff in gate if min(found) < cutoff <= max(found)]
+        return round(max(abs(p - cutoff) for cutoff in crossed for p in found), 4) if crossed else None
+    if len(events) == 1 and events[0]["event"] == "wake":
+        return round(abs(events[0]["score"] - cutoffs[events[0]["word"]]), 4)
     return None
 
 
-def differences(
-    ours: list[Event], theirs: list[Event], cutoffs: dict[str, float], gate: tuple[float, float]
-) -> list[dict[str, Any]]:
-    """Return where two lists of events differ: each with both events, or the one that has no partner.
+def steps_apart(entry: dict[str, Event | None], step: float) -> int | None:
+    """Return the int8 steps between the logits of two decisions; None for anything else.
 
-    Wake and decision come in pairs: what one side alone heard is listed once, by its wake event.
+    Parameters
+    ----------
+    entry : dict
+        As :func:`differences` returns it.
+    step : float
+        What the calibrated logit changes by with one step of the network's output; see :func:`logit_step`.
     """
+    a, b = entry["litert"], entry["tflite"]
+    if a is None or b is None or a["event"] != "decision":
+        return None
+    # The events carry four digits: away from them a logit cannot be told.
+    p, q = (min(max(event["live_probability"], 1e-4), 1 - 1e-4) for event in (a, b))
+    return round(abs(math.log(p / (1 - p)) - math.log(q / (1 - q))) / step)
+
+
+def logit_step() -> float:
+    """Return what the calibrated logit of the shipped bundle changes by with one int8 step."""
+    from edge.bundle import open_bundle
+    from edge.interpreter import load_model
+
+    bundle = open_bundle()
+    return bundle.liveness.slope * load_model(bundle.path / bundle.liveness.file).outputs[0].scale
+
+
+def differences(
+    ours: list[Event], theirs: list[Event], cutoffs: dict[str, float], gate: tuple[float, float], step: float
+) -> list[dict[str, Any]]:
+    """Return where two lists of events differ: each with both events, or the one that has no partner."""
     found = []
     left = list(theirs)
     for event in ours:
@@ -109,8 +142,10 @@ def differences(
             found.append({"litert": event, "tflite": None})
     found += [{"litert": None, "tflite": event} for event in left]
     for entry in found:
-        margins = [margin(event, cutoffs, gate) for event in (entry["litert"], entry["tflite"]) if event]
-        entry["distance_to_cutoff"] = min((m for m in margins if m is not None), default=None)
+        entry |= {
+            "distance_to_cutoff": distance(entry, cutoffs, gate),
+            "int8_steps_apart": steps_apart(entry, step),
+        }
     return found
 
 
@@ -147,7 +182,8 @@ def main() -> int:
         subset = files[:: max(1, len(files) // 20)]
         by_block = {block: listen(sys.executable, "litert", subset, block=block) for block in BLOCKS}
 
-    exceptions = {name: found for name in ours if (found := differences(ours[name], theirs[name], cutoffs, gate))}
+    step = logit_step()
+    exceptions = {name: found for name in ours if (found := differences(ours[name], theirs[name], cutoffs, gate, step))}
     equal = [name for name in ours if name not in exceptions]
     unequal_blocks = {
         name: [block for block in BLOCKS if by_block[block][name] != ours[name]]

@@ -18,6 +18,7 @@ import soxr
 
 import edge.cli
 from edge.bundle import CHECKSUM_NAME, DEFAULT_BUNDLE, FORMAT_VERSION, MANIFEST_NAME, seal
+from edge.raw_formats import RAW_FORMATS
 
 RATE = 16_000
 COMMANDS = [("run",), ("score", "wake"), ("score", "liveness")]
@@ -254,6 +255,15 @@ def test_a_bundle_that_is_not_there(tmp_path, good, call):
     assert os.fspath(tmp_path / "nowhere") in line
 
 
+def test_an_unknown_raw_format_is_told_even_where_no_raw_samples_come(good, call, capfd):
+    for command in COMMANDS:
+        with pytest.raises(SystemExit) as end:
+            call(*command, "--raw", "bogus", good)
+        assert end.value.code == 2
+        line = capfd.readouterr().err.splitlines()[-1]
+        assert all(part in line for part in ("--raw", "'bogus'", *RAW_FORMATS))
+
+
 def test_a_word_that_the_bundle_does_not_have(good, call):
     assert "'xyzzy'" in complaint(*call("run", "--json", "--word", "alexa", "--word", "xyzzy", good))
 
@@ -286,7 +296,7 @@ POOR = [eight_khz, ten_milliseconds, one_sample, digital_silence, square_wave]
 
 
 @pytest.mark.parametrize("make", POOR)
-@pytest.mark.parametrize("command", JUDGING, ids=" ".join)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_poor_sound_is_processed_with_a_warning_and_a_flag(command, make, tmp_path, call):
     samples, rate, flag = make()
     path = tmp_path / "poor.wav"
@@ -297,7 +307,7 @@ def test_poor_sound_is_processed_with_a_warning_and_a_flag(command, make, tmp_pa
     assert all(line.startswith(f"vivavoce: warning: {path}: ") for line in complaints)
     last = records[-1]
     assert last["seconds"] == pytest.approx(len(samples) / rate, abs=0.001)
-    if command == ("run",):
+    if command != ("score", "liveness"):
         assert flag in last["quality"]
     else:
         assert flag in last["quality"]["flags"]
@@ -309,7 +319,7 @@ def test_each_warning_comes_once(tmp_path, call):
     samples, rate, _ = eight_khz()
     path = tmp_path / "telephone.wav"
     soundfile.write(path, samples, rate)
-    for command in JUDGING:
+    for command in COMMANDS:
         _, _, complaints = call(*command, path, "--json")
         (line,) = complaints
         assert "recorded at 8000 Hz" in line

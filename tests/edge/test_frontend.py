@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge.errors import FrontendError
 from edge.frontend import FEATURE_SCALE, Frontend, quantise_features
-from edge.frontend_tables import FrontendSettings
+from edge.frontend_tables import FrontendSettings, build_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("VIVAVOCE_DATA", ROOT.parent / "shared" / "data"))
@@ -244,9 +244,7 @@ def test_a_gain_too_steep_for_the_table_is_refused():
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.integers(0, 18), st.floats(1e-3, 1e6), st.floats(0.01, 2.0), st.integers(14, 31), st.floats(0.0, 0.1)
-)
+@given(st.integers(0, 18), st.floats(1e-3, 1e6), st.floats(0.01, 2.0), st.integers(14, 31), st.floats(0.0, 0.1))
 def test_settings_of_the_gain_are_realised_or_refused(smoothing_bits, offset, strength, gain_bits, floor):
     try:
         wanted = FrontendSettings(
@@ -256,12 +254,10 @@ def test_settings_of_the_gain_are_realised_or_refused(smoothing_bits, offset, st
             pcan_gain_bits=gain_bits,
             min_signal_remaining=floor,
         )
-    except FrontendError as error:
-        assert "got" in str(error)
-        assert "expected" in str(error)
+    except FrontendError:
         return
     gain = build_tables(wanted).gain
-    assert gain[0] == min(32767, int(2.0**gain_bits * offset**-strength + 0.5)) or gain[0] > 2000
+    assert gain[0] == pytest.approx(min(32767, 2.0**gain_bits * offset**-strength), rel=1e-3, abs=1)
 
 
 def test_settings_survive_the_manifest():

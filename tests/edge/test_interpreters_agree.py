@@ -13,13 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("VIVAVOCE_DATA", ROOT.parent / "shared" / "data"))
 OTHER = os.environ.get("VIVAVOCE_TFLITE_PYTHON")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not OTHER, reason="VIVAVOCE_TFLITE_PYTHON names no Python with tflite-runtime"),
-]
-
-_STEP = 0.03
-"""One quantisation step of the liveness network's output, as a probability: the fast kernels round differently."""
+needs_both = pytest.mark.skipif(not OTHER, reason="VIVAVOCE_TFLITE_PYTHON names no Python with tflite-runtime")
 
 
 def _load():
@@ -32,6 +26,39 @@ def _load():
 bench = _load()
 
 
+def _decision(probability, decision):
+    return {"event": "decision", "word": "a", "decision": decision, "live_probability": probability, "decided_s": 1.0}
+
+
+def _compare(ours, theirs):
+    # A step of 0.1 in the logit is 0.025 near a probability of 1/2.
+    return bench.differences(ours, theirs, {"a": 0.9}, (0.5, 0.3), step=0.1)
+
+
+def test_a_decision_is_compared_with_the_cutoff_that_it_crossed():
+    (found,) = _compare([_decision(0.51, "accept")], [_decision(0.31, "unsure")])
+    # 0.31 is close to a cut-off, but not to the one between the two.
+    assert found["distance_to_cutoff"] == pytest.approx(0.19)
+    assert found["int8_steps_apart"] == 8
+    (found,) = _compare([_decision(0.51, "accept")], [_decision(0.49, "unsure")])
+    assert (found["distance_to_cutoff"], found["int8_steps_apart"]) == (0.01, 1)
+
+
+def test_a_difference_that_no_cutoff_explains():
+    wake = {"event": "wake", "word": "a", "score": 0.95, "end_s": 1.0}
+    for ours, theirs in (
+        ([wake], [wake | {"end_s": 1.3}]),
+        ([_decision(0.6, "accept")], [_decision(0.6, "unsure")]),
+        ([{"event": "end", "quality": []}], [{"event": "end", "quality": ["noisy"]}]),
+    ):
+        (found,) = _compare(ours, theirs)
+        assert found["distance_to_cutoff"] is None
+    (found,) = _compare([wake], [])
+    assert (found["distance_to_cutoff"], found["int8_steps_apart"]) == (0.05, None)
+
+
+@pytest.mark.slow
+@needs_both
 def test_same_events_on_the_scene():
     (ours,) = bench.listen(sys.executable, "litert", [bench.SCENE]).values()
     (theirs,) = bench.listen(OTHER, "tflite", [bench.SCENE]).values()
@@ -41,6 +68,8 @@ def test_same_events_on_the_scene():
         assert bench.same(a, b), (a, b)
 
 
+@pytest.mark.slow
+@needs_both
 def test_same_words_and_decisions_on_recordings(tmp_path):
     if not (DATA / "manifest.csv").exists():
         pytest.skip(f"no recordings at {DATA}: set VIVAVOCE_DATA to a folder with manifest.csv")
@@ -51,12 +80,15 @@ def test_same_words_and_decisions_on_recordings(tmp_path):
     bundle = open_bundle()
     cutoffs = {word.id: word.cutoff for word in bundle.words}
     gate = (bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
-    unequal = {name: found for name in ours if (found := bench.differences(ours[name], theirs[name], cutoffs, gate))}
-    # The wake network runs on kernels that compute the same integers everywhere; only a liveness probability that
-    # grazes its cut-off may fall on the other side.
-    assert len(unequal) <= 1, unequal
-    for name, found in unequal.items():
-        assert [e["word"] for e in ours[name] if e["event"] == "wake"] == [
-            e["word"] for e in theirs[name] if e["event"] == "wake"
-        ]
-        assert all(entry["distance_to_cutoff"] < _STEP for entry in found), (name, found)
+    step = bench.logit_step()
+    # The wake network runs on kernels that compute the same integers everywhere.
+    for name, events in ours.items():
+        wakes, others = ([e for e in side if e["event"] == "wake"] for side in (events, theirs[name]))
+        assert len(wakes) == len(others), name
+        assert all(bench.same(a, b) for a, b in zip(wakes, others, strict=True)), (name, wakes, others)
+    # The liveness network runs on fast ones: a probability next to its cut-off may fall on the other side.
+    for name in ours:
+        for entry in bench.differences(ours[name], theirs[name], cutoffs, gate, step):
+            assert entry["distance_to_cutoff"] is not None, (name, entry)
+            assert entry["int8_steps_apart"] is not None, (name, entry)
+            assert entry["int8_steps_apart"] <= 1, (name, entry)

@@ -188,7 +188,7 @@ def test_a_block_has_at_least_one_sample(tmp_path, block):
 # --------------------------------------------------------------------------------------- resampling
 
 
-@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 32_000, 44_100, 48_000, 96_000])
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 12_000, 22_050, 32_000, 44_100, 48_000, 96_000])
 @pytest.mark.parametrize("hz", [100.0, 1_000.0, 3_400.0, 7_000.0])
 def test_a_tone_keeps_its_frequency_and_level(tmp_path, rate_hz, hz):
     if hz > 0.45 * rate_hz:
@@ -201,7 +201,8 @@ def test_a_tone_keeps_its_frequency_and_level(tmp_path, rate_hz, hz):
     fit, *_ = np.linalg.lstsq(basis, got, rcond=None)
     assert 20 * np.log10(np.hypot(*fit) / 0.5) == pytest.approx(0.0, abs=0.1)
     # In time, too: a tone that comes late would have its phase turned.
-    assert np.arctan2(fit[1], fit[0]) == pytest.approx(0.0, abs=0.01)
+    late = -np.arctan2(fit[1], fit[0]) / (2 * np.pi * hz) * 16_000
+    assert late == pytest.approx(0.0, abs=0.2 if rate_hz < 16_000 else 0.01)
     assert 20 * np.log10(np.std(got - basis @ fit) / 0.5) < -75
 
 
@@ -432,15 +433,17 @@ def test_16_khz_blocks_come_as_soon_as_their_last_sample_is_there():
             np.testing.assert_array_equal(next(blocks), NOISE[160 * i : 160 * (i + 1)])
 
 
-@pytest.mark.parametrize(("rate_hz", "allowed_s"), [(44_100, 0.09), (48_000, 0.09), (8_000, 0.17)])
-def test_resampled_blocks_are_late_by_a_block_and_the_delay_of_the_resampler(rate_hz, allowed_s):
+@pytest.mark.parametrize(
+    "rate_hz", [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000, 192_000]
+)
+def test_a_live_stream_of_any_rate_is_late_by_less_than_100_ms(rate_hz):
     feed = Portions(np.zeros(rate_hz, np.int16).tobytes(), [rate_hz // 100 * 2])
     got, late = 0, 0.0
     for block in PipeSource(feed, rate_hz=rate_hz).blocks():
         # From the first sample of a block being there to the block being delivered.
         late = max(late, feed.taken / 2 / rate_hz - got / 16_000)
         got += block.size
-    assert late <= allowed_s
+    assert late < 0.1
 
 
 def test_a_stream_that_does_not_wait_is_waited_for():

@@ -7,7 +7,7 @@ import pytest
 
 from edge.errors import DataError, ModelAbiError
 from edge.interpreter import load_model
-from quantize.parity import compare
+from quantize.parity import compare, strays
 
 pytestmark = pytest.mark.tf
 
@@ -103,3 +103,29 @@ def test_the_command(converted, trained, capsys):
     ]
     assert main([*call, "--cutoff", "1"]) == 2
     assert "got 1.0, expected a probability" in capsys.readouterr().err
+
+
+def test_a_network_that_strays_fails_the_command(converted, trained, capsys):
+    from edge.cli import main
+
+    folder = converted["wake"]
+    call = ["quantize", "parity", *(str(folder / f"model_{kind}.tflite") for kind in ("float", "int8"))]
+    call += ["--data", str(trained["wake"] / "representative.npz")]
+    assert main([*call, "--max-rms", "1e-6"]) == 2
+    told = capsys.readouterr()
+    assert told.out.startswith("output"), "the report comes before the verdict"
+    assert told.err.count("\n") == 1
+    assert "model_int8.tflite: strays from" in told.err
+    assert "expected at most 1e-06 of it" in told.err
+    assert main([*call, "--min-agreement", "1.5"]) == 2
+    assert "--min-agreement: got 1.5" in capsys.readouterr().err
+
+
+def test_what_counts_as_straying():
+    good = {"rms_difference": 0.1, "spread": 1.0, "agreement": 0.95}
+    limits = {"max_rms": 0.1, "min_agreement": 0.95}
+    assert strays({"y": good}, **limits) == []
+    assert strays({"y": good | {"agreement": None}}, **limits) == []
+    assert "0.940 of the decisions" in " ".join(strays({"y": good | {"agreement": 0.94}}, **limits))
+    assert "spread of 0.9" in " ".join(strays({"y": good | {"spread": 0.9}}, **limits))
+    assert len(strays({"y": good | {"rms_difference": float("nan")}}, **limits)) == 1

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from edge.errors import DataError
-from train.corpus import COLUMNS, data_hash, load_manifest, read_clip
+from train.corpus import COLUMNS, Clip, data_hash, licences, load_manifest, read_clip
 
 GOOD = "a.flac,c,p1,train,wake,smart mirror,1.0,16000,CC0-1.0"
 
@@ -81,3 +81,14 @@ def test_unusable_files_are_named(tmp_path):
     soundfile.write(clip.file, np.zeros(0), 16000, format="WAV")
     with pytest.raises(DataError, match="no samples"):
         read_clip(clip)
+
+
+def test_licences_name_each_material_once_and_the_loudspeakers_where_they_took_part():
+    def clip(corpus, licence):
+        return Clip("a.flac", "a.flac", corpus, "s", "train", "speech", "", 1.0, 16_000, licence)
+
+    clips = [clip("b", "CC0-1.0"), clip("a", "MIT"), clip("b", "CC0-1.0")]
+    of_clips = [{"material": "a", "licence": "MIT"}, {"material": "b", "licence": "CC0-1.0"}]
+    assert licences(clips) == of_clips
+    measured = {"material": "measured loudspeaker responses (curves.npz)", "licence": "unrecorded"}
+    assert licences(clips, loudspeakers=True) == [*of_clips, measured]

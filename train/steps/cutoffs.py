@@ -98,9 +98,7 @@ def run(args: argparse.Namespace) -> int:
         positives, background, refractory_s=bundle.wake.refractory_ms / 1000, false_accepts=budget
     )
     if sum(c.false_accepts for c in chosen) > budget:
-        warn(
-            f"got more false accepts than {budget} in {hours:.2f} h at the highest cut-offs; train on more"
-        )
+        warn(f"got more false accepts than {budget} in {hours:.2f} h at the highest cut-offs; train on more")
 
     simulated = build_liveness_clips(
         args.data, "dev", args.cache,

@@ -51,7 +51,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--epochs", type=int, default=14, metavar="N", help="passes over all clips [%(default)s]")
     parser.add_argument("--rate", type=float, default=2e-3, metavar="X", help="peak learning rate [%(default)s]")
-    parser.add_argument("--sparsity", type=float, default=0.5, metavar="SHARE", help="share of weights pruned to zero [%(default)s]")
+    parser.add_argument(
+        "--sparsity", type=float, default=0.5, metavar="SHARE", help="share of weights pruned to zero [%(default)s]"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -119,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
         dataset,
         epochs=args.epochs,
         resume=args.out / "resume",
+        trained={**record.trained(), "cues": cues.to_dict()},
         validation=validation,
         callbacks=(pruning_callback(),),
     )

@@ -45,8 +45,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="checkpoint to write")
     parser.add_argument("--epochs", type=int, default=26, metavar="N", help="passes over all scenes [%(default)s]")
     parser.add_argument("--rate", type=float, default=2e-3, metavar="X", help="peak learning rate [%(default)s]")
-    parser.add_argument("--sparsity", type=float, default=0.5, metavar="SHARE", help="share of weights pruned to zero [%(default)s]")
-    parser.add_argument("--width", type=int, default=64, metavar="N", help="channels of the hidden layers [%(default)s]")
+    parser.add_argument(
+        "--sparsity", type=float, default=0.5, metavar="SHARE", help="share of weights pruned to zero [%(default)s]"
+    )
+    parser.add_argument(
+        "--width", type=int, default=64, metavar="N", help="channels of the hidden layers [%(default)s]"
+    )
     parser.add_argument(
         "--scenes",
         type=float,
@@ -67,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from train.pruning import prunable, pruning_callback, sparsity, strip
     from train.wake_labels import LabelTimes, weighted_loss
     from train.wake_network import RELU_CEILING, WakeShape, device_form, training_form
-    from train.wake_scenes import SceneMix, build_wake_scenes
+    from train.wake_scenes import RECIPE_VERSION, SceneMix, build_wake_scenes
 
     frontend = FrontendSettings()
     phrases = {clip.word: clip.label for clip in load_manifest(args.data) if clip.role == "wake"}
@@ -107,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
             "words": words, "shape": shape.to_dict(), "epochs": args.epochs, "rate": args.rate, "batch": BATCH,
             "sparsity": args.sparsity, "scenes": {split: len(s["word"]) for split, s in scenes.items()},
             "positive_weight": _POSITIVE_WEIGHT, "weight_decay": _WEIGHT_DECAY, "dropout": _DROPOUT,
-            "label_hold_s": times.hold,
+            "label_hold_s": times.hold, "scene_recipe": RECIPE_VERSION,
         },
     )  # fmt: skip
     set_seed(args.seed)
@@ -128,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
         dataset,
         epochs=args.epochs,
         resume=args.out / "resume",
+        trained={**record.trained(), "frontend": frontend.to_dict()},
         validation=validation,
         callbacks=(pruning_callback(),),
     )

@@ -1,0 +1,88 @@
+"""The results table of the README, made from the files under ``results/``: no figure is typed by hand."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+__all__ = ["results_table"]
+
+
+def _percent(value: float, interval: list[float] | None = None) -> str:
+    text = f"{100 * value:.1f} %"
+    if interval is not None:
+        text += f" ({100 * interval[0]:.1f}-{100 * interval[1]:.1f})"
+    return text
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+def results_table(folder: Path) -> str:
+    """Return three Markdown tables: the words, liveness on simulated replays, liveness on real recordings.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``wake_test.json`` and ``liveness_test.json``.
+    """
+    wake, liveness = _read(folder / "wake_test.json"), _read(folder / "liveness_test.json")
+    words, floats = wake["int8"], wake["float"]
+    streams = words["false_accepts_longform"]
+    of_words, of_speech = words["false_accepts_other_words"], words["false_accepts_other_speech"]
+    lines = ["| word | recall, int8 (95 %) | recall, float | clips | talkers |", "|---|---|---|---|---|"]
+    for word, entry in words["recall"].items():
+        lines.append(
+            f"| {word} | {_percent(entry['rate'], entry['interval_95'])} | {_percent(floats['recall'][word]['rate'])} "
+            f"| {entry['clips']} | {entry['talkers']} |"
+        )
+    mean = words["mean_recall"]
+    lines += [
+        f"| **mean of six** | **{_percent(mean['rate'], mean['interval_95'])}** "
+        f"| {_percent(floats['mean_recall']['rate'])} | {mean['clips']} | {mean['talkers']} |",
+        "",
+        f"False accepts, all words together: {streams['count']} in {streams['hours']:.2f} h of long-form speech, "
+        f"**{streams['per_hour']:.1f} an hour** (95 % upper bound {streams['upper_95_per_hour']:.1f}); "
+        f"{of_words['count']} on {of_words['clips']} clips of the other words, "
+        f"{of_speech['count']} on {of_speech['clips']} clips of other speech.",
+        "",
+    ]
+    simulated = liveness["simulated"]
+    everything, near, f70 = simulated["all"], simulated["near_and_quiet"], simulated["baseline_f70"]
+    clips = simulated["clips"]
+    lines += [
+        f"**Simulated** replays ({clips['live']} live and {clips['replay']} replayed renderings, "
+        f"{clips['talkers']} talkers, {clips['loudspeakers']} loudspeakers, all unseen):",
+        "",
+        "| what | EER | live refused (BPCER) | replays accepted (APCER) |",
+        "|---|---|---|---|",
+        f"| **all conditions** | **{_percent(everything['eer'], everything['interval_95'])}** "
+        f"| {_percent(everything['bpcer'], everything['bpcer_interval_95'])} "
+        f"| {_percent(everything['apcer'], everything['apcer_interval_95'])} |",
+        f"| baseline f70, same run | {_percent(f70['eer'], f70['interval_95'])} | {_percent(f70['bpcer'])} "
+        f"| {_percent(f70['apcer'])} |",
+        f"| float networks | {_percent(simulated['float']['eer'])} | | |",
+        f"| near and quiet (at most 1.5 m, at least 20 dB) | {_percent(near['eer'])} | {_percent(near['bpcer'])} "
+        f"| {_percent(near['apcer'])} |",
+    ]
+    for kind, entry in simulated["by_kind"].items():
+        lines.append(
+            f"| from a loudspeaker of the kind {kind} | {_percent(entry['eer'])} | | {_percent(entry['apcer'])} |"
+        )
+    lines += [
+        f"| live, over a television | | {_percent(simulated['live_over_television']['bpcer'])} | |",
+        f"| live, through two rooms and no loudspeaker | | {_percent(simulated['two_rooms_no_loudspeaker']['bpcer'])} | |",
+        "",
+        "**Real** recordings of people, as they are (no replay among them):",
+        "",
+        "| what | refused (95 %) | of these unsure | clips |",
+        "|---|---|---|---|",
+    ]
+    for name, key in (("the six words", "wake_words"), ("other speech", "other_speech")):
+        entry = liveness["raw"][key]
+        lines.append(
+            f"| {name} | {_percent(entry['refused'], entry['interval_95'])} | {_percent(entry['unsure'])} "
+            f"| {entry['clips']} |"
+        )
+    return "\n".join(lines) + "\n"
