@@ -12,6 +12,7 @@ SUMMARY = "train the networks and fix their cut-offs (workstation only)"
 
 STEPS = {
     "wake": "train.steps.wake",
+    "join": "train.steps.join",
     "liveness": "train.steps.liveness",
     "cutoffs": "train.steps.cutoffs",
     "evaluate": "train.steps.evaluate",

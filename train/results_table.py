@@ -72,7 +72,7 @@ def results_table(folder: Path) -> str:
         )
     lines += [
         f"| live, over a television | | {_percent(simulated['live_over_television']['bpcer'])} | |",
-        f"| live, through two rooms and no loudspeaker | | {_percent(simulated['two_rooms_no_loudspeaker']['bpcer'])} | |",
+        f"| live, through two rooms, no loudspeaker | | {_percent(rooms)} | |",
         "",
         "**Real** recordings of people, as they are (no replay among them):",
         "",

@@ -14,15 +14,28 @@ References
 .. [2] O. Rybakov et al., "Streaming keyword spotting on mobile devices", Interspeech 2020.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edge.errors import DataError
 from edge.frontend import FEATURE_SCALE
 from train.keras import tf, tf_keras
 
-__all__ = ["RELU_CEILING", "WakeShape", "device_form", "output_frames", "to_feature_units", "training_form"]
+__all__ = [
+    "RELU_CEILING",
+    "WakeShape",
+    "Weights",
+    "device_form",
+    "output_frames",
+    "saved_weights",
+    "to_feature_units",
+    "training_form",
+    "weights_of",
+]
 
 RELU_CEILING = 6.0
 """Upper bound of every activation, and so of every value of the state."""
@@ -64,7 +77,7 @@ def output_frames(shape: WakeShape, n_outputs: int) -> np.ndarray:
     return np.arange(n_outputs) * shape.stride_frames + shape.context_frames - 1
 
 
-def _layers(shape: WakeShape) -> dict[str, Any]:
+def _layers(shape: WakeShape, prefix: str = "") -> dict[str, Any]:
     keras_layers = tf_keras.layers
     made: dict[str, Any] = {
         "stem": keras_layers.Conv2D(
@@ -72,15 +85,15 @@ def _layers(shape: WakeShape) -> dict[str, Any]:
             (shape.context_frames, 1),
             strides=(shape.stride_frames, 1),
             use_bias=False,
-            name="stem",
+            name=prefix + "stem",
         ),
-        "stem_norm": keras_layers.BatchNormalization(name="stem_norm"),
-        "head": keras_layers.Conv2D(shape.words, 1, name="head"),
+        "stem_norm": keras_layers.BatchNormalization(name=prefix + "stem_norm"),
+        "head": keras_layers.Conv2D(shape.words, 1, name=prefix + "head"),
     }
     for i, k in enumerate(shape.kernels):
-        made[f"time{i}"] = keras_layers.DepthwiseConv2D((k, 1), use_bias=False, name=f"time{i}")
-        made[f"mix{i}"] = keras_layers.Conv2D(shape.width, 1, use_bias=False, name=f"mix{i}")
-        made[f"norm{i}"] = keras_layers.BatchNormalization(name=f"norm{i}")
+        made[f"time{i}"] = keras_layers.DepthwiseConv2D((k, 1), use_bias=False, name=prefix + f"time{i}")
+        made[f"mix{i}"] = keras_layers.Conv2D(shape.width, 1, use_bias=False, name=prefix + f"mix{i}")
+        made[f"norm{i}"] = keras_layers.BatchNormalization(name=prefix + f"norm{i}")
     return made
 
 
@@ -114,41 +127,80 @@ def training_form(shape: WakeShape, *, dropout: float = 0.1) -> Any:
     return tf_keras.Model(features, logits, name="wake_training")
 
 
-def device_form(shape: WakeShape, trained: Any) -> Any:
-    """Build the form that the device runs, with the weights of a trained network.
+Weights = dict[str, list[np.ndarray]]
+"""Weights of a trained network, by the name of the layer, in the order of Keras."""
+
+
+def weights_of(trained: Any) -> Weights:
+    """Take the weights of a training form, pruning wrappers stripped."""
+    return {layer.name: layer.get_weights() for layer in trained.layers if layer.get_weights()}
+
+
+def saved_weights(folder: Path) -> Weights:
+    """Read the weights of a device form of one member, as a checkpoint holds it.
+
+    Raises
+    ------
+    DataError
+        If there is no such model.
+    """
+    try:
+        variables = tf.saved_model.load(str(folder)).variables
+    except OSError as error:
+        raise DataError(f"{folder}: got no saved network, expected that of a checkpoint; train it first") from error
+    weights: Weights = {}
+    for variable in variables:
+        weights.setdefault(variable.name.split("/")[0], []).append(variable.numpy())
+    return weights
+
+
+def device_form(shape: WakeShape, members: Sequence[Weights]) -> Any:
+    """Build the form that the device runs, of one or several trained networks whose logits are averaged.
+
+    Members that were trained apart err apart: their mean makes fewer false accepts than either. On the device they are
+    one network with one state.
 
     Parameters
     ----------
     shape : WakeShape
-    trained : tf_keras.Model
-        A training form, pruning wrappers stripped.
+        Of each member.
+    members : sequence of Weights
+        At least one.
 
     Returns
     -------
     tf_keras.Model
         Inputs ``features`` ``(1, context_frames, 40)`` and ``state`` ``(1, S, width)``, outputs ``logits``
-        ``(1, words)`` and ``state_out`` ``(1, S, width)``, all float32.
+        ``(1, words)`` and ``state_out`` ``(1, S, width)``, all float32; S counts the rings of all members.
     """
-    made = _layers(shape)
+    length, width = shape.state_shape
     features = tf_keras.Input((shape.context_frames, shape.channels), batch_size=1, name="features")
-    state = tf_keras.Input(shape.state_shape, batch_size=1, name="state")
-    x = tf_keras.layers.Reshape((shape.context_frames, 1, shape.channels))(features)
-    x = _relu6(made["stem_norm"](made["stem"](x)))
-    rings = []
+    state = tf_keras.Input((length * len(members), width), batch_size=1, name="state")
+    given = tf_keras.layers.Reshape((shape.context_frames, 1, shape.channels))(features)
+    rings, heads, filled = [], [], []
     at = 0
-    for i, k in enumerate(shape.kernels):
-        newest = tf_keras.layers.Reshape((1, shape.width))(x)
-        ring = tf_keras.layers.Concatenate(axis=1)([state[:, at : at + k - 1, :], newest])
-        rings.append(ring[:, 1:, :])
-        at += k - 1
-        x = tf_keras.layers.Reshape((k, 1, shape.width))(ring)
-        x = made[f"mix{i}"](made[f"time{i}"](x))
-        x = _relu6(made[f"norm{i}"](x))
-    logits = tf_keras.layers.Reshape((shape.words,), name="logits")(made["head"](x))
+    for number, weights in enumerate(members):
+        made = _layers(shape, f"member{number}_" if len(members) > 1 else "")
+        x = _relu6(made["stem_norm"](made["stem"](given)))
+        for i, k in enumerate(shape.kernels):
+            newest = tf_keras.layers.Reshape((1, width))(x)
+            ring = tf_keras.layers.Concatenate(axis=1)([state[:, at : at + k - 1, :], newest])
+            rings.append(ring[:, 1:, :])
+            at += k - 1
+            x = tf_keras.layers.Reshape((k, 1, width))(ring)
+            x = made[f"mix{i}"](made[f"time{i}"](x))
+            x = _relu6(made[f"norm{i}"](x))
+        heads.append(made["head"](x))
+        # The mean of the logits: each head gives its share, and they are added.
+        share = {**weights, "head": [w / len(members) for w in weights["head"]]}
+        filled.append((made, share))
+    total = tf_keras.layers.Add()(heads) if len(heads) > 1 else heads[0]
+    logits = tf_keras.layers.Reshape((shape.words,), name="logits")(total)
     state_out = tf_keras.layers.Concatenate(axis=1, name="state_out")(rings)
     model = tf_keras.Model([features, state], {"logits": logits, "state_out": state_out}, name="wake_device")
-    for name in made:
-        model.get_layer(name).set_weights(trained.get_layer(name).get_weights())
+    for made, weights in filled:
+        for name, layer in made.items():
+            layer.set_weights(weights[name])
     return model
 
 

@@ -4,7 +4,7 @@ Every scene is made of real recordings by a fixed recipe and a seed. Positives a
 rooms, noises, filters and levels: noise on negatives only would be a shortcut, since the recorded words are clean.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -32,15 +32,12 @@ RECIPE_VERSION = 3
 """Raised whenever the recipe changes, so that cached scenes of an older one are not mistaken for it."""
 
 _SCENES_PER_SHARD = 200
-_OTHER_SPEED_SHARE = 0.8
-_SPEED_RANGE = 0.24
-"""Natural logarithm of the largest speed, and of the inverse of the smallest: 0.79 to 1.27."""
 _N = round(SCENE_S * SAMPLE_RATE_HZ)
 
 
 @dataclass(frozen=True, slots=True)
 class SceneMix:
-    """How many scenes of which kind."""
+    """How many scenes of which kind, and how fast."""
 
     per_word_clip: int = 16
     """Positives made from each recording of a word."""
@@ -52,6 +49,16 @@ class SceneMix:
     """Negatives cut from each second of long-form speech."""
     background: int = 2000
     """Negatives without speech."""
+    other_speed_share: float = 0.8
+    """Share of the recordings that are played faster or slower."""
+    speed_range: float = 0.24
+    """Natural logarithm of the largest speed, and of the inverse of the smallest: 0.24 is 0.79 to 1.27."""
+    longform_speeds: bool = True
+    """Whether long-form speech is played faster or slower, too."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the mix as plain data."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +68,11 @@ class _Corpus:
     longform: list[Clip]
     noise: NoisePool
     rooms: RoomBank
+    mix: SceneMix
 
 
 @lru_cache(maxsize=1)
-def _corpus(data: Path, split: str, cache: Path) -> _Corpus:
+def _corpus(data: Path, split: str, cache: Path, mix: SceneMix) -> _Corpus:
     clips = [clip for clip in load_manifest(data) if clip.split == split]
     by_role: dict[str, list[Clip]] = {}
     for clip in clips:
@@ -75,6 +83,7 @@ def _corpus(data: Path, split: str, cache: Path) -> _Corpus:
         longform=by_role.get("longform", []),
         noise=NoisePool(clips),
         rooms=load_room_bank(cache, split),
+        mix=mix,
     )
 
 
@@ -92,20 +101,20 @@ def _fade(x: np.ndarray, n: int = 160) -> np.ndarray:
     return x
 
 
-def _at_another_speed(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _at_another_speed(x: np.ndarray, mix: SceneMix, rng: np.random.Generator) -> np.ndarray:
     """Play a recording faster or slower: pitch and formants move with it, and so one talker becomes several.
 
     There are 14 talkers for most of the words; a network that knows each of them is of no use to the fifteenth.
     """
-    if rng.random() > _OTHER_SPEED_SHARE:
+    if rng.random() > mix.other_speed_share:
         return x
-    factor = float(np.exp(rng.uniform(-_SPEED_RANGE, _SPEED_RANGE)))
+    factor = float(np.exp(rng.uniform(-mix.speed_range, mix.speed_range)))
     return soxr.resample(x, SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * factor), quality="LQ")
 
 
-def _utterance(clip: Clip, rng: np.random.Generator) -> tuple[np.ndarray, Span]:
+def _utterance(clip: Clip, mix: SceneMix, rng: np.random.Generator) -> tuple[np.ndarray, Span]:
     """Return a recording at a varied speed, unit level, and where its speech lies."""
-    x = _at_another_speed(read_clip(clip), rng)
+    x = _at_another_speed(read_clip(clip), mix, rng)
     span = speech_span(to_int16(x / max(1e-6, float(np.abs(x).max())) * 0.5))
     x = x / max(1e-6, speech_rms(x[span.start : span.stop]))
     return x.astype(np.float32), span
@@ -129,7 +138,7 @@ def _other_speech(corpus: _Corpus, rng: np.random.Generator) -> np.ndarray:
         at = rng.integers(0, max(1, long.size - 2 * SAMPLE_RATE_HZ))
         x = long[at : at + 2 * SAMPLE_RATE_HZ]
         return _fade(x / max(1e-4, speech_rms(x)))
-    x, span = _utterance(corpus.speech[rng.integers(len(corpus.speech))], rng)
+    x, span = _utterance(corpus.speech[rng.integers(len(corpus.speech))], corpus.mix, rng)
     return _cut(x, span.start - 800, span.stop + 1280)
 
 
@@ -142,13 +151,14 @@ def _dry(kind: str, clip: Clip | None, corpus: _Corpus, rng: np.random.Generator
         assert clip is not None
         long = _long(clip)
         at = int(rng.integers(0, max(1, long.size - 2 * _N)))
-        x = _at_another_speed(long[at : at + 2 * _N], rng)[:_N]
+        x = long[at : at + 2 * _N]
+        x = (_at_another_speed(x, corpus.mix, rng) if corpus.mix.longform_speeds else x)[:_N]
         track[: x.size] = x / max(1e-4, speech_rms(x))
         return track, -1
     if kind == "speech":
         assert clip is not None
         at = int(rng.integers(0, SAMPLE_RATE_HZ // 2))
-        x, span = _utterance(clip, rng)
+        x, span = _utterance(clip, corpus.mix, rng)
         x = _cut(x, span.start - 800, span.stop + 1280)
         while at < _N:
             _place(track, x, at)
@@ -156,7 +166,7 @@ def _dry(kind: str, clip: Clip | None, corpus: _Corpus, rng: np.random.Generator
             x = _other_speech(corpus, rng)
         return track, -1
     assert clip is not None
-    x, span = _utterance(clip, rng)
+    x, span = _utterance(clip, corpus.mix, rng)
     end = int(rng.uniform(0.9, SCENE_S - 0.35) * SAMPLE_RATE_HZ)
     start = end - (span.stop - span.start)
     if kind == "word":
@@ -249,7 +259,7 @@ def _make_shard(
     words: tuple[str, ...],
     frontend: FrontendSettings,
 ) -> Arrays:
-    corpus = _corpus(data, split, cache)
+    corpus = _corpus(data, split, cache, mix)
     plan = _plan(mix, corpus, seed)[index * _SCENES_PER_SHARD : (index + 1) * _SCENES_PER_SHARD]
     features, ends, labels, talkers = [], [], [], []
     for number, (kind, clip) in enumerate(plan):
@@ -286,13 +296,13 @@ def build_wake_scenes(
         ``features`` ``(n, frames, 40) int8``, ``end_sample`` ``(n,) int32`` (-1: no word), ``word`` ``(n,) int8``
         (index into ``words``, -1: none), ``talker`` ``(n,) str``.
     """
-    corpus = _corpus(data, split, cache)
+    corpus = _corpus(data, split, cache, mix)
     n = len(_plan(mix, corpus, seed))
     settings: dict[str, Any] = {
         "recipe": RECIPE_VERSION,
         "data": data_hash(data),
         "split": split,
-        "mix": {name: getattr(mix, name) for name in SceneMix.__slots__},
+        "mix": mix.to_dict(),
         "seed": seed,
         "words": words,
         "frontend": frontend.to_dict(),

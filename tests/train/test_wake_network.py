@@ -9,7 +9,7 @@ pytestmark = pytest.mark.tf
 from edge.frontend_tables import FrontendSettings  # noqa: E402
 from train.keras import tf  # noqa: E402
 from train.wake_labels import LabelTimes, targets  # noqa: E402
-from train.wake_network import WakeShape, device_form, output_frames, training_form  # noqa: E402
+from train.wake_network import WakeShape, device_form, output_frames, training_form, weights_of  # noqa: E402
 
 
 def test_the_device_form_computes_what_the_training_form_does() -> None:
@@ -18,7 +18,7 @@ def test_the_device_form_computes_what_the_training_form_does() -> None:
     rng = np.random.default_rng(1)
     # Weights as after training: norms that have seen something, and no bias of zero.
     trained.set_weights([w + rng.normal(0, 0.3, w.shape) ** (2 if w.ndim == 1 else 1) for w in trained.get_weights()])
-    device = device_form(shape, trained)
+    device = device_form(shape, [weights_of(trained)])
     x = rng.uniform(0, 26, (1, 60, 40)).astype(np.float32)
     expected = trained(x, training=False).numpy()[0]
     assert expected.std() > 0.01

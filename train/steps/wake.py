@@ -15,8 +15,6 @@ BATCH = 96
 SMOOTHING_STEPS = 3
 REFRACTORY_MS = 1000
 _POSITIVE_WEIGHT = 4.0
-_WEIGHT_DECAY = 0.02
-_DROPOUT = 0.15
 _REPRESENTATIVE_SCENES = 24
 
 _EPILOG = """\
@@ -43,6 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     add_shared_options(parser, rendered="scenes")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="checkpoint to write")
+    parser.add_argument(
+        "--variety", choices=("wide", "narrow"), default="wide", help="how much the scenes vary [%(default)s]"
+    )
     parser.add_argument("--epochs", type=int, default=26, metavar="N", help="passes over all scenes [%(default)s]")
     parser.add_argument("--rate", type=float, default=2e-3, metavar="X", help="peak learning rate [%(default)s]")
     parser.add_argument(
@@ -62,6 +63,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, prune and save the network."""
+    from dataclasses import replace
+
     from edge.errors import DataError
     from edge.frontend import FEATURE_SCALE
     from edge.frontend_tables import FrontendSettings
@@ -70,8 +73,10 @@ def run(args: argparse.Namespace) -> int:
     from train.keras import tf_keras
     from train.pruning import prunable, pruning_callback, sparsity, strip
     from train.wake_labels import LabelTimes, weighted_loss
-    from train.wake_network import RELU_CEILING, WakeShape, device_form, training_form
-    from train.wake_scenes import RECIPE_VERSION, SceneMix, build_wake_scenes
+    from train.wake_network import RELU_CEILING, WakeShape, device_form, training_form, weights_of
+    from train.wake_representative import representative_inputs
+    from train.wake_scenes import RECIPE_VERSION, build_wake_scenes
+    from train.wake_variety import VARIETIES
 
     frontend = FrontendSettings()
     phrases = {clip.word: clip.label for clip in load_manifest(args.data) if clip.role == "wake"}
@@ -80,8 +85,10 @@ def run(args: argparse.Namespace) -> int:
             f"{args.data}: got no clip of the role 'wake', expected recordings of the words; see train/corpus.py"
         )
     words = tuple(sorted(phrases))
-    full = SceneMix()
-    mix = SceneMix(
+    variety = VARIETIES[args.variety]
+    full = variety.mix
+    mix = replace(
+        full,
         per_word_clip=max(1, round(full.per_word_clip * args.scenes)),
         parts_per_word_clip=full.parts_per_word_clip * args.scenes,
         per_speech_clip=full.per_speech_clip * args.scenes,
@@ -110,21 +117,21 @@ def run(args: argparse.Namespace) -> int:
         settings={
             "words": words, "shape": shape.to_dict(), "epochs": args.epochs, "rate": args.rate, "batch": BATCH,
             "sparsity": args.sparsity, "scenes": {split: len(s["word"]) for split, s in scenes.items()},
-            "positive_weight": _POSITIVE_WEIGHT, "weight_decay": _WEIGHT_DECAY, "dropout": _DROPOUT,
+            "positive_weight": _POSITIVE_WEIGHT, "variety": args.variety, **variety.to_dict(), "mix": mix.to_dict(),
             "label_hold_s": times.hold, "scene_recipe": RECIPE_VERSION,
         },
     )  # fmt: skip
     set_seed(args.seed)
-    dataset = _dataset(scenes["train"], shape, frontend, times, augment=True, seed=args.seed)
-    validation = _dataset(scenes["dev"], shape, frontend, times, augment=False, seed=args.seed)
+    dataset = _dataset(scenes["train"], shape, frontend, times, variety, seed=args.seed)
+    validation = _dataset(scenes["dev"], shape, frontend, times, None, seed=args.seed)
     steps = args.epochs * len(dataset)
     model = prunable(
-        training_form(shape, dropout=_DROPOUT),
+        training_form(shape, dropout=variety.dropout),
         final_sparsity=args.sparsity,
         begin_step=int(0.35 * steps),
         end_step=int(0.75 * steps),
     )
-    optimizer = tf_keras.optimizers.AdamW(cosine_rate(args.rate, steps), weight_decay=_WEIGHT_DECAY)
+    optimizer = tf_keras.optimizers.AdamW(cosine_rate(args.rate, steps), weight_decay=variety.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     model.compile(optimizer, weighted_loss)
     history = fit(
@@ -137,12 +144,12 @@ def run(args: argparse.Namespace) -> int:
         callbacks=(pruning_callback(),),
     )
     trained = strip(model)
-    device = device_form(shape, trained)
+    device = device_form(shape, [weights_of(trained)])
     record.metrics = {**history, "sparsity": sparsity(trained), "parameters": int(device.count_params())}
     save_checkpoint(
         args.out,
         device,
-        _representative(device, shape, scenes["train"], args.seed),
+        representative_inputs(device, shape, _chosen_scenes(scenes["train"], args.seed)),
         record,
         {
             "role": "wake",
@@ -160,9 +167,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _dataset(
-    scenes: dict[str, "np.ndarray"], shape: Any, frontend: Any, times: Any, *, augment: bool, seed: int
-) -> Any:
+def _dataset(scenes: dict[str, "np.ndarray"], shape: Any, frontend: Any, times: Any, variety: Any, *, seed: int) -> Any:
     from train.keras import tf
     from train.wake_labels import targets
     from train.wake_network import to_feature_units
@@ -176,29 +181,29 @@ def _dataset(
 
     def example(index: Any) -> tuple[Any, Any]:
         # The device may meet a word at any of the phases of the stride.
-        first = tf.random.uniform((), 0, shape.stride_frames, tf.int32) if augment else 0
+        first = tf.random.uniform((), 0, shape.stride_frames, tf.int32) if variety else 0
         x = to_feature_units(features[index][first : first + shown])
-        if augment:
-            x = _mask(_shift_channels(x, channels), shown, channels)
+        if variety:
+            x = _mask(_shift_channels(x, channels, variety), shown, channels, variety)
         x = tf.ensure_shape(x, (shown, channels))
         y = targets(ends[index], words[index], first, n_outputs, shape, frontend, times, _POSITIVE_WEIGHT)
         return x, y
 
     indices = tf.data.Dataset.range(n)
-    if augment:
+    if variety:
         indices = indices.shuffle(n, seed=seed)
     return indices.map(example, num_parallel_calls=2, deterministic=True).batch(BATCH).prefetch(2)
 
 
-def _shift_channels(x: Any, channels: int) -> Any:
+def _shift_channels(x: Any, channels: int, variety: Any) -> Any:
     """Move the spectrum by up to two mel channels: shorter and longer vocal tracts (Jaitly, Hinton 2013)."""
     from train.keras import tf
 
-    moved = tf.range(channels) + tf.random.uniform((), -2, 3, tf.int32)
+    moved = tf.range(channels) + tf.random.uniform((), -variety.channel_shift, variety.channel_shift + 1, tf.int32)
     return tf.gather(x, tf.clip_by_value(moved, 0, channels - 1), axis=1)
 
 
-def _mask(x: Any, frames: int, channels: int) -> Any:
+def _mask(x: Any, frames: int, channels: int, variety: Any) -> Any:
     """Blank a short stretch of time and a few channels (SpecAugment, Park et al. 2019), milder than for long speech."""
     from train.keras import tf
 
@@ -208,28 +213,14 @@ def _mask(x: Any, frames: int, channels: int) -> Any:
         index = tf.range(size)
         return tf.cast((index < start) | (index >= start + width), tf.float32)
 
-    return x * band(frames, 10)[:, None] * band(channels, 6)[None, :]
+    return x * band(frames, variety.mask_frames)[:, None] * band(channels, variety.mask_channels)[None, :]
 
 
-def _representative(device: Any, shape: Any, scenes: dict[str, "np.ndarray"], seed: int) -> dict[str, "np.ndarray"]:
-    """Collect inputs of the device form as they arise in use."""
+def _chosen_scenes(scenes: dict[str, "np.ndarray"], seed: int) -> "np.ndarray":
+    """Draw scenes to calibrate with, half of them with a word."""
     import numpy as np
 
-    from edge.frontend import FEATURE_SCALE
-    from train.keras import tf
-
-    step = tf.function(lambda features, state: device([features, state], training=False)["state_out"])
     rng = np.random.default_rng([seed, 3])
     with_word = rng.permutation(np.flatnonzero(scenes["word"] >= 0))[: _REPRESENTATIVE_SCENES // 2]
     without = rng.permutation(np.flatnonzero(scenes["word"] < 0))[: _REPRESENTATIVE_SCENES // 2]
-    features, states = [], []
-    for index in (*with_word, *without):
-        x = (scenes["features"][index].astype(np.float32) + 128) * FEATURE_SCALE
-        state = np.zeros((1, *shape.state_shape), np.float32)
-        for at in range(0, x.shape[0] - shape.context_frames + 1, shape.stride_frames):
-            chunk = x[None, at : at + shape.context_frames]
-            if at % (2 * shape.stride_frames) == 0:
-                features.append(chunk[0])
-                states.append(state[0])
-            state = step(tf.constant(chunk), tf.constant(state)).numpy()
-    return {"features": np.stack(features), "state": np.stack(states)}
+    return scenes["features"][np.concatenate((with_word, without))]

@@ -1,0 +1,54 @@
+"""Inputs of the device form as they arise in use: what calibrates the ranges of its quantisation."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.frontend import Frontend, quantise_features
+from edge.frontend_tables import FrontendSettings
+from train.corpus import Clip
+from train.keras import tf
+from train.wake_network import WakeShape, to_feature_units
+from train.wake_traces import in_noise_floor
+
+__all__ = ["features_of_clips", "representative_inputs"]
+
+
+def features_of_clips(clips: Iterable[Clip], frontend: FrontendSettings) -> list[npt.NDArray[np.int8]]:
+    """Compute the features of clips in their noise floor, each ``(frames, 40) int8``."""
+    return [quantise_features(Frontend(frontend).push(in_noise_floor(clip))) for clip in clips]
+
+
+def representative_inputs(
+    device: Any, shape: WakeShape, features: Iterable[npt.NDArray[np.int8]]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Run the device form over sounds, and collect every second of its inputs.
+
+    Parameters
+    ----------
+    device : tf_keras.Model
+        From :func:`train.wake_network.device_form`.
+    shape : WakeShape
+    features : iterable of (frames, 40) int8
+        Sounds with words and without: the range of the logits comes from both.
+
+    Returns
+    -------
+    dict
+        ``features`` ``(n, context_frames, 40)`` and ``state`` ``(n, S, width)``.
+    """
+    step = tf.function(lambda features, state: device([features, state], training=False)["state_out"])
+    state_shape = tuple(device.get_layer("state").input_shape[0])
+    inputs: dict[str, list[npt.NDArray[np.float32]]] = {"features": [], "state": []}
+    for sound in features:
+        x = to_feature_units(sound).numpy()
+        state = np.zeros(state_shape, np.float32)
+        for at in range(0, x.shape[0] - shape.context_frames + 1, shape.stride_frames):
+            chunk = x[None, at : at + shape.context_frames]
+            if at % (2 * shape.stride_frames) == 0:
+                inputs["features"].append(chunk[0])
+                inputs["state"].append(state[0])
+            state = step(tf.constant(chunk), tf.constant(state)).numpy()
+    return {name: np.stack(values) for name, values in inputs.items()}
