@@ -50,7 +50,7 @@ def results_table(folder: Path) -> str:
     ]
     simulated = liveness["simulated"]
     everything, near, f70 = simulated["all"], simulated["near_and_quiet"], simulated["baseline_f70"]
-    clips = simulated["clips"]
+    clips, rooms = simulated["clips"], simulated["two_rooms_no_loudspeaker"]["bpcer"]
     lines += [
         f"**Simulated** replays ({clips['live']} live and {clips['replay']} replayed renderings, "
         f"{clips['talkers']} talkers, {clips['loudspeakers']} loudspeakers, all unseen):",
