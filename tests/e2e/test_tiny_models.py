@@ -105,7 +105,7 @@ def test_a_finished_run_is_not_trained_again(made: dict[str, Path], vivavoce) ->
         "--cache",
         made["base"] / "cache",
         "-o",
-        made["base"] / "wake",
+        made["base"] / "member",
         *WAKE,
     )
     assert history.read_text() == before
