@@ -44,7 +44,7 @@ def trained(tmp_path_factory, wake_shape) -> dict[str, Path]:
     from train.fitting import RunRecord, save_checkpoint
     from train.keras import tf_keras
     from train.liveness_network import LivenessShape, network
-    from train.wake_network import RELU_CEILING, device_form, training_form
+    from train.wake_network import RELU_CEILING, device_form, training_form, weights_of
 
     root = tmp_path_factory.mktemp("trained")
     rng = np.random.default_rng(11)
@@ -52,7 +52,7 @@ def trained(tmp_path_factory, wake_shape) -> dict[str, Path]:
 
     trained = training_form(wake_shape)
     liven(trained, rng)
-    device = device_form(wake_shape, trained)
+    device = device_form(wake_shape, [weights_of(trained)])
     state = np.zeros((1, *wake_shape.state_shape), np.float32)
     features, states = [], []
     for _ in range(60):
