@@ -20,12 +20,12 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def results_table(folder: Path) -> str:
-    """Return three Markdown tables: the words, liveness on simulated replays, liveness on real recordings.
+    """Return Markdown tables: the words, liveness on simulated replays, liveness on real recordings, and the cost.
 
     Parameters
     ----------
     folder : Path
-        Holds ``wake_test.json`` and ``liveness_test.json``.
+        Holds ``wake_test.json``, ``liveness_test.json`` and ``runtime.json``.
     """
     wake, liveness = _read(folder / "wake_test.json"), _read(folder / "liveness_test.json")
     words, floats = wake["int8"], wake["float"]
@@ -85,4 +85,22 @@ def results_table(folder: Path) -> str:
             f"| {name} | {_percent(entry['refused'], entry['interval_95'])} | {_percent(entry['unsure'])} "
             f"| {entry['clips']} |"
         )
+    cost = _read(folder / "runtime.json")
+    ours, peer = cost["results"]["vivavoce"], cost["results"]["pymicro-wakeword"]
+    lines += [
+        "",
+        f"**Cost**, {cost['audio']['seconds'] // 60} minutes of speech on an {cost['machine']['processor']} machine, "
+        "in alternation with pymicro-wakeword, which listens for one word and judges no liveness "
+        "(`make bench-peers`):",
+        "",
+        "| what | vivavoce | pymicro-wakeword | ratio |",
+        "|---|---|---|---|",
+    ]
+    for name, key, digits in (
+        ("CPU seconds per second of audio, start-up included", "real_time_factor", 4),
+        ("peak memory, MB", "peak_rss_mb", 0),
+        ("CPU seconds to start", "start_cpu_s", 2),
+    ):
+        mine, theirs = (f"{one[key]['median']:.{digits}f}" for one in (ours, peer))
+        lines.append(f"| {name} | {mine} | {theirs} | {cost['ratios'][key]:.1f} |")
     return "\n".join(lines) + "\n"
