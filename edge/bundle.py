@@ -25,9 +25,10 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from edge.errors import BundleError, BundleVersionError, UsageError
+from edge.strict_json import Table, load_object, show
 
 __all__ = [
     "CHECKSUM_NAME",
@@ -58,7 +59,6 @@ DEFAULT_BUNDLE = Path(__file__).resolve().parent / "data" / "bundle"
 _MAX_MANIFEST_BYTES = 1 << 20
 _MAX_FILE_BYTES = 16 << 20
 _MAX_FILES = 64
-_LARGEST = 1e9  # of any number; beyond are infinity, and integers that no float holds
 
 # No separator, and no leading dot: a name can only be a file of the bundle's own folder.
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -232,7 +232,7 @@ def open_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
             f"{folder / CHECKSUM_NAME}: got {got!r}, expected {expected[:64].decode()!r}, the sha256 of "
             f"{MANIFEST_NAME}; one of the two is damaged: install the bundle again"
         )
-    return _parse(folder, _load(folder / MANIFEST_NAME, manifest))
+    return _parse(folder, load_object(folder / MANIFEST_NAME, manifest))
 
 
 def seal(folder: str | os.PathLike[str]) -> None:
@@ -252,7 +252,7 @@ def seal(folder: str | os.PathLike[str]) -> None:
     """
     folder = Path(folder)
     path = folder / MANIFEST_NAME
-    manifest = _load(path, _read(path, _MAX_MANIFEST_BYTES))
+    manifest = load_object(path, _read(path, _MAX_MANIFEST_BYTES))
     entries = {}
     for file in sorted(folder.iterdir()):
         if file.name not in (MANIFEST_NAME, CHECKSUM_NAME):
@@ -289,114 +289,12 @@ def _read(path: Path, limit: int) -> bytes:
     return content
 
 
-def _load(path: Path, content: bytes) -> dict[str, Any]:
-    """Parse a manifest as JSON, without the latitude that :mod:`json` grants."""
-
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        table = dict(items)
-        if len(table) != len(items):
-            names = [name for name, _ in items]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"the entry {twice!r} comes twice")
-        return table
-
-    def constant(name: str) -> NoReturn:
-        raise ValueError(f"{name} is not a number of JSON")
-
-    try:
-        manifest = json.loads(content.decode(), object_pairs_hook=pairs, parse_constant=constant)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(
-            f"{path}: got text that is not JSON ({error}), expected a manifest; install the bundle again"
-        ) from error
-    if not isinstance(manifest, dict):
-        raise BundleError(f"{path}: got {_kind(manifest)}, expected an object; install the bundle again")
-    return manifest
-
-
-class _Table:
-    """A JSON object of which every entry must be taken, each under the eyes of a check."""
-
-    def __init__(self, path: Path, table: dict[str, Any], name: str = "") -> None:
-        self._path = path
-        self._left = dict(table)
-        self._name = name
-
-    @property
-    def names(self) -> list[str]:
-        """Return the names of the entries that have not been taken."""
-        return list(self._left)
-
-    def _dotted(self, key: str) -> str:
-        return f"{self._name}.{key}" if self._name else key
-
-    def fault(self, key: str, got: str, expected: str) -> BundleError:
-        return BundleError(
-            f"{self._path}: {self._dotted(key)}: got {got}, expected {expected}; use another bundle, "
-            "or make this one again with 'vivavoce quantize pack'"
-        )
-
-    def take(self, key: str) -> Any:
-        if key not in self._left:
-            raise self.fault(key, "no such entry", "one")
-        return self._left.pop(key)
-
-    def text(self, key: str, pattern: re.Pattern[str] | None = None, what: str = "text") -> str:
-        value = self.take(key)
-        if not isinstance(value, str) or not value.strip() or (pattern and not pattern.fullmatch(value)):
-            raise self.fault(key, _show(value), what)
-        return value
-
-    def integer(self, key: str, low: int, high: int) -> int:
-        value = self.take(key)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise self.fault(key, _show(value), f"a whole number from {low} to {high}")
-        return value
-
-    def number(self, key: str, low: float = -_LARGEST, high: float = _LARGEST) -> float:
-        value = self.take(key)
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or abs(value) > _LARGEST:
-            raise self.fault(key, _show(value), "a number")
-        if not low <= value <= high:
-            raise self.fault(key, _show(value), f"a number from {low:g} to {high:g}")
-        return float(value)
-
-    def mapping(self, key: str) -> dict[str, Any]:
-        value = self.take(key)
-        if not isinstance(value, dict):
-            raise self.fault(key, _kind(value), "an object")
-        return value
-
-    def table(self, key: str) -> "_Table":
-        return _Table(self._path, self.mapping(key), self._dotted(key))
-
-    def tables(self, key: str) -> list["_Table"]:
-        value = self.take(key)
-        if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
-            raise self.fault(key, _kind(value), "a list of objects, at least one")
-        return [_Table(self._path, item, f"{self._dotted(key)}.{i}") for i, item in enumerate(value)]
-
-    def end(self) -> None:
-        for key in self._left:
-            raise self.fault(key, "an entry that this version does not know", "none of this name")
-
-
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
-
-
-def _show(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 80 else _kind(value)
-
-
 # ------------------------------------------------------------------------------------------ meaning
 
 
 def _parse(folder: Path, manifest: dict[str, Any]) -> Bundle:
     manifest = _current(folder, manifest)
-    top = _Table(folder / MANIFEST_NAME, manifest)
+    top = Table(folder / MANIFEST_NAME, manifest)
     top.take("format")
     top.take("format_version")
     what = "a version such as 1.2.3"
@@ -445,9 +343,9 @@ def _parse(folder: Path, manifest: dict[str, Any]) -> Bundle:
 
 def _current(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     """Check that this is a manifest, and bring it to the current version."""
-    top = _Table(folder / MANIFEST_NAME, manifest)
+    top = Table(folder / MANIFEST_NAME, manifest)
     if (found := top.take("format")) != FORMAT:
-        raise top.fault("format", _show(found), repr(FORMAT))
+        raise top.fault("format", show(found), repr(FORMAT))
     # Looked at before anything else: what a newer version says of its other entries cannot be judged here.
     version = top.integer("format_version", 1, 1 << 31)
     if version > FORMAT_VERSION:
@@ -480,7 +378,7 @@ def _order(version: str) -> tuple[int, ...]:
     return (*parts, *[0] * (4 - len(parts)))
 
 
-def _wake(part: _Table) -> WakePart:
+def _wake(part: Table) -> WakePart:
     wake = WakePart(
         file=part.text("file"),
         stride_frames=part.integer("stride_frames", 1, 100),
@@ -492,7 +390,7 @@ def _wake(part: _Table) -> WakePart:
     return wake
 
 
-def _liveness(part: _Table) -> LivenessPart:
+def _liveness(part: Table) -> LivenessPart:
     calibration = part.table("calibration")
     accept = part.number("accept_cutoff", 0.0, 1.0)
     liveness = LivenessPart(
@@ -508,7 +406,7 @@ def _liveness(part: _Table) -> LivenessPart:
     return liveness
 
 
-def _files(top: _Table) -> dict[str, FileEntry]:
+def _files(top: Table) -> dict[str, FileEntry]:
     table = top.table("files")
     files = {}
     names = table.names

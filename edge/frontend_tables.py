@@ -119,6 +119,10 @@ class FrontendSettings:
         """Distance of two frames, samples."""
         return self.step_ms * SAMPLE_RATE_HZ // 1000
 
+    def heard_samples(self, frame: int) -> int:
+        """Return how many samples had been heard when a frame was complete: the end of its window."""
+        return frame * self.step_samples + self.window_samples
+
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain data, for a manifest."""
         return asdict(self)

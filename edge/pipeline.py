@@ -119,7 +119,7 @@ class Pipeline:
                 yield self._wake_up(detection.word, detection.score, detection.frame)
 
     def _wake_up(self, word: int, score: float, frame: int) -> Wake:
-        decided = frame * self._settings.step_samples + self._settings.window_samples
+        decided = self._settings.heard_samples(frame)
         start = max(self._ring.tail, decided - LOOK_BACK_SAMPLES)
         span = speech_span(self._ring.read(start, decided), latest=True)
         self._pending.append(_Candidate(word, start + span.stop, decided + _POST_ROLL_SAMPLES))
@@ -226,7 +226,7 @@ class WakeScorer:
             n += block.size
             meter.push(block)
             for detection in self._stage.push(self._frontend.push(block)):
-                heard = detection.frame * settings.step_samples + settings.window_samples
+                heard = settings.heard_samples(detection.frame)
                 found[self._words[detection.word].id].append(
                     {"end_s": seconds(heard), "score": round(detection.score, 4)}
                 )

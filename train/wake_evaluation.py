@@ -24,7 +24,7 @@ def detections(bundle: Bundle, samples: np.ndarray) -> list[tuple[str, float]]:
     found = []
     for at in range(0, samples.size, SAMPLE_RATE_HZ):
         for hit in stage.push(frontend.push(samples[at : at + SAMPLE_RATE_HZ])):
-            heard = hit.frame * settings.step_samples + settings.window_samples
+            heard = settings.heard_samples(hit.frame)
             found.append((bundle.words[hit.word].id, heard / SAMPLE_RATE_HZ))
     return found
 

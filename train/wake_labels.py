@@ -6,7 +6,7 @@ from typing import Any
 from edge.events import SAMPLE_RATE_HZ
 from edge.frontend_tables import FrontendSettings
 from train.keras import tf
-from train.wake_network import WakeShape
+from train.wake_network import WakeShape, output_frames
 
 __all__ = ["LabelTimes", "targets", "weighted_loss"]
 
@@ -42,8 +42,8 @@ def targets(end_sample: Any, word: Any, first_frame: Any, n_outputs: int, shape:
     (n_outputs, words, 2) float32 tensor
         Target and weight of every output.
     """
-    newest = tf.range(n_outputs) * shape.stride_frames + shape.context_frames - 1 + first_frame
-    heard = newest * frontend.step_samples + frontend.window_samples
+    newest = tf.constant(output_frames(shape, n_outputs), tf.int32) + first_frame
+    heard = frontend.heard_samples(newest)
     after = tf.cast(heard - end_sample, tf.float32) / SAMPLE_RATE_HZ - times.begin
     said = (after >= 0) & (after < times.hold)
     either = (after >= -times.unsure_before) & (after < times.hold + times.unsure_after) & ~said

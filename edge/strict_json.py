@@ -1,0 +1,125 @@
+"""Reading the JSON of a manifest strictly: every entry once, each of its kind, and none that is not known."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NoReturn
+
+from edge.errors import BundleError
+
+__all__ = ["Table", "kind", "load_object", "show"]
+
+_LARGEST = 1e9  # of any number; beyond are infinity, and integers that no float holds
+
+
+def load_object(path: Path, content: bytes) -> dict[str, Any]:
+    """Parse a manifest as JSON, without the latitude that :mod:`json` grants."""
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        table = dict(items)
+        if len(table) != len(items):
+            names = [name for name, _ in items]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"the entry {twice!r} comes twice")
+        return table
+
+    def constant(name: str) -> NoReturn:
+        raise ValueError(f"{name} is not a number of JSON")
+
+    try:
+        manifest = json.loads(content.decode(), object_pairs_hook=pairs, parse_constant=constant)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(
+            f"{path}: got text that is not JSON ({error}), expected a manifest; install the bundle again"
+        ) from error
+    if not isinstance(manifest, dict):
+        raise BundleError(f"{path}: got {kind(manifest)}, expected an object; install the bundle again")
+    return manifest
+
+
+class Table:
+    """A JSON object of which every entry must be taken, each under the eyes of a check."""
+
+    def __init__(self, path: Path, table: dict[str, Any], name: str = "") -> None:
+        self._path = path
+        self._left = dict(table)
+        self._name = name
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the entries that have not been taken."""
+        return list(self._left)
+
+    def _dotted(self, key: str) -> str:
+        return f"{self._name}.{key}" if self._name else key
+
+    def fault(self, key: str, got: str, expected: str) -> BundleError:
+        """Return the error to raise for an entry."""
+        return BundleError(
+            f"{self._path}: {self._dotted(key)}: got {got}, expected {expected}; use another bundle, "
+            "or make this one again with 'vivavoce quantize pack'"
+        )
+
+    def take(self, key: str) -> Any:
+        """Take an entry as it is."""
+        if key not in self._left:
+            raise self.fault(key, "no such entry", "one")
+        return self._left.pop(key)
+
+    def text(self, key: str, pattern: re.Pattern[str] | None = None, what: str = "text") -> str:
+        """Take text, all of which must match the pattern."""
+        value = self.take(key)
+        if not isinstance(value, str) or not value.strip() or (pattern and not pattern.fullmatch(value)):
+            raise self.fault(key, show(value), what)
+        return value
+
+    def integer(self, key: str, low: int, high: int) -> int:
+        """Take a whole number within limits, both included."""
+        value = self.take(key)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise self.fault(key, show(value), f"a whole number from {low} to {high}")
+        return value
+
+    def number(self, key: str, low: float = -_LARGEST, high: float = _LARGEST) -> float:
+        """Take a finite number within limits, both included."""
+        value = self.take(key)
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or abs(value) > _LARGEST:
+            raise self.fault(key, show(value), "a number")
+        if not low <= value <= high:
+            raise self.fault(key, show(value), f"a number from {low:g} to {high:g}")
+        return float(value)
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        """Take an object as it is, unchecked within."""
+        value = self.take(key)
+        if not isinstance(value, dict):
+            raise self.fault(key, kind(value), "an object")
+        return value
+
+    def table(self, key: str) -> "Table":
+        """Take an object whose entries are checked, too."""
+        return Table(self._path, self.mapping(key), self._dotted(key))
+
+    def tables(self, key: str) -> list["Table"]:
+        """Take a list of such objects, at least one."""
+        value = self.take(key)
+        if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+            raise self.fault(key, kind(value), "a list of objects, at least one")
+        return [Table(self._path, item, f"{self._dotted(key)}.{i}") for i, item in enumerate(value)]
+
+    def end(self) -> None:
+        """Refuse what has not been taken."""
+        for key in self._left:
+            raise self.fault(key, "an entry that this version does not know", "none of this name")
+
+
+def kind(value: object) -> str:
+    """Say what a JSON value is, for a message."""
+    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def show(value: object) -> str:
+    """Show a JSON value in a message; of a long one, say what it is."""
+    text = json.dumps(value)
+    return text if len(text) <= 80 else kind(value)
