@@ -243,7 +243,8 @@ def _plan(mix: SceneMix, corpus: _Corpus, seed: int) -> list[tuple[str, Clip | N
         plan += [("speech", clip)] * int(mix.per_speech_clip + rng.random())
     for clip in corpus.longform:
         plan += [("longform", clip)] * int(mix.per_longform_second * clip.seconds / SCENE_S + rng.random())
-    plan += [("background", None)] * mix.background
+    # No more of them than of words: a small corpus would drown in silence, and learn to say nothing.
+    plan += [("background", None)] * min(mix.background, mix.per_word_clip * len(corpus.words))
     order = rng.permutation(len(plan))
     return [plan[i] for i in order]
 

@@ -13,7 +13,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs the Debian package espeak-ng"),
 ]
 
-WAKE = ("--variety", "narrow", "--epochs", 12, "--width", 24, "--scenes", 1, "--rate", 6e-3)
+WAKE = ("--variety", "narrow", "--epochs", 50, "--width", 24, "--scenes", 1, "--rate", 6e-3)
 LIVENESS = ("--clips", 400, "--dev-clips", 100, "--epochs", 3)
 
 
