@@ -19,6 +19,7 @@ import numpy.typing as npt
 from edge.errors import FrontendError
 from edge.events import SAMPLE_RATE_HZ
 from edge.settings import settings_from_dict
+from edge.spectrum import power_spectra
 
 __all__ = ["CueSettings", "band_powers", "liveness_cues"]
 
@@ -137,10 +138,8 @@ def band_powers(samples: npt.NDArray[np.int16], settings: CueSettings) -> npt.ND
     x[n - tail.size :] = tail
     x /= 32768.0
     x -= x.mean()
-    frames = np.lib.stride_tricks.sliding_window_view(x, size)[:: settings.step_samples]
     hann = np.hanning(size + 1)[:-1].astype(np.float32)
-    spectra = np.fft.rfft(frames * hann, axis=1)
-    power = (spectra.real**2 + spectra.imag**2).astype(np.float32)
+    power = power_spectra(x, hann, step=settings.step_samples, fft_size=size)
     used = settings.coarse_bands * settings.bins_per_band
     # The bin at 0 Hz holds the offset of the converter and no sound.
     coarse = power[:, 1 : used + 1].reshape(power.shape[0], settings.coarse_bands, settings.bins_per_band).mean(axis=2)
