@@ -19,6 +19,9 @@ from edge.errors import FrontendError
 
 __all__ = ["autocorrelation", "levinson_durbin", "predictor_cepstrum"]
 
+_PERFECT = 1e-13
+"""An error of this share of the signal's power is the rounding of the recursion: nothing is left to predict."""
+
 
 def autocorrelation(power: npt.NDArray[np.float64], lags: int) -> npt.NDArray[np.float64]:
     """Compute the autocorrelation of a real signal from its power spectrum.
@@ -64,8 +67,8 @@ def levinson_durbin(series: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.flo
         ``a`` in the prediction ``x[t] = a[0] x[t-1] + a[1] x[t-2] + ...``. All poles of the filter that belongs to it
         lie within the unit circle.
     float
-        Power of the error, in the unit of the autocorrelation. Where it reaches 0 before the last order, the signal is
-        predicted perfectly, and the remaining coefficients are 0. Of silence all of them are.
+        Power of the error, in the unit of the autocorrelation. Where it reaches 0 before the last order (a pure tone does
+        at the second), the signal is predicted perfectly, and the recursion ends. Of silence all coefficients are 0.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def levinson_durbin(series: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.flo
     a = np.zeros(r.size - 1)
     error = float(r[0])
     for i in range(a.size):
-        if error <= 0.0:
+        if error <= _PERFECT * r[0]:
             break
         reflection = (r[i + 1] - a[:i] @ r[i:0:-1]) / error
         a[:i] -= reflection * a[:i][::-1].copy()

@@ -92,7 +92,7 @@ class VoidSettings:
             (1 <= self.low_segments <= half / self.segment_hz, "low_segments", "1 to as many as lie below 8 kHz"),
             (0 <= self.peak_share <= 1, "peak_share", "0 to 1"),
             (0 <= self.fit_order < min(self.low_segments, 21), "fit_order", "0 to below low_segments, at most 20"),
-            (1 <= self.fit_points <= 1000, "fit_points", "1 to 1000"),
+            (2 <= self.fit_points <= 1000, "fit_points", "2 to 1000"),
             (1 <= self.predictor_order <= 8 * self.window_ms, "predictor_order", "1 to half a window's samples"),
             (-120.0 <= self.predictor_floor_db <= 0.0, "predictor_floor_db", "-120 to 0"),
         )
@@ -202,7 +202,9 @@ def void_features(samples: npt.NDArray[np.int16], settings: VoidSettings) -> npt
 
         * ``lfp``: share of the power in each of the low segments, 0 to 1;
         * ``ldf``: correlation of the cumulative power with frequency (rho, up to 1); coefficient of the square in the
-          parabola that fits it best (q; negative where most of the power is low);
+          parabola that fits it best (q). With all power at the share *a* of the span they are
+          ``sqrt(3 a (1 - a))`` and ``-30 a (1 - a) (1 - 2 a)``; with even power 1 and 0. So rho rises from a bass to
+          an even spectrum, but q first falls, down to power at 1.7 kHz, and then rises;
         * ``hpf``: number of peaks; mean and standard deviation of their centre frequencies, kHz; the polynomial's
           values, in the unit of ``lfp``;
         * ``lpcc``: cepstrum of the linear predictor, from the first coefficient; the zeroth would be the level.
@@ -227,7 +229,7 @@ def void_features(samples: npt.NDArray[np.int16], settings: VoidSettings) -> npt
 
 
 def _mean_power(samples: npt.NDArray[np.int16], settings: VoidSettings) -> npt.NDArray[np.float64]:
-    """Return the mean of the short-time power spectra, without the bin at 0 Hz: ``(fft_samples // 2 + 1,)``."""
+    """Return the mean of the short-time power spectra, ``(fft_samples // 2 + 1,)``."""
     if not isinstance(samples, np.ndarray) or samples.dtype != np.int16 or samples.ndim != 1:
         got = f"{samples.dtype} of shape {samples.shape}" if isinstance(samples, np.ndarray) else type(samples).__name__
         raise FrontendError(f"Void features: got {got}, expected int16 samples of shape (n,); convert them first")
@@ -243,7 +245,6 @@ def _mean_power(samples: npt.NDArray[np.int16], settings: VoidSettings) -> npt.N
         x[: part.size] = (part.astype(np.float32) - offset) / np.float32(32768)
         power = power_spectra(x, _tables(settings).window, step=step, fft_size=settings.fft_samples)
         total += power.sum(axis=0, dtype=np.float64)
-    total[0] = 0.0
     return total / n_frames
 
 
@@ -256,7 +257,9 @@ def _tables(settings: VoidSettings) -> _Tables:
     lower, upper = (np.arange(bins) - 0.5) * width, (np.arange(bins) + 0.5) * width
     edges = np.arange(settings.segments + 1) * settings.segment_hz
     overlap = np.minimum(upper, edges[1:, None]) - np.maximum(lower, edges[:-1, None])
-    return _Tables(window, np.clip(overlap, 0.0, None) / width, _fit_matrix(settings))
+    shares = np.clip(overlap, 0.0, None) / width
+    shares[:, 0] = 0.0  # this close to 0 Hz there is drift of the converter, and no sound
+    return _Tables(window, shares, _fit_matrix(settings))
 
 
 def _fit_matrix(settings: VoidSettings) -> npt.NDArray[np.float64]:
