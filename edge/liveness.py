@@ -11,7 +11,7 @@ from edge.endpoint import frame_levels_db, loudest_window
 from edge.interpreter import Model, check_abi, dequantise, quantise
 from edge.quality import Quality, assess
 
-__all__ = ["LivenessScore", "LivenessStage"]
+__all__ = ["LivenessScore", "LivenessStage", "judged_window"]
 
 _LEAST_FLOOR_DB = -84.0
 """The quietest floor of the simulated rooms that the network was trained in, dB re full scale."""
@@ -73,16 +73,31 @@ class LivenessStage:
         LivenessScore
         """
         quality = assess(samples)
-        if samples.size < self._settings.window_samples:
-            samples = _with_floor(samples, self._settings.window_samples)
-        span = loudest_window(samples, self._settings.window_samples)
-        cues = liveness_cues(samples[span.start : span.stop], self._settings)[None]
+        cues = liveness_cues(judged_window(samples, self._settings), self._settings)[None]
         is_float = self._spec_in.dtype == np.float32
         result = self._model.run({"cues": cues if is_float else quantise(cues, self._spec_in)})
         raw = result[self._spec_out.name]
         logit = float((raw if is_float else dequantise(raw, self._spec_out)).reshape(-1)[0])
         probability = 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, self._slope * logit + self._offset))))
         return LivenessScore(probability, logit, quality)
+
+
+def judged_window(samples: npt.NDArray[np.int16], settings: CueSettings) -> npt.NDArray[np.int16]:
+    """Return what is judged of some audio: its loudest window; the whole, extended at the front, if it is shorter.
+
+    Parameters
+    ----------
+    samples : (n,) int16
+    settings : CueSettings
+
+    Returns
+    -------
+    (settings.window_samples,) int16
+    """
+    if samples.size < settings.window_samples:
+        samples = _with_floor(samples, settings.window_samples)
+    span = loudest_window(samples, settings.window_samples)
+    return samples[span.start : span.stop]
 
 
 def _with_floor(samples: npt.NDArray[np.int16], size: int) -> npt.NDArray[np.int16]:

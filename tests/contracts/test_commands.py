@@ -9,6 +9,7 @@ from train.command import STEPS as TRAIN_STEPS
 COMMANDS = [
     ("run",),
     ("score",),
+    ("features",),
     ("train",),
     ("quantize",),
     *(("train", step) for step in TRAIN_STEPS),
@@ -32,7 +33,7 @@ def one_line(text: str) -> bool:
 
 
 def test_the_commands_are_installed():
-    assert set(installed_commands()) >= {"run", "score", "train", "quantize"}
+    assert set(installed_commands()) >= {"run", "score", "features", "train", "quantize"}
 
 
 @pytest.mark.parametrize("command", [(), *COMMANDS], ids=" ".join)
@@ -45,7 +46,7 @@ def test_help_explains_and_loads_nothing_heavy(command, python):
     assert "cannot be loaded" not in text
 
 
-@pytest.mark.parametrize("command", [("run",), ("score", "wake"), ("score", "liveness")], ids=" ".join)
+@pytest.mark.parametrize("command", [("run",), ("score", "wake"), ("score", "liveness"), ("features",)], ids=" ".join)
 def test_device_commands_offer_json(command, vivavoce):
     assert "--json" in vivavoce(*command, "--help").stdout
 
