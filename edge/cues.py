@@ -19,7 +19,7 @@ import numpy.typing as npt
 from edge.errors import FrontendError
 from edge.events import SAMPLE_RATE_HZ
 from edge.settings import settings_from_dict
-from edge.spectrum import power_spectra
+from edge.spectrum import is_fft_size, power_spectra
 
 __all__ = ["CueSettings", "band_powers", "liveness_cues"]
 
@@ -48,11 +48,12 @@ class CueSettings:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be realised."""
-        if self.fft_samples < 64 or self.window_samples < self.fft_samples or self.step_samples < 1:
+        fits = is_fft_size(self.fft_samples) and self.fft_samples >= 64
+        if not fits or self.window_samples < self.fft_samples or self.step_samples < 1:
             raise FrontendError(
                 f"liveness cue settings: got window {self.window_s} s, transform {self.fft_ms} ms, "
                 f"step {self.step_ms} ms; expected a window longer than the transform, "
-                "and a transform of at least 4 ms"
+                "and a transform of 4, 8, 16, 32, 64 ... ms"
             )
         if self.bins_per_band < 1 or not 0 < self.fine_top_hz <= SAMPLE_RATE_HZ / 2 or self.floor_db >= self.top_db:
             raise FrontendError(

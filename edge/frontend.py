@@ -7,11 +7,17 @@ whatever the sizes of the pushes. There is no other implementation in the projec
 import numpy as np
 import numpy.typing as npt
 
-from edge import kernels
+from edge import native
 from edge.errors import FrontendError
-from edge.frontend_tables import FFT_SIZE, FrontendSettings, build_tables
+from edge.frontend_tables import ENERGIES_SIZE, WORK_SIZE, FrontendSettings, build_tables
 
 __all__ = ["FEATURE_SCALE", "FEATURE_ZERO_POINT", "Frontend", "quantise_features"]
+
+_INT16 = np.dtype(np.int16)
+
+_BATCH_FRAMES = 64
+"""Frames that one call of the kernel computes at most: enough that the call costs little, and few enough that what they
+need stays in the fastest cache."""
 
 FEATURE_SCALE = 26 / 256
 """Value of one step of a quantised feature: the networks see ``(q - FEATURE_ZERO_POINT) * FEATURE_SCALE``."""
@@ -37,13 +43,23 @@ class Frontend:
 
     def __init__(self, settings: FrontendSettings | None = None) -> None:
         self.settings = settings if settings is not None else FrontendSettings()
-        self._tables = build_tables(self.settings)
         self._size = self.settings.window_samples
         self._step = self.settings.step_samples
-        self._noise = np.zeros(self.settings.channels, np.uint32)
-        self._work = np.zeros((3, FFT_SIZE), np.int16)
-        self._pending: npt.NDArray[np.int16] = np.zeros(0, np.int16)
+        tables = build_tables(self.settings)
+        channels = self.settings.channels
+        self._noise = np.zeros(channels, np.uint32)
+        self._buffer = np.zeros(self._size + (_BATCH_FRAMES - 1) * self._step, np.int16)
+        self._out = np.zeros((_BATCH_FRAMES, channels), np.uint16)
+        self._filled = 0
         self._closed = False
+        # Kept, because the kernel knows nothing but their addresses.
+        self._arrays = (
+            tables.block, tables.scalars, self._noise,
+            np.zeros(WORK_SIZE, np.int16), np.zeros(ENERGIES_SIZE, np.int32), np.zeros(channels + 1, np.uint64),
+        )  # fmt: skip
+        self._kernel = native.kernels().functions["frontend_frames"]
+        self._input = self._buffer.ctypes.data
+        self._rest = (*(array.ctypes.data for array in self._arrays), self._out.ctypes.data)
 
     def push(self, samples: npt.NDArray[np.int16]) -> npt.NDArray[np.uint16]:
         """Take samples, and return the frames that they complete.
@@ -65,29 +81,41 @@ class Frontend:
         """
         if self._closed:
             raise FrontendError("frontend: got a push after close, expected none; make a new Frontend")
-        if not isinstance(samples, np.ndarray) or samples.dtype != np.int16 or samples.ndim != 1:
+        if not isinstance(samples, np.ndarray) or samples.dtype != _INT16 or samples.ndim != 1:
             got = (
                 f"{samples.dtype} of shape {samples.shape}"
                 if isinstance(samples, np.ndarray)
                 else type(samples).__name__
             )
             raise FrontendError(f"frontend: got {got}, expected int16 samples of shape (n,); convert them first")
-        buffer = np.concatenate((self._pending, samples)) if self._pending.size else np.ascontiguousarray(samples)
-        n_frames = max(0, (buffer.size - self._size) // self._step + 1)
-        out = np.empty((n_frames, self.settings.channels), np.uint16)
+        size = len(samples)
+        if self._filled + size <= len(self._buffer):
+            return self._take(samples, size)
+        parts = []
+        at = 0
+        while at < size:
+            part = samples[at : at + len(self._buffer) - self._filled]
+            parts.append(self._take(part, len(part)))
+            at += len(part)
+        return np.concatenate(parts)
+
+    def _take(self, samples: npt.NDArray[np.int16], size: int) -> npt.NDArray[np.uint16]:
+        """Take no more samples than there is room for."""
+        filled = self._filled + size
+        self._buffer[self._filled : filled] = samples
+        n_frames = max(0, (filled - self._size) // self._step + 1)
         if n_frames:
-            t = self._tables
-            kernels.frontend_frames(
-                buffer, n_frames, t.window, t.twiddles, t.real_twiddles, t.order, t.weights, t.unweights,
-                t.edges, t.gain, t.log, t.scalars, self._noise, self._work, out,
-            )  # fmt: skip
-        self._pending = buffer[n_frames * self._step :].copy()
-        return out
+            self._kernel(self._input, n_frames, *self._rest)
+            used = n_frames * self._step
+            filled -= used
+            self._buffer[:filled] = self._buffer[used : used + filled]
+        self._filled = filled
+        return self._out[:n_frames].copy()
 
     def reset(self) -> None:
         """Forget all audio and the noise estimate, as if nothing had been pushed."""
         self._noise[:] = 0
-        self._pending = np.zeros(0, np.int16)
+        self._filled = 0
 
     def close(self) -> None:
         """Refuse further pushes."""

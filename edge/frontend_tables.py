@@ -14,6 +14,8 @@ References
 
 import math
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any, Self
 
 import numpy as np
@@ -37,6 +39,7 @@ CORRECTION_BITS = int(math.log2(FFT_SIZE)) - FILTERBANK_BITS // 2
 both after the square root is this."""
 _GAIN_LUT_INTERVALS = 32
 _LOG_SEGMENTS = 128
+_MAX_CHANNELS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class FrontendSettings:
         checks = (
             (FFT_SIZE // 2 < window <= FFT_SIZE, "window_ms", f"17 to {FFT_SIZE * 1000 // SAMPLE_RATE_HZ}"),
             (1 <= self.step_ms <= self.window_ms, "step_ms", f"1 to window_ms ({self.window_ms})"),
-            (1 <= self.channels <= 128, "channels", "1 to 128"),
+            (1 <= self.channels <= _MAX_CHANNELS, "channels", f"1 to {_MAX_CHANNELS}"),
             (0 <= self.lower_band_hz < self.upper_band_hz, "lower_band_hz", "0 to below upper_band_hz"),
             (self.upper_band_hz < nyquist, "upper_band_hz", f"below half the sample rate ({nyquist:g} Hz)"),
             (CORRECTION_BITS <= self.smoothing_bits <= 16, "smoothing_bits", f"{CORRECTION_BITS} to 16"),
@@ -139,32 +142,61 @@ class FrontendSettings:
         return settings_from_dict(cls, data, "frontend")
 
 
+_PARTS = {
+    "window": FFT_SIZE,
+    "twiddles": 504,
+    "real_twiddles": FFT_SIZE // 2,
+    "weights": FFT_SIZE // 2 + 1,
+    "unweights": FFT_SIZE // 2 + 1,
+    "edges": _MAX_CHANNELS + 2,
+    "gain": 4 * _GAIN_LUT_INTERVALS,
+    "log": _LOG_SEGMENTS + 2,
+}
+"""The parts of the table block, and how many int16 each has room for. One block is one argument of a call and one
+base address: the compiler then knows that a table does not overlap another."""
+
+_STARTS = dict(zip(_PARTS, accumulate(_PARTS.values(), initial=0), strict=False))
+WINDOW_AT = _STARTS["window"]
+TWIDDLES_AT = _STARTS["twiddles"]
+REAL_TWIDDLES_AT = _STARTS["real_twiddles"]
+WEIGHTS_AT = _STARTS["weights"]
+UNWEIGHTS_AT = _STARTS["unweights"]
+EDGES_AT = _STARTS["edges"]
+GAIN_AT = _STARTS["gain"]
+LOG_AT = _STARTS["log"]
+TABLE_SIZE = sum(_PARTS.values())
+
+WORK_SIZE = 3 * FFT_SIZE
+"""int16 that the kernels need for the transform."""
+ENERGIES_SIZE = FFT_SIZE // 2 + FFT_SIZE // 4 + 1
+"""int32 that the kernels need for the energies of the bins."""
+
+
 @dataclass(frozen=True, slots=True)
 class FrontendTables:
     """What the kernels read; see :func:`build_tables` for how each table arises."""
 
-    window: npt.NDArray[np.int16]
-    """``(window_samples,)``, Hann window, 12 fraction bits."""
-    twiddles: npt.NDArray[np.int16]
-    """``(2, 252)``, real and imaginary parts: of the stages 4, 16 and 64 each first w^k, then w^2k, w^3k."""
-    real_twiddles: npt.NDArray[np.int16]
-    """``(2, 128)``, the twiddles that turn the 256-point complex transform into the 512-point real one."""
-    order: npt.NDArray[np.int16]
-    """``(256,)``, base-4 digit reversal: the order in which the transform reads its input."""
-    bins: npt.NDArray[np.int16]
-    """``(2,)``, first bin and one past the last bin that any channel uses."""
-    weights: npt.NDArray[np.int16]
-    """``(257,)``, weight of each bin in the channel whose rising slope holds it, 12 fraction bits."""
-    unweights: npt.NDArray[np.int16]
-    """``(257,)``, weight of each bin in the next lower channel."""
-    edges: npt.NDArray[np.int16]
-    """``(channels + 2,)``, bins at which one rising slope ends and the next begins."""
-    gain: npt.NDArray[np.int16]
-    """``(128,)``, piecewise quadratic gain curve of the gain control, three numbers an octave."""
-    log: npt.NDArray[np.int16]
-    """``(130,)``, correction of the linear interpolation of log2, 16 fraction bits."""
+    block: npt.NDArray[np.int16]
+    """``(TABLE_SIZE,)``, all tables, one behind the other.
+
+    * ``window``: Hann window, 12 fraction bits; room for 512.
+    * ``twiddles``: of the stages that join 4, 16 and 64 points each the real parts of w^k, w^2k, w^3k, then the
+      imaginary parts.
+    * ``real_twiddles``: real parts, then imaginary parts of what turns the 256-point complex transform into the
+      512-point real one.
+    * ``weights``: weight of each bin in the channel whose rising slope holds it, 12 fraction bits.
+    * ``unweights``: weight of each bin in the next lower channel.
+    * ``edges``: bins at which one rising slope ends and the next begins; room for 130.
+    * ``gain``: piecewise quadratic gain curve of the gain control, three numbers an octave.
+    * ``log``: correction of the linear interpolation of log2, 16 fraction bits.
+    """
     scalars: npt.NDArray[np.int64]
-    """``(8,)``: step, smoothing bits, even and odd smoothing, floor (14 bits), PCAN, SNR shift, log shift."""
+    """``(10,)``: step and window, samples; channels; smoothing bits; even and odd smoothing and floor (14 bits); PCAN;
+    SNR shift; log shift."""
+
+    def part(self, name: str) -> npt.NDArray[np.int16]:
+        """Return a view of one table, with all the room that it has."""
+        return self.block[_STARTS[name] : _STARTS[name] + _PARTS[name]]
 
 
 def _window(size: int) -> npt.NDArray[np.int16]:
@@ -186,16 +218,9 @@ def _twiddles() -> npt.NDArray[np.int16]:
     stages = []
     for m in (4, 16, 64):
         stride = n // (4 * m)
-        k = np.arange(m)
-        stages.append(np.stack([circle[:, (q * k * stride) % n] for q in (1, 2, 3)], axis=1).reshape(2, -1))
-    return np.ascontiguousarray(np.concatenate(stages, axis=1))
-
-
-def _digit_reversal() -> npt.NDArray[np.int16]:
-    index = np.arange(FFT_SIZE // 2)
-    digits = [(index >> (2 * d)) & 3 for d in range(4)]
-    order = digits[0] * 64 + digits[1] * 16 + digits[2] * 4 + digits[3]
-    return np.asarray(order, np.int16)
+        powers = [(q * np.arange(m) * stride) % n for q in (1, 2, 3)]
+        stages.append(circle[:, np.concatenate(powers)].reshape(-1))
+    return np.concatenate(stages)
 
 
 def _mel(hz: float | np.float32) -> np.float32:
@@ -265,12 +290,25 @@ def _log_correction() -> npt.NDArray[np.int16]:
     return table
 
 
+@lru_cache(maxsize=8)
 def build_tables(settings: FrontendSettings) -> FrontendTables:
-    """Compute every table that the kernels need for these settings."""
+    """Compute every table that the kernels need for these settings; read-only, the same ones for equal settings."""
     weights, unweights, edges = _filterbank(settings)
+    parts: dict[str, npt.NDArray[Any]] = {
+        "window": _window(settings.window_samples),
+        "twiddles": _twiddles(),
+        "real_twiddles": _unit_circle(-np.pi * ((np.arange(FFT_SIZE // 4) + 1) / (FFT_SIZE // 2) + 0.5)).reshape(-1),
+        "weights": weights,
+        "unweights": unweights,
+        "edges": edges,
+        "gain": _gain_curve(settings),
+        "log": _log_correction(),
+    }
     scalars = np.array(
         [
             settings.step_samples,
+            settings.window_samples,
+            settings.channels,
             settings.smoothing_bits,
             int(np.float32(settings.even_smoothing) * np.float32(1 << NOISE_BITS)),
             int(np.float32(settings.odd_smoothing) * np.float32(1 << NOISE_BITS)),
@@ -281,16 +319,8 @@ def build_tables(settings: FrontendSettings) -> FrontendTables:
         ],
         np.int64,
     )
-    return FrontendTables(
-        window=_window(settings.window_samples),
-        twiddles=_twiddles(),
-        real_twiddles=_unit_circle(-np.pi * ((np.arange(FFT_SIZE // 4) + 1) / (FFT_SIZE // 2) + 0.5)),
-        order=_digit_reversal(),
-        bins=np.array([edges[0], edges[-1]], np.int16),
-        weights=weights,
-        unweights=unweights,
-        edges=edges,
-        gain=_gain_curve(settings).astype(np.int16),
-        log=_log_correction(),
-        scalars=scalars,
-    )
+    tables = FrontendTables(np.zeros(TABLE_SIZE, np.int16), scalars)
+    for name, values in parts.items():
+        tables.part(name)[: values.size] = values
+    tables.block.flags.writeable = scalars.flags.writeable = False
+    return tables
