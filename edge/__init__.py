@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edge import errors
     from edge.bundle import Bundle, open_bundle
     from edge.errors import VivavoceError
+    from edge.esphome import EsphomeModel, open_esphome_model
     from edge.events import Decision, End, Wake
     from edge.frontend import Frontend
     from edge.frontend_tables import FrontendSettings
@@ -29,6 +30,7 @@ __all__ = [
     "Bundle",
     "Decision",
     "End",
+    "EsphomeModel",
     "FileSource",
     "Frontend",
     "FrontendSettings",
@@ -40,12 +42,14 @@ __all__ = [
     "WakeStage",
     "errors",
     "open_bundle",
+    "open_esphome_model",
 ]
 
 _HOME = {
     "Bundle": "edge.bundle",
     "Decision": "edge.events",
     "End": "edge.events",
+    "EsphomeModel": "edge.esphome",
     "FileSource": "edge.sources",
     "Frontend": "edge.frontend",
     "FrontendSettings": "edge.frontend_tables",
@@ -56,6 +60,7 @@ _HOME = {
     "Wake": "edge.events",
     "WakeStage": "edge.wake",
     "open_bundle": "edge.bundle",
+    "open_esphome_model": "edge.esphome",
 }
 
 

@@ -21,13 +21,13 @@ import importlib.metadata
 import json
 import os
 import re
-import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge.errors import BundleError, BundleVersionError, UsageError
+from edge.regular_file import read_regular
 from edge.strict_json import Table, load_object, show
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "LivenessPart",
     "WakePart",
     "Word",
+    "find_word",
     "open_bundle",
     "seal",
 ]
@@ -181,21 +182,35 @@ class Bundle:
         return self.contents[name]
 
     def word(self, name: str) -> Word:
-        """Find a word by its id or phrase; case does not matter.
+        """Find a word by its id or phrase; see :func:`find_word`."""
+        return find_word(self.words, name, f"the bundle {self.path}")
 
-        Raises
-        ------
-        UsageError
-            If the bundle has no such word.
-        """
-        wanted = name.strip().casefold()
-        for word in self.words:
-            if wanted in (word.id.casefold(), word.phrase.casefold()):
-                return word
-        there = [word.id for word in self.words]
-        near = difflib.get_close_matches(wanted.replace(" ", "_"), there, n=1)
-        remedy = f"did you mean {near[0]}?" if near else f"choose a word of the bundle {self.path}"
-        raise UsageError(f"word: got {name!r}, expected one of {', '.join(there)}; {remedy}")
+
+def find_word(words: Sequence[Word], name: str, place: str) -> Word:
+    """Find a word by its id or phrase; case does not matter.
+
+    Parameters
+    ----------
+    words : sequence of Word
+        The words to choose from.
+    name : str
+        Id or phrase.
+    place : str
+        Where the words come from, for the message.
+
+    Raises
+    ------
+    UsageError
+        If there is no such word.
+    """
+    wanted = name.strip().casefold()
+    for word in words:
+        if wanted in (word.id.casefold(), word.phrase.casefold()):
+            return word
+    there = [word.id for word in words]
+    near = difflib.get_close_matches(wanted.replace(" ", "_"), there, n=1)
+    remedy = f"did you mean {near[0]}?" if near else f"choose a word of {place}"
+    raise UsageError(f"word: got {name!r}, expected one of {', '.join(there)}; {remedy}")
 
 
 def open_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
@@ -272,21 +287,8 @@ def _checksum_line(manifest: bytes) -> bytes:
 
 
 def _read(path: Path, limit: int) -> bytes:
-    """Return the content of a regular file of at most `limit` bytes."""
-    try:
-        # Without waiting: a pipe in place of a file must not hang the program.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise BundleError(f"{path}: got a folder or device, expected a file; install the bundle again")
-            content = file.read(limit + 1)
-    except OSError as error:
-        raise BundleError(
-            f"{path}: cannot be read ({error.strerror}), expected a file of the bundle; "
-            "check the path and its permissions, or install the bundle again"
-        ) from error
-    if len(content) > limit:
-        raise BundleError(f"{path}: got more than {limit} bytes, expected at most that; use another bundle")
-    return content
+    """Return the content of a file of a bundle, of at most `limit` bytes."""
+    return read_regular(path, limit, what="a file of the bundle", remedy="install the bundle again")
 
 
 # ------------------------------------------------------------------------------------------ meaning

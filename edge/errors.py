@@ -8,8 +8,8 @@ it as one line and exits with 2. Anything else that escapes is a bug of ours::
     │   └── MissingExtraError an optional part was asked for and is not installed
     ├── AudioError            a source that cannot be read, or whose samples are not numbers
     ├── FrontendError         samples or settings that the feature frontend cannot take
-    ├── BundleError           a bundle that is missing, damaged or inconsistent
-    │   └── BundleVersionError  a bundle made for a newer program
+    ├── BundleError           a bundle, or a manifest of a model, that is missing, damaged or inconsistent
+    │   └── BundleVersionError  one made for a newer program
     ├── ModelAbiError         a model whose tensors are not the ones that its role needs
     └── DataError             training data, manifests or checkpoints that cannot be used
 
@@ -66,11 +66,11 @@ class FrontendError(VivavoceError):
 
 
 class BundleError(VivavoceError):
-    """A bundle that is missing, damaged or inconsistent."""
+    """A bundle, or a manifest of a model, that is missing, damaged or inconsistent."""
 
 
 class BundleVersionError(BundleError):
-    """A bundle whose format is newer than this program."""
+    """A bundle or manifest whose format is newer than this program."""
 
 
 class ModelAbiError(VivavoceError):

@@ -28,6 +28,7 @@ from edge.errors import BundleError, MissingExtraError, ModelAbiError, UsageErro
 
 __all__ = [
     "INTERPRETER_VARIABLE",
+    "Kernels",
     "Model",
     "Runtime",
     "TensorSpec",
@@ -39,6 +40,26 @@ __all__ = [
 
 Runtime = Literal["litert", "tflite"]
 """LiteRT (``ai-edge-litert``), or its predecessor ``tflite-runtime``."""
+
+Kernels = Literal["auto", "builtin", "reference"]
+"""Which code runs the operators.
+
+``auto``
+    What the interpreter chooses: XNNPACK where it can.
+``builtin``
+    The interpreter's own optimised kernels, without XNNPACK.
+``reference``
+    The plain kernels that define the operators, 1.5 to 40 times slower.
+
+They round ties differently, which adds up to a few steps over a network, and to more over one that keeps a state. The
+reference kernels compute the same integers in both interpreters and in TensorFlow Lite for Microcontrollers.
+"""
+
+_RESOLVERS: dict[Kernels, str] = {
+    "auto": "AUTO",
+    "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+    "reference": "BUILTIN_REF",
+}
 
 INTERPRETER_VARIABLE = "VIVAVOCE_INTERPRETER"
 """Environment variable that names the interpreter (a :data:`Runtime`) where the caller names none."""
@@ -81,8 +102,9 @@ class TensorSpec(NamedTuple):
 class Model:
     """A network that is ready to run; made by :func:`load_model`.
 
-    One thread may use it at a time. It holds no state between runs: a streaming network gets its state as an
-    input and returns the next one.
+    One thread may use it at a time. A streaming network of this project gets its state as an input and returns the
+    next one, so that nothing is held between runs; of a network that keeps state in variables of its own, the
+    interpreter holds it, and only a new :class:`Model` forgets it.
 
     Attributes
     ----------
@@ -155,7 +177,7 @@ def load_model(
     runtime: str | None = None,
     name: str | None = None,
     threads: int = 1,
-    reference: bool = False,
+    kernels: Kernels = "auto",
 ) -> Model:
     """Make a network ready to run.
 
@@ -171,10 +193,8 @@ def load_model(
         What error messages call the model; by default the path.
     threads : int, optional
         More than one thread only costs time with networks as small as these.
-    reference : bool, optional
-        Use the plain kernels that define the operators, 1.5 to 40 times slower. The optimised kernels of the
-        interpreters round ties differently, which adds up to a few steps over a network; with the plain ones
-        both give the wake network's integers bit for bit.
+    kernels : {"auto", "builtin", "reference"}, optional
+        Which code runs the operators; see :data:`Kernels`.
 
     Returns
     -------
@@ -202,12 +222,12 @@ def load_model(
             raise BundleError(f"{name}: the model cannot be read ({reason}); check the path") from error
     chosen = _choose(runtime)
     module = _import(chosen)
-    kernels = module.OpResolverType.BUILTIN_REF if reference else module.OpResolverType.AUTO
+    resolver = getattr(module.OpResolverType, _RESOLVERS[kernels])
     try:
         with _without_chatter():
             # The interpreter keeps a reference to the content and reads the weights from there.
             interpreter = module.Interpreter(
-                model_content=content, num_threads=threads, experimental_op_resolver_type=kernels
+                model_content=content, num_threads=threads, experimental_op_resolver_type=resolver
             )
             interpreter.allocate_tensors()
         return Model(interpreter, name, chosen)

@@ -4,19 +4,24 @@ A block of any size is cut into hops before it enters the stages, and every stag
 indices: the events depend on the samples alone, not on how they arrived.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from edge.bundle import Bundle
+from edge.bundle import Bundle, find_word
 from edge.cues import CueSettings
 from edge.endpoint import LOOK_BACK_SAMPLES, loudest_window, speech_span
+from edge.errors import UsageError
+from edge.esphome import EsphomeModel
+from edge.esphome_stage import EsphomeStage, StreamingNetwork
 from edge.events import SAMPLE_RATE_HZ, Decision, End, Event, Wake, seconds
 from edge.frontend import Frontend
 from edge.frontend_tables import FrontendSettings
 from edge.gate import Gate
+from edge.hearing import Ear, Heard, Hearing, Listener
 from edge.interpreter import load_model
 from edge.liveness import LivenessStage
 from edge.quality import QualityMeter, flags_of_rate, merged
@@ -24,7 +29,7 @@ from edge.ring import Ring
 from edge.sources import AudioSource
 from edge.wake import WakeStage
 
-__all__ = ["NEVER", "LivenessScorer", "Pipeline", "WakeScorer", "hearing", "judging"]
+__all__ = ["NEVER", "LivenessScorer", "Pipeline", "WakeScorer", "hearing", "judging", "listening"]
 
 NEVER = 2.0
 """A cut-off that no score reaches: for a word that is not listened for, or a trace without detections."""
@@ -37,7 +42,7 @@ sounds of a word; the liveness network was trained on words that have ended."""
 class _Candidate(NamedTuple):
     """A word that was heard, and waits for its judgement."""
 
-    word: int
+    word: str
     end: int
     """One past its last sample."""
     due: int
@@ -52,30 +57,37 @@ class Pipeline:
     bundle : Bundle
         Models, words and cut-offs.
     words : sequence of str, optional
-        Ids or phrases of the words to listen for; all words of the bundle by default.
+        Ids or phrases of the words to listen for; all words there are by default.
+    models : sequence of EsphomeModel, optional
+        Models that listen in place of the bundle's; liveness is still judged as the bundle says.
     runtime : str, optional
         ``"litert"`` or ``"tflite"``; the best that is installed by default.
 
     Raises
     ------
     UsageError
-        If a word is not in the bundle.
+        If a word is not in the bundle or not among those of the models, or two models have the same word.
     BundleError, ModelAbiError
         If the models do not fit their roles.
     """
 
-    def __init__(self, bundle: Bundle, *, words: Sequence[str] | None = None, runtime: str | None = None) -> None:
-        chosen = {bundle.word(name).id for name in words} if words else {word.id for word in bundle.words}
-        self.words = tuple(word.id for word in bundle.words)
-        """Ids of the words, in the order of the network's outputs."""
-        self._frontend, self._wake = hearing(
-            bundle, [word.cutoff if word.id in chosen else NEVER for word in bundle.words], runtime
-        )
-        self._settings = self._frontend.settings
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        words: Sequence[str] | None = None,
+        models: Sequence[EsphomeModel] = (),
+        runtime: str | None = None,
+    ) -> None:
+        self._hearing = listening(bundle, words=words, models=models, runtime=runtime)
+        self.words = self._hearing.words
+        """Ids of the words."""
+        # So short that no two moments at which something can be detected or decided lie in one hop.
+        self._hop = math.gcd(self._hearing.hop_samples, _POST_ROLL_SAMPLES)
         self._liveness = judging(bundle, runtime)
         self._gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
         # Room for the look-back, and for the chunk whose first samples may complete it.
-        self._ring = Ring(LOOK_BACK_SAMPLES + self._settings.window_samples + self._settings.step_samples)
+        self._ring = Ring(LOOK_BACK_SAMPLES + self._hearing.delay_samples)
         self._meter = QualityMeter()
         self._source_flags: tuple[str, ...] = ()
         self._pending: list[_Candidate] = []
@@ -89,8 +101,7 @@ class Pipeline:
             Rate at which the sound was recorded, Hz. Below 16 kHz the evidence above half of it is missing, and every
             answer is *unsure*.
         """
-        self._frontend.reset()
-        self._wake.reset()
+        self._hearing.reset()
         self._ring.reset()
         self._meter.reset()
         self._pending.clear()
@@ -108,30 +119,27 @@ class Pipeline:
         ------
         Wake or Decision
         """
-        hop = self._settings.step_samples
-        for at in range(0, samples.size, hop):
-            chunk = samples[at : at + hop]
+        for at in range(0, samples.size, self._hop):
+            chunk = samples[at : at + self._hop]
             self._ring.write(chunk)
             self._meter.push(chunk)
             while self._pending and self._pending[0].due <= self._ring.head:
                 yield self._decide(self._pending.pop(0))
-            for detection in self._wake.push(self._frontend.push(chunk)):
-                yield self._wake_up(detection.word, detection.score, detection.frame)
+            for heard in self._hearing.push(chunk):
+                yield self._wake_up(heard)
 
-    def _wake_up(self, word: int, score: float, frame: int) -> Wake:
-        decided = self._settings.heard_samples(frame)
+    def _wake_up(self, heard: Heard) -> Wake:
+        word, score, decided = heard
         start = max(self._ring.tail, decided - LOOK_BACK_SAMPLES)
         span = speech_span(self._ring.read(start, decided), latest=True)
         self._pending.append(_Candidate(word, start + span.stop, decided + _POST_ROLL_SAMPLES))
-        return Wake(self.words[word], score, start + span.start, start + span.stop, decided)
+        return Wake(word, score, start + span.start, start + span.stop, decided)
 
     def _decide(self, candidate: _Candidate) -> Decision:
         decided = min(candidate.due, self._ring.head)
         evidence = self._liveness.judge(self._ring.read(max(self._ring.tail, decided - LOOK_BACK_SAMPLES), decided))
         ruling = self._gate.rule(evidence, self._source_flags)
-        return Decision(
-            self.words[candidate.word], ruling.decision, evidence.probability, ruling.reasons, candidate.end, decided
-        )
+        return Decision(candidate.word, ruling.decision, evidence.probability, ruling.reasons, candidate.end, decided)
 
     def finish(self) -> Iterator[Event]:
         """End the stream: yield the decisions that were waited for, and what the stream was as a whole."""
@@ -153,6 +161,49 @@ class Pipeline:
         yield from self.finish()
 
 
+def listening(
+    bundle: Bundle,
+    *,
+    words: Sequence[str] | None = None,
+    models: Sequence[EsphomeModel] = (),
+    runtime: str | None = None,
+) -> Hearing:
+    """Make what hears words: the bundle's network, or the models for ESPHome where there are any.
+
+    Parameters and errors are those of :class:`Pipeline`.
+    """
+    there = [model.word for model in models] or list(bundle.words)
+    place = "one of the models" if models else f"the bundle {bundle.path}"
+    ids = [word.id for word in there]
+    for i, model in enumerate(models):
+        if ids.index(ids[i]) != i:
+            raise UsageError(
+                f"{model.path}: wake_word: got {model.word.phrase!r}, which {models[ids.index(ids[i])].path} listens "
+                "for already, expected every word once; leave one of the two out"
+            )
+    chosen = {find_word(there, name, place).id for name in words} if words else set(ids)
+    if not models:
+        frontend, stage = hearing(bundle, [word.cutoff if word.id in chosen else NEVER for word in there], runtime)
+        return Hearing([Ear(frontend, (Listener(stage, tuple(ids)),))])
+    by_step: dict[int, list[EsphomeModel]] = {}
+    for model in models:
+        if model.word.id in chosen:
+            by_step.setdefault(model.step_ms, []).append(model)
+    return Hearing([_ear(FrontendSettings(step_ms=step), group, runtime) for step, group in by_step.items()])
+
+
+def _ear(settings: FrontendSettings, models: Sequence[EsphomeModel], runtime: str | None) -> Ear:
+    """Make one frontend for models of one step. All but the step of ESPHome's features are our defaults."""
+    listeners = []
+    for model in models:
+        network = StreamingNetwork(model.content, name=str(model.file), channels=settings.channels, runtime=runtime)
+        stage = EsphomeStage(
+            network, cutoff=model.word.cutoff, window_runs=model.window_runs, channels=settings.channels
+        )
+        listeners.append(Listener(stage, (model.word.id,)))
+    return Ear(Frontend(settings), tuple(listeners))
+
+
 def hearing(bundle: Bundle, cutoffs: list[float], runtime: str | None) -> tuple[Frontend, WakeStage]:
     """Make the two stages that hear words, as the bundle says, with cut-offs of the caller's."""
     settings = FrontendSettings.from_dict(bundle.frontend)
@@ -161,7 +212,7 @@ def hearing(bundle: Bundle, cutoffs: list[float], runtime: str | None) -> tuple[
         # The reference kernels compute the same integers in every interpreter, and on a microcontroller; the fast
         # ones differ by a few steps, which a network that runs 33 times a second turns into other detections. They
         # cost 45 instead of 2 us a run on x86-64, 0.15 % of the time between two runs.
-        load_model(bundle.content(wake.file), runtime=runtime, name=wake.file, reference=True),
+        load_model(bundle.content(wake.file), runtime=runtime, name=wake.file, kernels="reference"),
         cutoffs,
         channels=settings.channels,
         stride_frames=wake.stride_frames,
@@ -184,23 +235,25 @@ def judging(bundle: Bundle, runtime: str | None) -> LivenessStage:
 
 
 class WakeScorer:
-    """Score every word of a bundle over whole sources, without judging liveness.
+    """Score every word of a bundle, or of models for ESPHome, over whole sources, without judging liveness.
 
     Parameters
     ----------
     bundle : Bundle
+    models : sequence of EsphomeModel, optional
     runtime : str, optional
         See :class:`Pipeline`.
 
     Raises
     ------
+    UsageError
+        If two models have the same word.
     BundleError, ModelAbiError
-        If the model does not fit its role.
+        If a model does not fit its role.
     """
 
-    def __init__(self, bundle: Bundle, *, runtime: str | None = None) -> None:
-        self._words = bundle.words
-        self._frontend, self._stage = hearing(bundle, [word.cutoff for word in bundle.words], runtime)
+    def __init__(self, bundle: Bundle, *, models: Sequence[EsphomeModel] = (), runtime: str | None = None) -> None:
+        self._hearing = listening(bundle, models=models, runtime=runtime)
 
     def score(self, source: AudioSource) -> dict[str, Any]:
         """Score one source, from a clean start.
@@ -216,29 +269,21 @@ class WakeScorer:
         AudioError
             If the source cannot be read to its end.
         """
-        self._frontend.reset()
-        self._stage.reset()
-        settings = self._frontend.settings
-        found: dict[str, list[dict[str, float]]] = {word.id: [] for word in self._words}
+        self._hearing.reset()
+        found: dict[str, list[dict[str, float]]] = {word: [] for word in self._hearing.words}
         meter = QualityMeter()
         n = 0
         for block in source.blocks():
             n += block.size
             meter.push(block)
-            for detection in self._stage.push(self._frontend.push(block)):
-                heard = settings.heard_samples(detection.frame)
-                found[self._words[detection.word].id].append(
-                    {"end_s": seconds(heard), "score": round(detection.score, 4)}
-                )
+            for word, score, decided in self._hearing.push(block):
+                found[word].append({"end_s": seconds(decided), "score": round(score, 4)})
         return {
             "seconds": seconds(n),
             "quality": list(merged(meter.flags, flags_of_rate(source.native_rate_hz))),
             "words": {
-                word.id: {
-                    "max_score": round(float(self._stage.max_scores[i]), 4),
-                    "detections": found[word.id],
-                }
-                for i, word in enumerate(self._words)
+                word: {"max_score": round(score, 4), "detections": found[word]}
+                for word, score in self._hearing.max_scores.items()
             },
         }
 

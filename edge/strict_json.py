@@ -10,10 +10,12 @@ from edge.errors import BundleError
 __all__ = ["Table", "kind", "load_object", "show"]
 
 _LARGEST = 1e9  # of any number; beyond are infinity, and integers that no float holds
+_INSTALL = "install the bundle again"
+_MAKE = "use another bundle, or make this one again with 'vivavoce quantize pack'"
 
 
-def load_object(path: Path, content: bytes) -> dict[str, Any]:
-    """Parse a manifest as JSON, without the latitude that :mod:`json` grants."""
+def load_object(path: Path, content: bytes, *, remedy: str = _INSTALL) -> dict[str, Any]:
+    """Parse a manifest as JSON, without the latitude that :mod:`json` grants; a fault ends with the remedy."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(items)
@@ -29,21 +31,21 @@ def load_object(path: Path, content: bytes) -> dict[str, Any]:
     try:
         manifest = json.loads(content.decode(), object_pairs_hook=pairs, parse_constant=constant)
     except (ValueError, RecursionError) as error:
-        raise BundleError(
-            f"{path}: got text that is not JSON ({error}), expected a manifest; install the bundle again"
-        ) from error
+        raise BundleError(f"{path}: got text that is not JSON ({error}), expected a manifest; {remedy}") from error
     if not isinstance(manifest, dict):
-        raise BundleError(f"{path}: got {kind(manifest)}, expected an object; install the bundle again")
+        raise BundleError(f"{path}: got {kind(manifest)}, expected an object; {remedy}")
     return manifest
 
 
 class Table:
-    """A JSON object of which every entry must be taken, each under the eyes of a check."""
+    """A JSON object of which every entry must be taken, each under the eyes of a check; faults end with the remedy."""
 
-    def __init__(self, path: Path, table: dict[str, Any], name: str = "") -> None:
-        self._path = path
+    def __init__(self, path: Path, table: dict[str, Any], name: str = "", *, remedy: str = _MAKE) -> None:
+        self.path = path
+        """The manifest."""
         self._left = dict(table)
         self._name = name
+        self._remedy = remedy
 
     @property
     def names(self) -> list[str]:
@@ -55,10 +57,7 @@ class Table:
 
     def fault(self, key: str, got: str, expected: str) -> BundleError:
         """Return the error to raise for an entry."""
-        return BundleError(
-            f"{self._path}: {self._dotted(key)}: got {got}, expected {expected}; use another bundle, "
-            "or make this one again with 'vivavoce quantize pack'"
-        )
+        return BundleError(f"{self.path}: {self._dotted(key)}: got {got}, expected {expected}; {self._remedy}")
 
     def take(self, key: str) -> Any:
         """Take an entry as it is."""
@@ -98,14 +97,14 @@ class Table:
 
     def table(self, key: str) -> "Table":
         """Take an object whose entries are checked, too."""
-        return Table(self._path, self.mapping(key), self._dotted(key))
+        return Table(self.path, self.mapping(key), self._dotted(key), remedy=self._remedy)
 
     def tables(self, key: str) -> list["Table"]:
         """Take a list of such objects, at least one."""
         value = self.take(key)
         if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
             raise self.fault(key, kind(value), "a list of objects, at least one")
-        return [Table(self._path, item, f"{self._dotted(key)}.{i}") for i, item in enumerate(value)]
+        return [Table(self.path, item, f"{self._dotted(key)}.{i}", remedy=self._remedy) for i, item in enumerate(value)]
 
     def end(self) -> None:
         """Refuse what has not been taken."""

@@ -2,7 +2,7 @@
 
 import argparse
 
-from edge.commands.sourcing import add_source_arguments
+from edge.commands.sourcing import add_model_argument, add_source_arguments
 from edge.events import Decision, End, Event, Wake
 
 __all__ = ["SUMMARY", "configure", "run"]
@@ -24,6 +24,7 @@ examples:
   vivavoce run kitchen.wav
   vivavoce run --json --word "smart mirror" *.flac
   arecord -t raw -f S16_LE -r 48000 -c 2 | vivavoce run - --rate 48000 --channels 2
+  vivavoce run --model okay_nabu.json hall.wav
 
 exit code: 0, or 2 if a file could not be used to its end (the others still are)
 """
@@ -35,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = _EPILOG
     add_source_arguments(parser)
+    add_model_argument(parser)
     parser.add_argument(
         "--word",
         action="append",
@@ -48,10 +50,10 @@ def run(args: argparse.Namespace) -> int:
     """Run the gate over every file."""
     from edge.bundle import open_bundle
     from edge.cli import out, process_files
-    from edge.commands.sourcing import open_source, warn_of_flags, warn_of_rate
+    from edge.commands.sourcing import open_models, open_source, warn_of_flags, warn_of_rate
     from edge.pipeline import Pipeline
 
-    pipeline = Pipeline(open_bundle(args.bundle), words=args.word, runtime=args.interpreter)
+    pipeline = Pipeline(open_bundle(args.bundle), words=args.word, models=open_models(args), runtime=args.interpreter)
     output = out(args)
 
     def listen(name: str) -> None:

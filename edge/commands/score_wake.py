@@ -2,11 +2,11 @@
 
 import argparse
 
-from edge.commands.sourcing import add_source_arguments
+from edge.commands.sourcing import add_model_argument, add_source_arguments
 
 __all__ = ["SUMMARY", "configure", "run"]
 
-SUMMARY = "score every word of the bundle over files"
+SUMMARY = "score every word of the bundle, or of models for ESPHome, over files"
 
 _EPILOG = """\
 With --json one object a file:
@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = _EPILOG
     add_source_arguments(parser)
+    add_model_argument(parser)
     add_output_arguments(parser)
 
 
@@ -31,10 +32,10 @@ def run(args: argparse.Namespace) -> int:
     """Score every file."""
     from edge.bundle import open_bundle
     from edge.cli import columns, out, process_files
-    from edge.commands.sourcing import open_source, warn_of_flags, warn_of_rate
+    from edge.commands.sourcing import open_models, open_source, warn_of_flags, warn_of_rate
     from edge.pipeline import WakeScorer
 
-    scorer = WakeScorer(open_bundle(args.bundle), runtime=args.interpreter)
+    scorer = WakeScorer(open_bundle(args.bundle), models=open_models(args), runtime=args.interpreter)
     output = out(args)
 
     def score(name: str) -> None:

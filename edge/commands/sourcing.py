@@ -13,9 +13,18 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from edge.esphome import EsphomeModel
     from edge.sources import AudioSource
 
-__all__ = ["ReadablePart", "add_source_arguments", "open_source", "warn_of_flags", "warn_of_rate"]
+__all__ = [
+    "ReadablePart",
+    "add_model_argument",
+    "add_source_arguments",
+    "open_models",
+    "open_source",
+    "warn_of_flags",
+    "warn_of_rate",
+]
 
 _STDIN = "-"
 
@@ -63,6 +72,32 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="interleaved channels of raw samples [%(default)s]",
     )
+
+
+def add_model_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names models for ESPHome."""
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="JSON",
+        help="listen with this model for ESPHome (its manifest, the .tflite beside it) in place of the bundle's words; "
+        "repeat for several",
+    )
+
+
+def open_models(args: argparse.Namespace) -> "list[EsphomeModel]":
+    """Open the models for ESPHome that the call names.
+
+    Raises
+    ------
+    BundleError
+        If one of them cannot be used.
+    """
+    from edge.esphome import open_esphome_model
+
+    return [open_esphome_model(path) for path in args.model]
 
 
 def open_source(args: argparse.Namespace, name: str) -> "ReadablePart":

@@ -5,13 +5,14 @@ import json
 import os
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from edge import interpreter
 from edge.errors import BundleError, MissingExtraError, ModelAbiError, UsageError
-from edge.interpreter import TensorSpec, check_abi, dequantise, load_model, quantise
+from edge.interpreter import Kernels, TensorSpec, check_abi, dequantise, load_model, quantise
 
 INT8 = (np.int8,)
 
@@ -45,13 +46,13 @@ def test_a_model_without_signature_has_the_same_roles(network, layer, tensor):
     assert [spec.name for spec in model.outputs] == ["logit"]
 
 
-@pytest.mark.parametrize("reference", [False, True])
-def test_integers_are_those_of_the_definition(network, layer, tensor, reference):
+@pytest.mark.parametrize("kernels", get_args(Kernels))
+def test_integers_are_those_of_the_definition(network, layer, tensor, kernels):
     """A fully connected layer: real output = sum of real weights times real inputs, within one rounding."""
     rng = np.random.default_rng(3)
     given, said = tensor("x", (1, 4, 5), 0.05, -10), tensor("y", (1, 3), 0.4, 7)
     weights = rng.integers(-100, 101, (3, 20))
-    model = load_model(network([layer(given, said, weights, 0.02)]), reference=reference)
+    model = load_model(network([layer(given, said, weights, 0.02)]), kernels=kernels)
     for seed in range(20):
         x = sample(model, seed)
         real = 0.02 * weights @ (0.05 * (x["x"].reshape(-1).astype(float) + 10))
