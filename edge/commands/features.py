@@ -34,7 +34,8 @@ kinds:
             then 32 of 31.25 Hz from 0 Hz
   void      (97,) float32. The features of the paper "Void" (USENIX Security 2020), of the same second: 48 LFP, 2 LDF,
             35 HPF, 12 LPCC. No network of vivavoce uses them
-Shapes are those of the bundle that ships; features and cues follow the settings in --bundle. No network is run.
+Shapes are those of the bundle that ships; features and cues follow the settings in --bundle. No network is run, so
+--interpreter changes nothing.
 
 names:
   kitchen.wav becomes DIR/kitchen.npy, and - becomes DIR/stdin.npy. Where two recordings would become the same file,

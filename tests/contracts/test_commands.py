@@ -7,6 +7,7 @@ from quantize.command import STEPS as QUANTIZE_STEPS
 from train.command import STEPS as TRAIN_STEPS
 
 COMMANDS = [
+    ("doctor",),
     ("run",),
     ("score",),
     ("features",),
@@ -87,3 +88,13 @@ def test_training_help_is_there_on_a_device(vivavoce):
     done = vivavoce("train", "wake", "--help", hidden=["tensorflow"])
     assert done.returncode == 0, done.stderr
     assert "--data" in done.stdout
+
+
+@pytest.mark.parametrize("kind", ["features", "cues", "void"])
+def test_features_need_no_interpreter(kind, vivavoce, root, tmp_path):
+    done = vivavoce(
+        "features", str(root / "edge/data/scene.flac"), "--kind", kind, "-o", str(tmp_path),
+        hidden=["ai_edge_litert", "tflite_runtime"],
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "scene.npy").stat().st_size > 128
