@@ -27,7 +27,8 @@ MANIFEST_VERSION = 2
 
 _MAX_MANIFEST_BYTES = 1 << 20
 _MAX_MODEL_BYTES = 16 << 20
-_REMEDY = "correct it, or name the .json that came with the model"
+_NAME = "name the .json that came with the model"
+_REMEDY = f"correct it, or {_NAME}"
 
 # Version 1 was for one kind of network, and its manifest does not say these.
 _V1_STEP_MS = 20
@@ -82,7 +83,7 @@ def open_esphome_model(path: str | os.PathLike[str]) -> EsphomeModel:
         If it cannot be read, is no manifest of a wake word, or names no network in its own folder.
     """
     path = Path(path)
-    content = read_regular(path, _MAX_MANIFEST_BYTES, what="a manifest", remedy=_REMEDY)
+    content = read_regular(path, _MAX_MANIFEST_BYTES, what="a manifest", remedy=_NAME)
     top = Table(path, load_object(path, content, remedy=_REMEDY), remedy=_REMEDY)
     if (kind := top.take("type")) != "micro":
         raise top.fault("type", show(kind), '"micro"')
@@ -131,7 +132,8 @@ def _file(top: Table) -> Path:
     name = top.text("model", what="the name of a file")
     # As it is written: where a link of that name leads is the choice of who made the folder.
     parts = PurePosixPath(name).parts
-    if name.startswith("/") or ".." in parts or "\0" in name:
+    is_name = "\0" not in name and name == name.encode(errors="replace").decode()
+    if not is_name or name.startswith("/") or ".." in parts:
         raise top.fault("model", show(name), "a file in the folder of the manifest")
     return top.path.parent.joinpath(*parts)
 
