@@ -34,6 +34,7 @@ __all__ = [
     "TensorSpec",
     "check_abi",
     "dequantise",
+    "installed_runtimes",
     "load_model",
     "quantise",
 ]
@@ -52,7 +53,7 @@ Kernels = Literal["auto", "builtin", "reference"]
     The plain kernels that define the operators, 1.5 to 40 times slower.
 
 They round ties differently, which adds up to a few steps over a network, and to more over one that keeps a state. The
-reference kernels compute the same integers in both interpreters and in TensorFlow Lite for Microcontrollers.
+reference kernels compute the same integers in both interpreters.
 """
 
 _RESOLVERS: dict[Kernels, str] = {
@@ -353,6 +354,16 @@ def _say(wanted: Wanted) -> str:
 
 
 # ------------------------------------------------------------------------------------- interpreters
+
+
+def installed_runtimes() -> dict[str, str]:
+    """Return the interpreters that are installed, the preferred one first: distribution and version."""
+    found = {}
+    for package in _PACKAGES.values():
+        distribution = package.replace("_", "-")
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[distribution] = importlib.metadata.version(distribution)
+    return found
 
 
 def _choose(asked: str | None) -> Runtime:

@@ -44,6 +44,7 @@ __all__ = [
     "KERNELS_VARIABLE",
     "MAGIC",
     "Kernels",
+    "find",
     "image_folders",
     "image_name",
     "kernels",
@@ -109,7 +110,7 @@ def kernels() -> Kernels:
         raise UsageError(f"{KERNELS_VARIABLE}: got {wanted!r}, expected auto, image or numba; correct or unset it")
     if wanted == "numba":
         return _by_numba()
-    found = _find()
+    found = find()
     if found is not None:
         return found
     if wanted == "image":
@@ -161,7 +162,8 @@ def image_name() -> str:
     return f"kernels-{sources.hexdigest()[:16]}-{os.uname().machine}-{processor.hexdigest()[:8]}.image"
 
 
-def _find() -> Kernels | None:
+def find() -> Kernels | None:
+    """Return the kernels of an image that is there already; None if there is none that can be used."""
     for folder in image_folders():
         path = folder / image_name()
         try:

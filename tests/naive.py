@@ -1,4 +1,4 @@
-"""A slow twin of the feature frontend, one step a function, in plain Python integers.
+"""Slow twins of the kernels: of the feature frontend, one step a function, in plain Python integers, and of the spectra.
 
 It follows the definition of TensorFlow Lite for Microcontrollers' audio frontend [1]_ and shares no code
 with ``edge``: no table, no constant, no kernel. Where the definition computes in a machine type whose width
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["frames"]
+__all__ = ["frames", "power_spectra"]
 
 DEFAULTS: dict[str, Any] = {
     "window_ms": 30,
@@ -268,5 +268,24 @@ def frames(samples: list[int], **changes: Any) -> list[list[int]]:
                 clean = shrink(wrap(ratio, 32, signed=False))
             clean = wrap(clean << excess_bits, 32, signed=False)
             row.append(min(0xFFFF, logarithm(clean, settings["log_shift"])) if clean > 1 else 0)
+        out.append(row)
+    return out
+
+
+# ------------------------------------------------------------------------------------------------ spectra
+
+
+def power_spectra(samples: list[float], window: list[float], step: int, fft_size: int) -> list[list[float]]:
+    """Return the power of every whole frame, from the sum that defines the Fourier transform, in double precision."""
+    out = []
+    for start in range(0, len(samples) - len(window) + 1, step):
+        frame = [samples[start + i] * weight for i, weight in enumerate(window)]
+        row = []
+        for k in range(fft_size // 2 + 1):
+            # The angle of i * k turns; whole turns are dropped before the cosine is taken.
+            turns = [(i * k % fft_size) / fft_size for i in range(len(frame))]
+            re = math.fsum(x * math.cos(2 * math.pi * turn) for x, turn in zip(frame, turns, strict=True))
+            im = math.fsum(x * math.sin(2 * math.pi * turn) for x, turn in zip(frame, turns, strict=True))
+            row.append(re * re + im * im)
         out.append(row)
     return out

@@ -9,16 +9,14 @@ This process must stay small: what a child has used at most includes what its pa
 """
 
 import argparse
-import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from processes import ROOT, data_folder, measure, summary, versions, write_result
+
 SECONDS = 600
 START_SECONDS = 0.1
 
@@ -34,18 +32,6 @@ with wave.open(sys.argv[1]) as file:
                 print("detected")
 """
 
-VERSIONS_CODE = """
-import importlib.metadata, json, platform, sys
-found = {"python": platform.python_version()}
-for name in sys.argv[1:]:
-    try:
-        found[name] = importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        pass
-print(json.dumps(found))
-"""
-
-
 def write_stream(source: Path, out: Path, seed: int) -> None:
     """Write 10 minutes of WAV (a recording or scene, over and over, with noise) and its first 0.1 s."""
     import numpy as np
@@ -59,38 +45,6 @@ def write_stream(source: Path, out: Path, seed: int) -> None:
     stream = np.clip(np.resize(samples, n) + np.rint(noise), -32768, 32767).astype(np.int16)
     soundfile.write(out / "long.wav", stream, rate, subtype="PCM_16")
     soundfile.write(out / "short.wav", stream[: int(START_SECONDS * rate)], rate, subtype="PCM_16")
-
-
-def measure(command: list[str]) -> dict[str, float]:
-    """Run a command; return its processor time and wall time, s, and its largest resident set, MB."""
-    began = time.perf_counter()
-    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    assert child.stderr is not None
-    said = child.stderr.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    wall = time.perf_counter() - began
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
-        raise SystemExit(f"{' '.join(command)}: exit code {child.returncode}\n{said.decode()}")
-    return {"cpu_s": usage.ru_utime + usage.ru_stime, "wall_s": wall, "rss_mb": usage.ru_maxrss / 1024}
-
-
-def summary(values: list[float], digits: int) -> dict[str, float]:
-    """Return median, smallest and largest."""
-    return {
-        "median": round(statistics.median(values), digits),
-        "min": round(min(values), digits),
-        "max": round(max(values), digits),
-    }
-
-
-def versions(python: str, *packages: str) -> dict[str, str]:
-    """Return the version of a Python and of packages in it."""
-    done = subprocess.run(
-        [python, "-c", VERSIONS_CODE, *packages], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    found: dict[str, str] = json.loads(done.stdout)
-    return found
 
 
 def find_source(data: Path) -> Path:
@@ -114,7 +68,7 @@ def table(body: dict[str, dict[str, dict[str, float]]], ratios: dict[str, float]
 def main() -> int:
     """Measure, write the result and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("VIVAVOCE_DATA", ROOT.parent / "shared/data")))
+    parser.add_argument("--data", type=Path, default=data_folder())
     parser.add_argument("--peer-python", default=os.environ.get("VIVAVOCE_PEER_PYTHON"))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
@@ -127,9 +81,6 @@ def main() -> int:
     if not args.peer_python:
         parser.error("expected VIVAVOCE_PEER_PYTHON or --peer-python: a Python with pymicro-wakeword")
 
-    sys.path.insert(0, str(ROOT))
-    from train.provenance import commit_hash, machine
-
     source = find_source(args.data)
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, __file__, "--make", str(source), folder, "--seed", str(args.seed)], check=True)
@@ -141,7 +92,6 @@ def main() -> int:
         # Compiled kernels and the page cache are there after the first run of an installation: not counted.
         for command in commands.values():
             measure([*command, short])
-        load = os.getloadavg()[0]
         runs: dict[str, dict[str, list[dict[str, float]]]] = {name: {"long": [], "short": []} for name in commands}
         for i in range(args.rounds):
             for length, file in (("short", short), ("long", long)):
@@ -163,12 +113,7 @@ def main() -> int:
     ours, theirs = body.values()
     ratios = {name: round(ours[name]["median"] / theirs[name]["median"], 3) for name in ours}
     result = {
-        "made_by": "python tests/bench/peers.py",
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "commit": commit_hash(),
         "seed": args.seed,
-        "machine": machine(),
-        "load_average_at_start": round(load, 2),
         "versions": {
             "vivavoce": versions(sys.executable, "vivavoce", "ai-edge-litert", "tflite-runtime", "numpy", "numba"),
             "pymicro-wakeword": versions(args.peer_python, "pymicro-wakeword", "pymicro-features", "numpy"),
@@ -188,8 +133,7 @@ def main() -> int:
         "results": body,
         "ratios": ratios,
     }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(args.out, "python tests/bench/peers.py", result)
     print(table(body, ratios))
     return 0
 

@@ -1,0 +1,44 @@
+"""``vivavoce doctor``: is this installation able to work?"""
+
+import argparse
+
+__all__ = ["SUMMARY", "configure", "run"]
+
+SUMMARY = "check the installation; --warm compiles the kernels for this processor"
+
+_EPILOG = """\
+Run 'vivavoce doctor --warm' once after each installation or update, as the user who installs. It compiles the
+feature kernels for this processor and keeps them, so that every later start takes a fraction of a second and no
+more memory than it must: without, the first start compiles them. They are kept in the first of these folders that
+can be written to: the one that VIVAVOCE_CACHE_DIR names, the installation itself, and the user's cache. A service
+that may write to none of them starts from what --warm left.
+
+With --json one object a check: {"check","state":"ok|note|fault","found","remedy"}
+
+exit code: 0, or 2 if a check found a fault
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    from edge.cli import add_output_arguments
+
+    parser.epilog = _EPILOG
+    parser.add_argument("--warm", action="store_true", help="compile the kernels anew, and keep them")
+    add_output_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make every check, and print what was found."""
+    from edge.cli import EXIT_FAULT, out
+    from edge.doctor import examine
+
+    output = out(args)
+    code = 0
+    for finding in examine(warm=args.warm):
+        record = finding._asdict()
+        text = f"{finding.state:<6} {finding.check:<12} {finding.found}"
+        output.event(record, f"{text}\n{'':20}-> {finding.remedy}" if finding.remedy else text)
+        if finding.state == "fault":
+            code = EXIT_FAULT
+    return code

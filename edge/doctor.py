@@ -1,0 +1,146 @@
+"""Is this installation able to work, and at what cost does it start? Each check says what it found, and what to do."""
+
+import hashlib
+import importlib
+import importlib.metadata
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from edge import native
+from edge.bundle import Bundle, open_bundle
+from edge.cues import CueSettings
+from edge.errors import VivavoceError
+from edge.events import SAMPLE_RATE_HZ
+from edge.frontend import Frontend
+
+__all__ = ["FEATURES_SHA256", "Finding", "State", "examine", "known_signal"]
+
+State = Literal["ok", "note", "fault"]
+
+FEATURES_SHA256 = "277880ef568b0c53a0b6c444cc417ed97e4c8debefad6f3c6cbe3aeed589d136"
+"""Hash of the features of :func:`known_signal`, as the reference implementation computes them."""
+
+
+class Finding(NamedTuple):
+    """What one check found."""
+
+    check: str
+    """What was looked at."""
+    state: State
+    """``ok``; ``note``, it works, but not as well as it could; ``fault``, it does not."""
+    found: str
+    """What there is."""
+    remedy: str = ""
+    """What to do; empty if all is well."""
+
+
+def known_signal() -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+    """Return one second of a sound that is the same everywhere, whatever random generators do: ``(16000,) int16``."""
+    n = np.arange(SAMPLE_RATE_HZ, dtype=np.int64)
+    noise = (n * 1103515245 + 12345) * (n + 7) // 65536 % 4001 - 2000
+    sawtooth = n * 37 % 16001 - 8000
+    return np.asarray(noise + sawtooth * (n // 2000 % 2), np.int16)
+
+
+def examine(*, warm: bool = False) -> Iterator[Finding]:
+    """Look at everything that the program needs, most basic things first.
+
+    Parameters
+    ----------
+    warm : bool
+        Compile the kernels for this processor and keep them.
+
+    Yields
+    ------
+    Finding
+        As soon as it is found; no check keeps the others from being made.
+    """
+    yield Finding("machine", "ok", f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    yield from _versions()
+    yield _interpreter()
+    yield _kernels(warm)
+    yield _guarded("arithmetic", _arithmetic)
+    try:
+        bundle = open_bundle()
+    except VivavoceError as error:
+        yield Finding("bundle", "fault", str(error))
+        return
+    yield Finding("bundle", "ok", f"version {bundle.bundle_version}, {len(bundle.words)} words, {bundle.path}")
+    yield _guarded("decision", lambda: _decision(bundle))
+
+
+def _guarded(check: str, look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except VivavoceError as error:
+        return Finding(check, "fault", str(error))
+
+
+def _versions() -> Iterator[Finding]:
+    for package, module in (("numpy", "numpy"), ("soundfile", "soundfile"), ("soxr", "soxr")):
+        try:
+            importlib.import_module(module)
+            yield Finding(package, "ok", importlib.metadata.version(package))
+        except (ImportError, OSError, importlib.metadata.PackageNotFoundError) as error:
+            yield Finding(package, "fault", f"cannot be imported ({error})", f"pip install --force-reinstall {package}")
+
+
+def _interpreter() -> Finding:
+    from edge.interpreter import installed_runtimes
+
+    found = installed_runtimes()
+    if not found:
+        return Finding("interpreter", "fault", "none is installed", "pip install 'vivavoce[litert]'")
+    return Finding("interpreter", "ok", ", ".join(f"{name} {version}" for name, version in found.items()))
+
+
+def _kernels(warm: bool) -> Finding:
+    began = time.perf_counter()
+    try:
+        found = native.warm() if warm else native.find()
+    except (ImportError, OSError) as error:
+        return Finding(
+            "kernels", "fault", f"cannot be compiled ({error})", "pip install --force-reinstall numba llvmlite"
+        )
+    took = time.perf_counter() - began
+    if found is None:
+        return Finding(
+            "kernels", "note", "not compiled yet: the first start takes some seconds, and numba's memory",
+            "vivavoce doctor --warm",
+        )  # fmt: skip
+    done = f", compiled in {took:.1f} s" if found.compiled else ""
+    if found.path is not None:
+        return Finding("kernels", "ok", f"{found.path}{done}")
+    tried = ", ".join(str(folder) for folder in native.image_folders())
+    return Finding(
+        "kernels", "note", f"cannot be kept, every start compiles them anew{done}; tried {tried}",
+        f"let {native.CACHE_VARIABLE} name a folder that can be written to",
+    )  # fmt: skip
+
+
+def _arithmetic() -> Finding:
+    frontend = Frontend()
+    found = hashlib.sha256(frontend.push(known_signal()).tobytes()).hexdigest()
+    how = native.kernels().origin
+    if found != FEATURES_SHA256:
+        return Finding(
+            "arithmetic", "fault", f"features ({how}) differ from the reference's: {found[:12]}, not "
+            f"{FEATURES_SHA256[:12]}", "vivavoce doctor --warm; if that does not help, report it with this output",
+        )  # fmt: skip
+    return Finding("arithmetic", "ok", f"features ({how}) equal the reference's, integer for integer")
+
+
+def _decision(bundle: Bundle) -> Finding:
+    from edge.pipeline import judging
+
+    stage = judging(bundle, None)
+    sound = np.resize(known_signal(), round(CueSettings.from_dict(bundle.liveness.cues).window_s * SAMPLE_RATE_HZ))
+    stage.judge(sound)  # the first run allocates
+    began = time.perf_counter()
+    stage.judge(sound)
+    return Finding("decision", "ok", f"networks load; judging a wake word takes {1e3 * (time.perf_counter() - began):.1f} ms")
