@@ -132,7 +132,7 @@ bench-peers: .venv/.installed .venv-peers/.installed
 # ------------------------------------------------------------------------------------------------ aarch64, emulated
 
 # QEMU_AARCH64 names the emulator. It must take plugins: that of Debian 12 does; later ones are linked statically, and
-# do not. On two x86-64 cores, fetching took 60 s, counting 60 s, and compiling for three processors up to 150 s more.
+# do not. On two x86-64 cores, fetching took 60 s, counting 17 s, and compiling for three processors up to 150 s more.
 ARM_PACKAGES := qemu-user debootstrap fakeroot debian-archive-keyring gcc libc6-dev
 ARM_PLATFORMS := $(foreach glibc,manylinux_2_34 manylinux_2_28 manylinux_2_27 manylinux2014,--platform $(glibc)_aarch64)
 QEMU_AARCH64 ?= qemu-aarch64
