@@ -165,6 +165,18 @@ def in_noise(samples: npt.NDArray[np.int16], rng: np.random.Generator) -> npt.ND
     return np.clip(np.rint(sound), -32768, 32767).astype(np.int16)
 
 
+def differences(of_clips: Sequence[Outputs]) -> dict[str, int]:
+    """Return the figures of absolute differences of outputs, of which each recording has a row."""
+    steps = np.concatenate(of_clips)
+    return {
+        "outputs": int(steps.size),
+        "outputs_unequal": int((steps > 0).sum()),
+        "outputs_more_than_one_step_apart": int((steps > 1).sum()),
+        "largest_difference_steps": int(steps.max()),
+        "clips_with_a_difference_above_one_step": sum(bool(one.max() > 1) for one in of_clips),
+    }
+
+
 class Tally:
     """Count how one way of running a model differs from another."""
 
@@ -185,7 +197,6 @@ class Tally:
 
     def to_dict(self, ms_a_run: int) -> dict[str, Any]:
         """Return the figures."""
-        steps = np.concatenate(self.steps)
         late, counts = np.unique(self.late, return_counts=True)
         return {
             "clips": self.clips,
@@ -194,11 +205,7 @@ class Tally:
             "detections_later_than_the_peers_by_ms": {
                 str(int(run) * ms_a_run): int(count) for run, count in zip(late, counts, strict=True)
             },
-            "outputs": int(steps.size),
-            "outputs_unequal": int((steps > 0).sum()),
-            "outputs_more_than_one_step_apart": int((steps > 1).sum()),
-            "largest_difference_steps": int(steps.max()),
-            "clips_with_largest_above_one_step": sum(bool(one.max() > 1) for one in self.steps),
+            **differences(self.steps),
         }
 
 
@@ -216,7 +223,8 @@ def rate(hits: int, clips: int) -> dict[str, Any]:
 def compare(model: EsphomeModel, sounds: dict[str, tuple[str, npt.NDArray[np.int16]]]) -> dict[str, Any]:
     """Run one model over all sounds, by name with label, in every way."""
     shipped, peers_way = Tally(), Tally()
-    features = apart = micro_outputs = micro_unequal = 0
+    features = apart = 0
+    micro_steps: list[Outputs] = []
     heard: dict[str, dict[str, int]] = {who: {} for who in ("vivavoce", "pymicro-wakeword")}
     clips: dict[str, int] = {}
     for name, (label, samples) in sounds.items():
@@ -227,8 +235,7 @@ def compare(model: EsphomeModel, sounds: dict[str, tuple[str, npt.NDArray[np.int
         features += frames.size
         apart += int((quantise_features(frames) != peer_features(frames)).sum())
         if (micro := by_micro(model, frames)) is not None:
-            micro_outputs += micro.size
-            micro_unequal += int((micro != ours.outputs).sum())
+            micro_steps.append(np.abs(micro - ours.outputs))
         kind = "of the word" if label.replace(" ", "_") == model.word.id else "of other words"
         clips[kind] = clips.get(kind, 0) + 1
         for who, one in (("vivavoce", ours), ("pymicro-wakeword", theirs)):
@@ -241,7 +248,7 @@ def compare(model: EsphomeModel, sounds: dict[str, tuple[str, npt.NDArray[np.int
         "as_shipped": shipped.to_dict(stride * model.step_ms),
         "in_the_peers_way": peers_way.to_dict(stride * model.step_ms),
         "features": {"compared": features, "a_step_apart": apart, "share": round(apart / features, 4)},
-        "tflite_micro": {"outputs": micro_outputs, "outputs_unequal": micro_unequal} if micro_outputs else None,
+        "tflite_micro": differences(micro_steps) if micro_steps else None,
         "heard": {
             kind: {"clips": n} | {who: rate(found[kind], n) for who, found in heard.items()}
             for kind, n in clips.items()
