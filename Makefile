@@ -1,14 +1,16 @@
 # The commands of a developer, and of the CI (.ci/run). Everything is installed from PyPI, with the exact versions of
 # constraints/, into virtual environments in this folder; nothing is installed twice.
 #
-#   make run          the gate over a short sample scene, on a fresh machine
-#   make test         every test
-#   make check        linters, types, import rules, spelling
-#   make models       the shipped bundle from the data: DATA=folder with manifest.csv, WORK=folder for checkpoints
-#   make results      what results/ holds, measured again
-#   make bench-peers  real-time factor, memory and start-up beside those of pymicro-wakeword
-#   make arm          instructions of the frontend on emulated aarch64 boards, beside those of the C frontend
-#   make clean        removes what was installed and built here, except checkpoints and caches of training (build/)
+#   make run             the gate over a short sample scene, on a fresh machine
+#   make test            every test
+#   make check           linters, types, import rules, spelling
+#   make models          the shipped bundle from the data: DATA=folder with manifest.csv, WORK=folder for checkpoints
+#   make results         what results/ holds, measured again
+#   make bench-peers     real-time factor, memory and start-up beside those of pymicro-wakeword
+#   make bench-frontend  the frontend beside the C frontend, in one process; the transform of the cues beside two others
+#   make bench-startup   processor time and memory of a start, in every state of the caches
+#   make arm             instructions of the frontend on emulated aarch64 boards, beside those of the C frontend
+#   make clean           removes what was installed and built here, except checkpoints and caches of training (build/)
 #
 # Budgets, in seconds: a step that takes longer is stopped and its target fails. On two x86-64 cores, with a near mirror of
 # PyPI, installing took 15 s for make run, 22 s for make check and 80 to 160 s for make test (2.3 GB).
@@ -32,7 +34,7 @@ TFLITE_PYTHON ?= $(shell for p in $(PYTHON) python3.11; do \
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help run test check models results bench-peers arm clean
+.PHONY: help run test check models results bench-peers bench-frontend bench-startup arm clean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -64,6 +66,8 @@ debian = { $(1); } >/dev/null 2>&1 || { \
 
 .venv/.installed: $(PACKAGE) constraints/device-litert.txt
 	$(call install,.venv,$(PYTHON),litert,device-litert)
+	@mkdir -p build
+	@.venv/bin/vivavoce doctor --warm >build/doctor.log 2>&1 || { cat build/doctor.log >&2; rm $@; exit 1; }
 
 .venv-dev/.installed: $(PACKAGE) constraints/device-litert.txt constraints/dev.txt
 	$(call install,.venv-dev,$(PYTHON),litert$(comma)dev,device-litert dev)
@@ -73,6 +77,9 @@ debian = { $(1); } >/dev/null 2>&1 || { \
 
 .venv-tflite/.installed: $(PACKAGE) constraints/device-tflite.txt
 	$(call install,.venv-tflite,$(TFLITE_PYTHON),tflite,device-tflite)
+
+.venv-bench/.installed: $(PACKAGE) constraints/device-litert.txt constraints/test.txt
+	$(call install,.venv-bench,$(PYTHON),litert$(comma)test,device-litert test)
 
 .venv-peers/.installed: constraints/peers.txt
 	@$(PYTHON) -m venv --clear .venv-peers
@@ -166,7 +173,13 @@ build/arm/.site: constraints/device-litert.txt constraints/peers.txt | build/arm
 build/arm/insn_count.so: tests/arm/insn_count.c | build/arm/.tools
 	@gcc -Wall -Wextra -Werror -O2 -fPIC -fvisibility=hidden -shared $< -o $@
 
+bench-frontend: .venv-bench/.installed
+	$(LIMIT) $(BENCH_BUDGET) .venv-bench/bin/python tests/bench/frontend.py
+
+bench-startup: .venv/.installed .venv-peers/.installed
+	$(LIMIT) $(BENCH_BUDGET) .venv/bin/python tests/bench/startup.py --peer-python .venv-peers/bin/python
+
 clean:
-	rm -rf .venv .venv-dev .venv-train .venv-tflite .venv-peers build/lib build/bdist.* build/arm dist vivavoce.egg-info
+	rm -rf .venv .venv-dev .venv-train .venv-tflite .venv-peers .venv-bench build/lib build/bdist.* build/arm dist vivavoce.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find edge train quantize firmware_bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +

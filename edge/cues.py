@@ -21,7 +21,7 @@ from edge.events import SAMPLE_RATE_HZ
 from edge.settings import settings_from_dict
 from edge.spectrum import is_fft_size, power_spectra
 
-__all__ = ["CueSettings", "band_powers", "liveness_cues"]
+__all__ = ["CueSettings", "band_powers", "cues_of_bands", "liveness_cues"]
 
 _SUMMARY_ROWS = 3
 _MIN_POWER = 1e-12
@@ -164,7 +164,11 @@ def liveness_cues(samples: npt.NDArray[np.int16], settings: CueSettings) -> npt.
         the mean band power of the whole window, so that the level of the recording does not matter, clipped
         and mapped to 0 ... 1.
     """
-    bands = band_powers(samples, settings)
+    return cues_of_bands(band_powers(samples, settings), settings)
+
+
+def cues_of_bands(bands: npt.NDArray[np.float32], settings: CueSettings) -> npt.NDArray[np.float32]:
+    """Compute the cues from the band powers of one window, as :func:`band_powers` returns them."""
     low, high = np.percentile(bands, (10, 90), axis=0)
     rows = np.concatenate((bands.mean(axis=0)[None], low[None], high[None], bands))
     level = bands[:, : settings.coarse_bands].mean()

@@ -143,4 +143,6 @@ def _decision(bundle: Bundle) -> Finding:
     stage.judge(sound)  # the first run allocates
     began = time.perf_counter()
     stage.judge(sound)
-    return Finding("decision", "ok", f"networks load; judging a wake word takes {1e3 * (time.perf_counter() - began):.1f} ms")
+    return Finding(
+        "decision", "ok", f"networks load; judging a wake word takes {1e3 * (time.perf_counter() - began):.1f} ms"
+    )

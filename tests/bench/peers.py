@@ -32,6 +32,7 @@ with wave.open(sys.argv[1]) as file:
                 print("detected")
 """
 
+
 def write_stream(source: Path, out: Path, seed: int) -> None:
     """Write 10 minutes of WAV (a recording or scene, over and over, with noise) and its first 0.1 s."""
     import numpy as np

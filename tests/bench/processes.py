@@ -35,12 +35,12 @@ def data_folder() -> Path:
     return Path(os.environ.get("VIVAVOCE_DATA", ROOT.parent / "shared/data"))
 
 
-def measure(command: list[str], environment: dict[str, str] | None = None) -> dict[str, float]:
-    """Run a command; return its processor time and wall time, s, and its largest resident set, MB."""
+def measure(command: list[str], environment: dict[str, str] | None = None, folder: Path = ROOT) -> dict[str, float]:
+    """Run a command in a folder; return its processor time and wall time, s, and its largest resident set, MB."""
     began = time.perf_counter()
     child = subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=None if environment is None else os.environ | environment,

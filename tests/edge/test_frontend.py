@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from edge.errors import FrontendError
 from edge.frontend import FEATURE_SCALE, Frontend, quantise_features
 from edge.frontend_tables import FrontendSettings, build_tables
+from edge.offline import features_of_clips
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("VIVAVOCE_DATA", ROOT.parent / "shared" / "data"))
@@ -80,9 +81,10 @@ KINDS = (
 )  # fmt: skip
 
 
-def _reference(samples):
+def _reference(samples, micro=None):
     """Frames of pymicro-features 2.0.2: the C code of the definition, in 10 ms pushes."""
-    micro = pytest.importorskip("pymicro_features", reason="pymicro-features is not installed").MicroFrontend()
+    if micro is None:
+        micro = pytest.importorskip("pymicro_features", reason="pymicro-features is not installed").MicroFrontend()
     rows = [
         micro.process_samples(samples[at : at + 160].tobytes()).features for at in range(0, samples.size - 159, 160)
     ]
@@ -125,17 +127,33 @@ def test_equals_the_reference_when_the_kind_of_sound_changes():
 
 
 @pytest.mark.slow
-def test_equals_the_reference_on_speech():
+def test_equals_the_reference_on_an_hour_of_speech():
     manifest = DATA / "manifest.csv"
     if not manifest.exists():
         pytest.skip(f"no recordings at {DATA}: set VIVAVOCE_DATA to a folder with manifest.csv")
     with manifest.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == "train" and row["role"] in ("wake", "speech")]
-    chosen = np.random.default_rng(11).permutation(len(rows))[:100]
-    samples = np.concatenate([soundfile.read(DATA / rows[i]["path"], dtype="int16")[0] for i in chosen])
-    assert samples.size > 120 * 16000
-    features = _push(Frontend(), samples, [1024, 7, 160, 16000, 481])
-    np.testing.assert_array_equal(features, _reference(samples))
+        rows = [row for row in csv.DictReader(file) if row["role"] in ("wake", "speech", "longform")]
+    rng = np.random.default_rng(11)
+    frontend, heard, differing, compared = Frontend(), 0, 0, 0
+    micro = pytest.importorskip("pymicro_features", reason="pymicro-features is not installed").MicroFrontend()
+    left = np.zeros(0, np.int16)
+    # One stream without a reset: the noise estimate of each recording goes into the next.
+    for i in rng.permutation(len(rows)):
+        samples = soundfile.read(DATA / rows[i]["path"], dtype="int16")[0]
+        heard += samples.size
+        samples = np.concatenate((left, samples))
+        left = samples[samples.size - samples.size % 160 :]
+        samples = samples[: samples.size - left.size]
+        found = _push(frontend, samples, rng.integers(1, 20000, 5))
+        expected = _reference(samples, micro)
+        assert found.shape == expected.shape
+        differing += np.count_nonzero(found != expected)
+        compared += found.size
+        if heard >= 3600 * 16000:
+            break
+    assert heard >= 3600 * 16000, "less than an hour of speech"
+    assert compared > 40 * 100 * 3590
+    assert differing == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -223,6 +241,36 @@ def test_wrong_samples_are_refused_with_what_was_expected(samples, got):
     assert frontend.push(np.zeros(480, np.int16)).shape == (1, 40), "a refused push left something behind"
 
 
+def test_not_a_number_is_refused():
+    with pytest.raises(FrontendError, match="got float64 of shape"):
+        Frontend().push(np.full(480, np.nan))
+
+
+def test_results_belong_to_the_caller():
+    frontend = Frontend()
+    first = frontend.push(_signal("speech", np.random.default_rng(8), 16000))
+    kept = first.copy()
+    frontend.push(_signal("random", np.random.default_rng(9), 16000))
+    np.testing.assert_array_equal(first, kept)
+
+
+@settings(max_examples=30, deadline=None)
+@given(lengths=st.lists(st.integers(0, 30000), max_size=6), seed=st.integers(0, 2**32 - 1), threads=st.integers(1, 3))
+def test_clips_at_once_equal_clips_by_themselves(lengths, seed, threads):
+    rng = np.random.default_rng(seed)
+    clips = [_signal("bursts", rng, n) for n in lengths]
+    wanted = FrontendSettings(step_ms=20)
+    found = features_of_clips(clips, wanted, threads=threads)
+    assert len(found) == len(clips)
+    for clip, features in zip(clips, found, strict=True):
+        np.testing.assert_array_equal(features, Frontend(wanted).push(clip))
+
+
+def test_a_clip_of_another_type_is_refused_from_a_thread():
+    with pytest.raises(FrontendError, match="got float64"):
+        features_of_clips([np.zeros(480, np.int16), np.zeros(480)], threads=2)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -282,6 +330,45 @@ def test_tone_lands_in_the_channel_that_the_mel_axis_predicts(hz):
     loudest = int(np.argmax(Frontend().push(tone)[0]))
     # A bin of the transform is 31.25 Hz wide: as wide as a whole channel at the lower end.
     assert abs(loudest - expected) <= max(0.5, 31.25 / 2 / (spacing * (700 + hz) / 1127) + 0.5)
+
+
+@pytest.mark.parametrize("gain_db", [-30.0, -12.0, 12.0])
+def test_a_change_of_gain_moves_the_features_as_it_moves_the_reference(gain_db):
+    speech = 0.2 * 32767 * _speech_like(np.random.default_rng(12), 3 * 16000)
+    plain, changed = (
+        np.clip(np.rint(speech * gain), -32768, 32767).astype(np.int16) for gain in (1, 10 ** (gain_db / 20))
+    )
+    ours = Frontend().push(changed).astype(int) - Frontend().push(plain).astype(int)
+    np.testing.assert_array_equal(ours, _reference(changed) - _reference(plain))
+    # The gain control takes most of it away: 30 dB would be 221 units of a plain logarithm of amplitude.
+    loud = Frontend().push(plain).mean(axis=1) > 300
+    assert loud.sum() > 20
+    assert 0 < np.sign(gain_db) * ours[loud].mean() < 0.75 * abs(gain_db) / 20 * np.log(10) * 64
+
+
+@pytest.mark.parametrize("hz", [300.0, 1000.0, 3333.0, 6500.0])
+def test_a_tone_has_the_level_that_physics_predicts(hz):
+    def mel(f):
+        return 1127 * np.log1p(f / 700)
+
+    # Without gain control, and with next to no noise suppression, a feature is 64 times the logarithm of 8 times the
+    # amplitude in its band: triangles on the mel axis, weights in units of 1/4096, transform divided by its length.
+    wanted = FrontendSettings(pcan=False, even_smoothing=1e-4, odd_smoothing=1e-4)
+    k = np.arange(1, 256)
+    position = (mel(k * 31.25) - mel(125)) / (mel(7500) - mel(125)) * 41
+    loudest = []
+    for amplitude in (16000, 8000, 2000):
+        tone = np.rint(amplitude * np.sin(2 * np.pi * hz * np.arange(480) / 16000)).astype(np.int16)
+        spectrum = np.abs(np.fft.rfft(tone * np.hanning(482)[1:-1], 512))[1:256] / 512
+        bands = [np.sum(np.clip(1 - np.abs(position - channel - 1), 0, 1) * spectrum**2) for channel in range(40)]
+        expected = 64 * np.log(8 * np.sqrt(4096 * np.array(bands)))
+        found = Frontend(wanted).push(tone)[0].astype(float)
+        heard = expected > expected.max() - 64 * np.log(30)  # 30 dB: below are the transform's own rounding errors
+        assert heard.sum() >= 2
+        np.testing.assert_allclose(found[heard], expected[heard], atol=4)
+        assert int(np.argmax(found)) == int(np.argmax(expected))
+        loudest.append(found.max())
+    assert np.diff(loudest).tolist() == pytest.approx([-64 * np.log(2), -64 * np.log(4)], abs=1.5)
 
 
 def test_steady_noise_fades_into_the_estimate():
