@@ -61,9 +61,9 @@ class StreamingNetwork:
     runtime : str, optional
         ``"litert"`` or ``"tflite"``; the best that is installed by default.
     kernels : Kernels, optional
-        The reference kernels give the outputs of TensorFlow Lite for Microcontrollers (but for one step in 7 of 236,362), and
-        cost 0.03 ms a run on x86-64. The others are up to 21 of 255 steps away, because a state adds up how ties are
-        rounded; ``builtin`` gives every output of pymicro-wakeword.
+        The reference kernels give the outputs of TensorFlow Lite for Microcontrollers (one step of difference in 7
+        of 236,362), and cost 0.03 ms a run on x86-64. The others are up to 21 of 255 steps away, because a state
+        adds up how ties are rounded; ``builtin`` gives every output of pymicro-wakeword.
 
     Raises
     ------
