@@ -4,6 +4,7 @@ One definition serves three purposes: the times of a wake event, the audio that 
 at, and the labels that the wake network is trained with.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,15 @@ import numpy.typing as npt
 
 from edge.events import SAMPLE_RATE_HZ
 
-__all__ = ["FRAME_SAMPLES", "LOOK_BACK_SAMPLES", "Span", "frame_levels_db", "loudest_window", "speech_span"]
+__all__ = [
+    "FRAME_SAMPLES",
+    "LOOK_BACK_SAMPLES",
+    "Span",
+    "frame_levels_db",
+    "loudest_stretch",
+    "loudest_window",
+    "speech_span",
+]
 
 FRAME_SAMPLES = SAMPLE_RATE_HZ // 100
 """Frames of 10 ms: short enough for a plosive, long enough for one period of a low voice."""
@@ -117,3 +126,58 @@ def loudest_window(samples: npt.NDArray[np.int16], length: int) -> Span:
     n = length // FRAME_SAMPLES
     start = int(np.argmax(cumulative[n:] - cumulative[:-n])) * FRAME_SAMPLES
     return Span(start, start + length)
+
+
+def loudest_stretch(blocks: Iterable[npt.NDArray[np.int16]], window: int) -> tuple[npt.NDArray[np.int16], int]:
+    """Find the stretch around the loudest window of a stream, as a detection would look back on it.
+
+    Memory does not grow with the stream: only the loudest stretch so far is kept.
+
+    Parameters
+    ----------
+    blocks : iterable of (n,) int16
+        The stream, in blocks of any sizes.
+    window : int
+        Length of the window, samples.
+
+    Returns
+    -------
+    (n,) int16
+        What a detection shortly after the window would have looked back on.
+    int
+        Length of the stream, samples.
+    """
+    # What is held moves on by half a window whenever it is full, at the same samples whatever the blocks are. It
+    # is long enough that of every window, but for the first ones, all that comes before is still there.
+    step, delay = window // 2, window // 10
+    held = np.zeros(LOOK_BACK_SAMPLES + step, np.int16)
+    filled, searched, n = 0, 0, 0
+    best, best_power = held[:0], -1.0
+
+    def search(stop: int) -> None:
+        """Compare the windows that end up to `stop` and have not been compared before."""
+        nonlocal best, best_power
+        first = max(0, searched - window)
+        span = loudest_window(held[first:stop], window)
+        if span.stop == span.start:
+            return
+        power = float(np.var(held[first + span.start : first + span.stop], dtype=np.float64))
+        if power > best_power:
+            end = min(filled, first + span.stop + delay)
+            best, best_power = held[max(0, end - LOOK_BACK_SAMPLES) : end].copy(), power
+
+    for block in blocks:
+        n += block.size
+        at = 0
+        while at < block.size:
+            part = block[at : at + held.size - filled]
+            held[filled : filled + part.size] = part
+            filled += part.size
+            at += part.size
+            if filled == held.size:
+                search(filled - delay)
+                held[:-step] = held[step:].copy()
+                filled -= step
+                searched = filled - delay
+    search(filled)
+    return best, n

@@ -67,8 +67,8 @@ def levinson_durbin(series: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.flo
         ``a`` in the prediction ``x[t] = a[0] x[t-1] + a[1] x[t-2] + ...``. All poles of the filter that belongs to it
         lie within the unit circle.
     float
-        Power of the error, in the unit of the autocorrelation. Where it reaches 0 before the last order (a pure tone does
-        at the second), the signal is predicted perfectly, and the recursion ends. Of silence all coefficients are 0.
+        Power of the error, in the unit of the autocorrelation. Where it reaches 0 before the last order (a pure tone
+        does at the second), the signal is predicted perfectly, and the recursion ends. Of silence all coefficients are 0.
 
     Raises
     ------

@@ -5,7 +5,7 @@ indices: the events depend on the samples alone, not on how they arrived.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edge.bundle import Bundle, find_word
 from edge.cues import CueSettings
-from edge.endpoint import LOOK_BACK_SAMPLES, loudest_window, speech_span
+from edge.endpoint import LOOK_BACK_SAMPLES, loudest_stretch, speech_span
 from edge.errors import UsageError
 from edge.esphome import EsphomeModel
 from edge.esphome_stage import EsphomeStage, StreamingNetwork
@@ -322,7 +322,7 @@ class LivenessScorer:
         AudioError
             If the source cannot be read to its end.
         """
-        heard, n = _loudest_stretch(source.blocks(), self._stage.window_samples)
+        heard, n = loudest_stretch(source.blocks(), self._stage.window_samples)
         evidence = self._stage.judge(heard)
         of_source = flags_of_rate(source.native_rate_hz)
         ruling = self._gate.rule(evidence, of_source)
@@ -336,49 +336,3 @@ class LivenessScorer:
             "reasons": list(ruling.reasons),
             "quality": quality,
         }
-
-
-def _loudest_stretch(blocks: Iterable[npt.NDArray[np.int16]], window: int) -> tuple[npt.NDArray[np.int16], int]:
-    """Find the stretch around the loudest window of a stream, as a detection would look back on it.
-
-    Returns
-    -------
-    (n,) int16
-        What a detection shortly after the window would have looked back on.
-    int
-        Length of the stream, samples.
-    """
-    # What is held moves on by half a window whenever it is full, at the same samples whatever the blocks are. It
-    # is long enough that of every window, but for the first ones, all that comes before is still there.
-    step, delay = window // 2, window // 10
-    held = np.zeros(LOOK_BACK_SAMPLES + step, np.int16)
-    filled, searched, n = 0, 0, 0
-    best, best_power = held[:0], -1.0
-
-    def search(stop: int) -> None:
-        """Compare the windows that end up to `stop` and have not been compared before."""
-        nonlocal best, best_power
-        first = max(0, searched - window)
-        span = loudest_window(held[first:stop], window)
-        if span.stop == span.start:
-            return
-        power = float(np.var(held[first + span.start : first + span.stop], dtype=np.float64))
-        if power > best_power:
-            end = min(filled, first + span.stop + delay)
-            best, best_power = held[max(0, end - LOOK_BACK_SAMPLES) : end].copy(), power
-
-    for block in blocks:
-        n += block.size
-        at = 0
-        while at < block.size:
-            part = block[at : at + held.size - filled]
-            held[filled : filled + part.size] = part
-            filled += part.size
-            at += part.size
-            if filled == held.size:
-                search(filled - delay)
-                held[:-step] = held[step:].copy()
-                filled -= step
-                searched = filled - delay
-    search(filled)
-    return best, n

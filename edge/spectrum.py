@@ -1,8 +1,8 @@
 """Short-time power spectra of real signals, float32: what every liveness cue begins with.
 
-They cost nothing while no wake word is near: a second of audio is transformed when one was heard. Keeping the spectra of
-a running stream instead was measured (``make bench-frontend``): it would shorten a decision by 0.2 ms, of the 100 ms of
-audio that it waits for, and cost four times what the frontend costs, all the time.
+They cost nothing while no wake word is near: a second of audio is transformed when one was heard. Keeping the spectra
+of a running stream instead was measured (``make bench-frontend``): it would shorten a decision by 0.2 ms, of the 100 ms
+of audio that it waits for, and cost four times what the frontend costs, all the time.
 """
 
 import functools

@@ -1,6 +1,6 @@
-"""Slow twins of the kernels: of the feature frontend, one step a function, in plain Python integers, and of the spectra.
+"""Slow twins of the kernels: of the feature frontend, a step a function, in plain integers, and of the spectra.
 
-It follows the definition of TensorFlow Lite for Microcontrollers' audio frontend [1]_ and shares no code
+The first follows the definition of TensorFlow Lite for Microcontrollers' audio frontend [1]_ and shares no code
 with ``edge``: no table, no constant, no kernel. Where the definition computes in a machine type whose width
 shows in the result, the width is written out (:func:`wrap`); every other integer is exact. It takes some
 milliseconds a frame, a thousand times what the kernel takes, and exists only to be compared with.

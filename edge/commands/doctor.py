@@ -1,4 +1,4 @@
-"""``vivavoce doctor``: is this installation able to work?"""
+"""``vivavoce doctor``: tell whether this installation is able to work."""
 
 import argparse
 

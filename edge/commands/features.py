@@ -34,8 +34,7 @@ kinds:
             then 32 of 31.25 Hz from 0 Hz
   void      (97,) float32. The features of the paper "Void" (USENIX Security 2020), of the same second: 48 LFP, 2 LDF,
             35 HPF, 12 LPCC. No network of vivavoce uses them
-Shapes are those of the bundle that ships; features and cues follow the settings in --bundle. No network is run, so
---interpreter changes nothing.
+Shapes are those of the bundle that ships; features and cues follow the settings in --bundle.
 
 names:
   kitchen.wav becomes DIR/kitchen.npy, and - becomes DIR/stdin.npy. Where two recordings would become the same file,
@@ -58,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from edge.cli import add_output_arguments
 
     parser.epilog = _EPILOG
-    add_source_arguments(parser)
+    add_source_arguments(parser, networks=False)
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder to write into; is made")
     parser.add_argument(
         "--kind",
@@ -187,11 +186,10 @@ def _remedy(one: str, other: str, root: Path | None) -> str:
 def _computer(kind: str, bundle: "Bundle") -> "Callable[[_Blocks], _Array]":
     """Return what turns the blocks of a recording into its array, with the settings of a bundle."""
     from edge.cues import CueSettings, liveness_cues
-    from edge.endpoint import loudest_window
+    from edge.endpoint import loudest_stretch, loudest_window
     from edge.frontend import Frontend
     from edge.frontend_tables import FrontendSettings
     from edge.liveness import judged_window
-    from edge.pipeline import _loudest_stretch
     from edge.void_features import VoidSettings, void_features
 
     frontend = Frontend(FrontendSettings.from_dict(bundle.frontend))
@@ -205,11 +203,11 @@ def _computer(kind: str, bundle: "Bundle") -> "Callable[[_Blocks], _Array]":
         return np.concatenate(frames)
 
     def cues(blocks: "_Blocks") -> "_Array":
-        heard, _ = _loudest_stretch(blocks, settings.window_samples)
+        heard, _ = loudest_stretch(blocks, settings.window_samples)
         return liveness_cues(judged_window(heard, settings), settings)
 
     def void(blocks: "_Blocks") -> "_Array":
-        heard, _ = _loudest_stretch(blocks, settings.window_samples)
+        heard, _ = loudest_stretch(blocks, settings.window_samples)
         span = loudest_window(heard, settings.window_samples)
         return void_features(heard[span.start : span.stop], VoidSettings())
 

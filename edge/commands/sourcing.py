@@ -29,8 +29,15 @@ __all__ = [
 _STDIN = "-"
 
 
-def add_source_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
+def add_source_arguments(parser: argparse.ArgumentParser, *, networks: bool = True) -> None:
+    """Add the options.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    networks : bool
+        Whether the command runs networks.
+    """
     parser.add_argument(
         "files",
         nargs="+",
@@ -43,11 +50,12 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="models and cut-offs [the bundle that ships with vivavoce]",
     )
-    parser.add_argument(
-        "--interpreter",
-        choices=("litert", "tflite"),
-        help="which interpreter runs the networks [the best that is installed]",
-    )
+    if networks:
+        parser.add_argument(
+            "--interpreter",
+            choices=("litert", "tflite"),
+            help="which interpreter runs the networks [the best that is installed]",
+        )
     group = parser.add_argument_group("sound")
     group.add_argument("--channel", type=int, metavar="N", help="channel to listen to, from 0 [the mean of all]")
     group.add_argument(

@@ -73,6 +73,7 @@ def prange_over_clips(clips: list[Any]) -> Callable[[], Any]:
     """Return the other way to use two cores: one call of numba's for all clips, which must be of one length."""
     import numba
     import numpy as np
+
     from edge import kernels
     from edge.frontend_tables import ENERGIES_SIZE, WORK_SIZE, FrontendSettings, build_tables
 
@@ -103,9 +104,10 @@ def prange_over_clips(clips: list[Any]) -> Callable[[], Any]:
 def frontends(samples: Any, rounds: int) -> dict[str, Any]:
     """Measure both frontends."""
     import numpy as np
+    from pymicro_features import MicroFrontend
+
     from edge.frontend import Frontend
     from edge.offline import features_of_clips
-    from pymicro_features import MicroFrontend
 
     blocks = [samples[at : at + HOP] for at in range(0, samples.size - HOP + 1, HOP)]
     raw = [block.tobytes() for block in blocks]
@@ -160,7 +162,7 @@ def frontends(samples: Any, rounds: int) -> dict[str, Any]:
 
 
 def plain_radix2() -> Callable[[Any, int], Any]:
-    """Return the textbook transform, compiled as our kernels are: complex, radix 2, bit reversal, one frame at a time."""
+    """Return the textbook transform, compiled as our kernels are: complex, radix 2, one frame at a time."""
     import numpy as np
     from numba import njit
 
@@ -214,6 +216,7 @@ def plain_radix2() -> Callable[[Any, int], Any]:
 def spectra(samples: Any, rounds: int) -> dict[str, Any]:
     """Measure the power spectra of the cues: ours, plain radix 2, NumPy's."""
     import numpy as np
+
     from edge.spectrum import power_spectra
 
     x = samples[: 10 * RATE_HZ].astype(np.float32)
@@ -251,6 +254,7 @@ def spectra(samples: Any, rounds: int) -> dict[str, Any]:
 def decision(samples: Any, rounds: int) -> dict[str, Any]:
     """Measure what the cues add to the delay of a decision: computed when a word fired, or kept while it is heard."""
     import numpy as np
+
     from edge.cues import CueSettings, cues_of_bands, liveness_cues
     from edge.spectrum import power_spectra
 

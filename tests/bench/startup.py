@@ -95,8 +95,9 @@ def main() -> int:
             **({"peer": versions(args.peer_python, "pymicro-wakeword", "numpy")} if args.peer_python else {}),
         },
         "method": (
-            f"{args.rounds} rounds in alternation after one uncounted run each (three for cold starts); whole processes "
-            f"that read {SECONDS} s of sound; user and system time, and the largest resident set, as the kernel counts them"
+            f"{args.rounds} rounds in alternation after one uncounted run each (three for cold starts); whole "
+            f"processes that read {SECONDS} s of sound; user and system time, and the largest resident set, as the "
+            "kernel counts them"
         ),
         "limits": LIMITS,
         "limits_met": met,

@@ -64,7 +64,9 @@ def test_code_runs_wherever_it_is_mapped(tmp_path):
 )
 def test_references_are_settled_as_a_linker_does(triple, linker, tmp_path):
     if shutil.which(linker) is None:
-        pytest.skip(f"{linker} is not installed (Debian: binutils-{triple.partition('-')[0].replace('_', '-')}-linux-gnu)")
+        pytest.skip(
+            f"{linker} is not installed (Debian: binutils-{triple.partition('-')[0].replace('_', '-')}-linux-gnu)"
+        )
     elf = object_file(triple)
     image, places = lay_out(elf, ["looked_up", "doubled"])
     (tmp_path / "a.o").write_bytes(elf)
@@ -75,7 +77,16 @@ def test_references_are_settled_as_a_linker_does(triple, linker, tmp_path):
         " /DISCARD/ : { *(.eh_frame*) *(.comment) *(.note*) } }"
     )
     (tmp_path / "script").write_text(script)
-    linked = ["-T", str(tmp_path / "script"), "-e", "0", "--no-relax", "-o", str(tmp_path / "a.elf"), str(tmp_path / "a.o")]
+    linked = [
+        "-T",
+        str(tmp_path / "script"),
+        "-e",
+        "0",
+        "--no-relax",
+        "-o",
+        str(tmp_path / "a.elf"),
+        str(tmp_path / "a.o"),
+    ]
     subprocess.run([linker, *linked], check=True, capture_output=True)
     content = (tmp_path / "a.elf").read_bytes()
     (table,) = struct.unpack_from("<Q", content, 32)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from edge.bundle import open_bundle
-from edge.endpoint import LOOK_BACK_SAMPLES, loudest_window
+from edge.endpoint import LOOK_BACK_SAMPLES, loudest_stretch, loudest_window
 from edge.errors import AudioError
-from edge.pipeline import LivenessScorer, WakeScorer, _loudest_stretch
+from edge.pipeline import LivenessScorer, WakeScorer
 
 RATE = 16_000
 WINDOW = RATE
@@ -48,8 +48,8 @@ def bundle():
 @pytest.mark.parametrize("seconds", [0.3, 1.2, 2.05, 2.3, 5.0])
 def test_the_stretch_does_not_depend_on_the_blocks(block, seconds):
     samples = bursts((0.1, 500), (1.4, 900), (3.7, 2_000), seconds=seconds)
-    expected, n = _loudest_stretch([samples], WINDOW)
-    got, m = _loudest_stretch(Blocks(samples, block).blocks(), WINDOW)
+    expected, n = loudest_stretch([samples], WINDOW)
+    got, m = loudest_stretch(Blocks(samples, block).blocks(), WINDOW)
     assert n == m == samples.size
     np.testing.assert_array_equal(got, expected)
 
@@ -57,7 +57,7 @@ def test_the_stretch_does_not_depend_on_the_blocks(block, seconds):
 @pytest.mark.parametrize("at_s", np.arange(0.0, 7.5, 0.31))
 def test_the_stretch_holds_the_loudest_window_and_what_came_before(at_s):
     samples = bursts((at_s, 3_000), (7.0 - at_s if abs(7.0 - 2 * at_s) > 2 else 0.0, 300))
-    stretch, _ = _loudest_stretch(Blocks(samples).blocks(), WINDOW)
+    stretch, _ = loudest_stretch(Blocks(samples).blocks(), WINDOW)
     loudest = loudest_window(samples, WINDOW)
     energy = np.sum(samples[loudest.start : loudest.stop].astype(np.float64) ** 2)
     span = loudest_window(stretch, WINDOW)
@@ -73,8 +73,8 @@ def test_the_stretch_holds_the_loudest_window_and_what_came_before(at_s):
 def test_an_offset_does_not_hide_the_loudest_moment():
     samples = bursts((5.0, 300))
     shifted = samples + np.int16(8_000)
-    expected, _ = _loudest_stretch([samples], WINDOW)
-    got, _ = _loudest_stretch([shifted], WINDOW)
+    expected, _ = loudest_stretch([samples], WINDOW)
+    got, _ = loudest_stretch([shifted], WINDOW)
     np.testing.assert_array_equal(got - np.int16(8_000), expected)
 
 
