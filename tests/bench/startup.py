@@ -53,6 +53,7 @@ def main() -> int:
         measure(run, numba)
         ways = {
             "numpy imported, no more": ([sys.executable, "-c", "import numpy"], {}),
+            "numpy and llvmlite imported, no more": ([sys.executable, "-c", "import numpy, llvmlite.binding"], {}),
             "image, warm": (run, image),
             "numba, warm": (run, numba),
         }
@@ -109,7 +110,7 @@ def main() -> int:
             f"{figures[what]['median']:g} ({figures[what]['min']:g}-{figures[what]['max']:g})"
             for what in ("cpu_s", "wall_s", "rss_mb")
         ]
-        print(f"{way:34} CPU s {row[0]:24} wall s {row[1]:24} MB {row[2]}")
+        print(f"{way:38} CPU s {row[0]:24} wall s {row[1]:24} MB {row[2]}")
     return 0
 
 
