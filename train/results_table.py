@@ -115,13 +115,14 @@ def _frontend(folder: Path) -> list[str]:
     walls = body["push_10ms_wall_us"]
     ratios = body["ratios_of_median_cpu"]
     lines = [
-        f"**Frontend**, beside the C frontend of TensorFlow Lite for Microcontrollers (pymicro-features), whose integers it "
-        f"gives: {body['integers_differing']} of {body['integers_compared']:,} differ in the run below. Pushes of 10 ms, one "
-        "process, one thread (`make bench-frontend`); instructions under emulation (`make arm`):",
+        "**Frontend**, beside the C frontend of TensorFlow Lite for Microcontrollers (pymicro-features), whose integers it "
+        f"gives: {body['integers_differing']} of {body['integers_compared']:,} differ in the run below. Pushes of 10 ms, "
+        "one process, one thread (`make bench-frontend`); instructions under emulation (`make arm`):",
         "",
         "| what | vivavoce | C frontend | ratio |",
         "|---|---|---|---|",
-        f"| CPU of a push, us | {mine['median']:.2f} | {theirs['median']:.2f} | {ratios['push, ours over theirs']:.2f} |",
+        f"| CPU of a push, us | {mine['median']:.2f} | {theirs['median']:.2f} "
+        f"| {ratios['push, ours over theirs']:.2f} |",
         *(
             f"| wall time of a push, {name}, us | {walls['ours'][name]:.2f} | {walls['theirs'][name]:.2f} | |"
             for name in ("min", "p50", "p99")
