@@ -115,8 +115,9 @@ def _frontend(folder: Path) -> list[str]:
     walls = body["push_10ms_wall_us"]
     ratios = body["ratios_of_median_cpu"]
     lines = [
-        "**Frontend**, beside the C frontend of TensorFlow Lite for Microcontrollers (pymicro-features), whose integers it "
-        f"gives: {body['integers_differing']} of {body['integers_compared']:,} differ in the run below. Pushes of 10 ms, "
+        "**Frontend**, beside the C frontend of TensorFlow Lite for Microcontrollers (pymicro-features), whose "
+        f"integers it gives: {body['integers_differing']} of {body['integers_compared']:,} differ in the run below. "
+        "Pushes of 10 ms, "
         "one process, one thread (`make bench-frontend`); instructions under emulation (`make arm`):",
         "",
         "| what | vivavoce | C frontend | ratio |",
@@ -153,7 +154,8 @@ def _esphome(folder: Path) -> list[str]:
     """Models for ESPHome beside those who run them elsewhere."""
     found = _read(folder / "esphome_models.json")
     lines = [
-        f'**Models for ESPHome**, over {found["sounds"]["alexa"]} recordings of "alexa" and {found["sounds"]["others"]} others, '
+        f"**Models for ESPHome**, over {found['sounds']['alexa']} recordings of 'alexa' and "
+        f"{found['sounds']['others']} others, "
         "a step being 1 of 255 (`python tests/bench/esphome_models.py`):",
         "",
         "| model | beside | recordings with as many detections | outputs unequal | largest difference, steps |",
