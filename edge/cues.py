@@ -19,7 +19,8 @@ import numpy.typing as npt
 from edge.errors import FrontendError
 from edge.events import SAMPLE_RATE_HZ
 from edge.settings import settings_from_dict
-from edge.spectrum import is_fft_size, power_spectra
+from edge.spectrum import power_spectra
+from edge.spectrum_tables import is_fft_size
 
 __all__ = ["CueSettings", "band_powers", "cues_of_bands", "liveness_cues"]
 

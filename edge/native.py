@@ -53,7 +53,7 @@ __all__ = [
 
 ABI = {"frontend_frames": "hnhqIhiQH", "power_spectra": "ffnnnnffff"}
 """Arguments of each kernel: ``n`` an integer, every other letter a pointer to numbers of that type, as :mod:`struct`
-names it. :mod:`edge.kernel_entries` says which argument is what."""
+names it. :mod:`edge.kernels.entries` says which argument is what."""
 
 CACHE_VARIABLE = "VIVAVOCE_CACHE_DIR"
 """Environment variable that names the folder for images."""
@@ -63,11 +63,8 @@ KERNELS_VARIABLE = "VIVAVOCE_KERNELS"
 
 MAGIC = b"VVKERN01"
 
-_SOURCES = (
-    "elf_object", "frontend_tables", "kernel_arithmetic", "kernel_cache", "kernel_compiler", "kernel_entries",
-    "kernel_lanes", "kernels", "kernels_spectrum", "spectrum",
-)  # fmt: skip
-"""Modules whose text decides what an image does."""
+_SOURCES = ("frontend_tables.py", "spectrum_tables.py", "kernels/*.py")
+"""Files whose text decides what an image does."""
 
 _PROCESSOR = re.compile(r"^(?:flags|Features|CPU (?:implementer|part)|model)\s*:.*$", re.MULTILINE)
 
@@ -149,8 +146,9 @@ def image_folders() -> list[Path]:
 def image_name() -> str:
     """Return the name of the image of these sources for this processor."""
     sources = hashlib.sha256()
-    for module in _SOURCES:
-        sources.update(Path(__file__).with_name(f"{module}.py").read_bytes())
+    for pattern in _SOURCES:
+        for file in sorted(Path(__file__).parent.glob(pattern)):
+            sources.update(file.read_bytes())
     processor = hashlib.sha256(os.uname().machine.encode())
     try:
         # What a processor can do, and which one it is: code may use all of the one and is tuned for the other.
@@ -253,9 +251,9 @@ def _callable(address: int, codes: str) -> Callable[..., None]:
 
 def _compile() -> Kernels | None:
     """Compile an image, keep it and load it; None where none can be made."""
-    from edge.elf_object import UnfitObjectError
+    from edge.kernels.elf_object import UnfitObjectError
 
-    compiler = importlib.import_module("edge.kernel_compiler")
+    compiler = importlib.import_module("edge.kernels.compiler")
     try:
         code, places, versions = compiler.compile_image(ABI)
     except UnfitObjectError as error:
@@ -299,7 +297,7 @@ def _kept(content: bytes) -> Iterator[Path]:
 
 
 def _by_numba() -> Kernels:
-    entries = importlib.import_module("edge.kernel_entries")
+    entries = importlib.import_module("edge.kernels.entries")
     addresses = entries.compiled_addresses(ABI)
     functions = {name: _callable(addresses[name], codes) for name, codes in ABI.items()}
     return Kernels(functions, "numba", None, compiled=True)

@@ -100,7 +100,7 @@ def test_numba_gives_the_same_numbers(installation, cache, tmp_path):
     said, stderr = start(installation, VIVAVOCE_KERNELS="numba", NUMBA_CACHE_DIR=tmp_path)
     assert (said["origin"], stderr) == ("numba", "")
     assert said["numbers"] == cache[1]["numbers"]
-    assert list(tmp_path.rglob("kernels.frontend_frames-*.nbc")), "numba kept nothing"
+    assert list(tmp_path.rglob("frontend.frontend_frames-*.nbc")), "numba kept nothing"
 
 
 def test_without_a_place_for_it_the_image_is_compiled_and_runs_from_memory(installation, cache):
@@ -117,7 +117,7 @@ def test_the_image_runs_where_memory_may_not_be_written_and_executed(installatio
 
 def test_another_source_has_another_image(installation, cache, tmp_path):
     shutil.copytree(installation / "edge", tmp_path / "edge")
-    with (tmp_path / "edge" / "kernels.py").open("a") as file:
+    with (tmp_path / "edge" / "kernels" / "frontend.py").open("a") as file:
         file.write("\n# changed\n")
     folder, first = cache
     said, _ = start(tmp_path, VIVAVOCE_CACHE_DIR=folder, VIVAVOCE_KERNELS="auto")

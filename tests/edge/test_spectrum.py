@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import FrontendError
-from edge.spectrum import LANES, LARGEST_FFT, power_spectra
+from edge.spectrum import power_spectra
+from edge.spectrum_tables import LANES, LARGEST_FFT
 
 
 def _load_naive():

@@ -1,9 +1,9 @@
 """Compile the kernels into an image: machine code that runs wherever it is mapped, without numba.
 
-numba translates each entry (:mod:`edge.kernel_entries`) to LLVM's language and optimises it for this processor; here
+numba translates each entry (:mod:`edge.kernels.entries`) to LLVM's language and optimises it for this processor; here
 that is freed from what only a Python process can give it (reference counts, exceptions, none of which a kernel uses),
-compiled to an object file, and laid out (:mod:`edge.elf_object`). Only public functions of numba and llvmlite are
-called.
+compiled to an object file, and laid out (:mod:`edge.kernels.elf_object`). Only public functions of numba and llvmlite
+are called.
 """
 
 import re
@@ -12,9 +12,9 @@ import llvmlite
 import llvmlite.binding as llvm
 import numba
 
-from edge.elf_object import UnfitObjectError, lay_out
-from edge.kernel_cache import OPTIONS
-from edge.kernel_entries import ENTRIES, signature
+from edge.kernels.elf_object import UnfitObjectError, lay_out
+from edge.kernels.entries import ENTRIES, signature
+from edge.kernels.options import OPTIONS
 
 __all__ = ["compile_image"]
 
