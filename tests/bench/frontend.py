@@ -75,6 +75,7 @@ def prange_over_clips(clips: list[Any]) -> Callable[[], Any]:
     import numpy as np
 
     from edge.frontend_tables import ENERGIES_SIZE, WORK_SIZE, FrontendSettings, build_tables
+    from edge.kernels.frontend import frontend_frames
 
     numba.set_num_threads(2)
     settings = FrontendSettings()
