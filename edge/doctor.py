@@ -116,6 +116,13 @@ def _kernels(warm: bool) -> Finding:
     done = f", compiled in {took:.1f} s" if found.compiled else ""
     if found.path is not None:
         return Finding("kernels", "ok", f"{found.path}{done}")
+    if found.origin == "numba":
+        return Finding(
+            "kernels",
+            "note",
+            f"no image can be made here: each start imports numba{done}",
+            "update numba and llvmlite; where the processor is no x86-64 or aarch64, let it be",
+        )
     tried = ", ".join(str(folder) for folder in native.image_folders())
     return Finding(
         "kernels", "note", f"cannot be kept, every start compiles them anew{done}; tried {tried}",

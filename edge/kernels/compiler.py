@@ -79,9 +79,22 @@ def compile_image(abi: dict[str, str]) -> tuple[bytes, dict[str, int], dict[str,
     """
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    try:
+        code, places = lay_out(_object_file(abi), abi)
+    except RuntimeError as error:  # what llvmlite raises, whatever it is about
+        raise UnfitObjectError(f"llvmlite cannot make an object file ({error})") from error
     processor = llvm.get_host_cpu_name()
+    return code, places, {"numba": numba.__version__, "llvmlite": llvmlite.__version__, "processor": processor}
+
+
+def _object_file(abi: dict[str, str]) -> bytes:
+    """Compile all entries into one object file for this processor."""
     machine = llvm.Target.from_default_triple().create_target_machine(
-        cpu=processor, features=llvm.get_host_cpu_features().flatten(), opt=3, reloc="pic", codemodel="small"
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=3,
+        reloc="pic",
+        codemodel="small",
     )
     module = llvm.parse_assembly(_SUPPORT)
     for name, codes in abi.items():
@@ -95,12 +108,8 @@ def compile_image(abi: dict[str, str]) -> tuple[bytes, dict[str, int], dict[str,
             variable.linkage = llvm.Linkage.internal
     builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
     builder.getModulePassManager().run(module, builder)
-    try:
-        code, places = lay_out(machine.emit_object(module), abi)
-    except RuntimeError as error:
-        raise UnfitObjectError(f"llvmlite cannot make an object file ({error})") from error
-    versions = {"numba": numba.__version__, "llvmlite": llvmlite.__version__, "processor": processor}
-    return code, places, versions
+    content: bytes = machine.emit_object(module)
+    return content
 
 
 def _entry(name: str, codes: str) -> str:
