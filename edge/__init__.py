@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edge.offline import features_of_clips
     from edge.pipeline import Pipeline
     from edge.sources import FileSource, PipeSource
-    from edge.void_features import VoidSettings, void_features
+    from edge.void import VoidSettings, void_features
     from edge.wake import WakeStage
 
 __all__ = [
@@ -66,14 +66,14 @@ _HOME = {
     "PipeSource": "edge.sources",
     "Pipeline": "edge.pipeline",
     "VivavoceError": "edge.errors",
-    "VoidSettings": "edge.void_features",
+    "VoidSettings": "edge.void",
     "Wake": "edge.events",
     "WakeStage": "edge.wake",
     "features_of_clips": "edge.offline",
     "liveness_cues": "edge.cues",
     "open_bundle": "edge.bundle",
     "open_esphome_model": "edge.esphome",
-    "void_features": "edge.void_features",
+    "void_features": "edge.void",
 }
 
 

@@ -114,8 +114,29 @@ class Output:
 
     def _write(self, line: str) -> None:
         stream = sys.stdout if self._stream is None else self._stream
-        stream.write(line + "\n")
-        stream.flush()
+        if stream is None:
+            raise _OutputError("it is closed")
+        try:
+            stream.write(line + "\n")
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _OutputError(error.strerror) from error
+        _flush(stream)
+
+
+class _OutputError(Exception):
+    """Results cannot be written any more: no fault of any one file, and the end of the whole call."""
+
+
+def _flush(stream: TextIO | None) -> None:
+    try:
+        if stream is not None:
+            stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _OutputError(error.strerror) from error
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:
@@ -224,7 +245,7 @@ def _complain(message: str, file: str | None, kind: str = "") -> None:
     name = None if file is None else " ".join(file.split())
     if name and not line.startswith(name):
         line = f"{name}: {line}"
-    sys.stdout.flush()  # keep the order of results and complaints where both go to one terminal
+    _flush(sys.stdout)  # keep the order of results and complaints where both go to one terminal
     sys.stderr.write(f"{PROGRAM}: {kind}{line}\n")
     sys.stderr.flush()
 
@@ -438,7 +459,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         add_commands(parser, installed_commands())
         start = argparse.Namespace(_chosen=[], _help=parser.format_help)
         code = run_chosen(parser.parse_args(argv, start))
-        sys.stdout.flush()
+        _flush(sys.stdout)
     except VivavoceError as error:
         report_error(error)
         return EXIT_FAULT
@@ -448,4 +469,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The interpreter flushes stdout once more at exit; give it a place where that succeeds.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_PIPE
+    except _OutputError as error:
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # as above
+        report_error(f"standard output: cannot be written ({error}), expected room for results; send them elsewhere")
+        return EXIT_FAULT
     return code

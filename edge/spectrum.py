@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from edge import native
 from edge.errors import FrontendError
+from edge.samples import wrong_samples
 from edge.spectrum_tables import LANES, LARGEST_FFT, SMALLEST_FFT, is_fft_size, twiddles
 
 __all__ = ["power_spectra"]
@@ -42,9 +43,7 @@ def power_spectra(
     """
     for what, array in (("samples", samples), ("window", window)):
         if array.dtype != np.float32 or array.ndim != 1:
-            raise FrontendError(
-                f"spectrum: got {what} {array.dtype} of shape {array.shape}, expected (n,) float32; convert them first"
-            )
+            raise wrong_samples(f"spectrum, {what}", array, np.float32)
     if not is_fft_size(fft_size) or not 1 <= window.size <= fft_size or step < 1:
         raise FrontendError(
             f"spectrum: got {fft_size} points for a window of {window.size} samples every {step}, expected a power of "

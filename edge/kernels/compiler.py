@@ -2,8 +2,8 @@
 
 numba translates each entry (:mod:`edge.kernels.entries`) to LLVM's language and optimises it for this processor; here
 that is freed from what only a Python process can give it (reference counts, exceptions, none of which a kernel uses),
-compiled to an object file, and laid out (:mod:`edge.kernels.elf_object`). Only public functions of numba and llvmlite
-are called.
+compiled to an object file, and laid out (:mod:`edge.kernels.elf_object`). Of numba's inner workings only the name that
+it gives to a compiled function is looked at.
 """
 
 import re
@@ -12,11 +12,12 @@ import llvmlite
 import llvmlite.binding as llvm
 import numba
 
+from edge.kernel_image import HEAD
 from edge.kernels.elf_object import UnfitObjectError, lay_out
 from edge.kernels.entries import ENTRIES, signature
 from edge.kernels.options import OPTIONS
 
-__all__ = ["compile_image"]
+__all__ = ["UnfitObjectError", "compile_image"]
 
 # Compilers replace loops by calls of the C library, which an image does not have. Without "no-builtins" they would find
 # these loops, too, and replace them by calls of themselves.
@@ -66,7 +67,7 @@ def compile_image(abi: dict[str, str]) -> tuple[bytes, dict[str, int], dict[str,
     Returns
     -------
     bytes
-        The code.
+        The code, :data:`edge.kernel_image.HEAD` in front.
     dict of str to int
         Where in it each kernel begins.
     dict of str to str
@@ -80,7 +81,7 @@ def compile_image(abi: dict[str, str]) -> tuple[bytes, dict[str, int], dict[str,
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     try:
-        code, places = lay_out(_object_file(abi), abi)
+        code, places = lay_out(_object_file(abi), abi, HEAD)
     except RuntimeError as error:  # what llvmlite raises, whatever it is about
         raise UnfitObjectError(f"llvmlite cannot make an object file ({error})") from error
     processor = llvm.get_host_cpu_name()

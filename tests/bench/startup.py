@@ -73,6 +73,7 @@ def main() -> int:
                     "VIVAVOCE_KERNELS": kernels,
                     "VIVAVOCE_CACHE_DIR": str(own),
                     "NUMBA_CACHE_DIR": str(own),
+                    "XDG_CACHE_HOME": str(own),
                 }
                 # A copy of the code: beside the code itself an image would be found.
                 taken[way].append(measure(run, cold, copy_of_the_code(folder / f"code-{kernels}-{i}")))

@@ -11,12 +11,24 @@ from edge.errors import BundleError
 from edge.frontend import Frontend
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("images")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, folder):
+    """Whatever this machine's environment says, images are in a folder of their own."""
+    monkeypatch.delenv("VIVAVOCE_KERNELS", raising=False)
+    monkeypatch.setenv("VIVAVOCE_CACHE_DIR", str(folder))
+
+
 def by_check(**options):
     return {finding.check: finding for finding in doctor.examine(**options)}
 
 
 def test_an_installation_that_works_is_well():
-    native.kernels()  # so that there is an image, if there can be one
+    native.warm()
     found = by_check()
     assert {name: finding.state for name, finding in found.items()} == dict.fromkeys(found, "ok")
     assert list(found) == [
@@ -82,3 +94,19 @@ def test_a_folder_that_cannot_be_written_to_is_told_of(monkeypatch, tmp_path):
     assert found.state == "note"
     assert str(tmp_path / "file" / "cache") in found.found
     assert native.CACHE_VARIABLE in found.remedy
+
+
+def test_the_form_that_was_asked_for_is_told_of(monkeypatch):
+    monkeypatch.setenv("VIVAVOCE_KERNELS", "numba")
+    found = by_check()["kernels"]
+    assert (found.state, found.remedy) == ("note", "unset it to start in less memory")
+
+
+def test_a_check_that_breaks_keeps_no_other_from_being_made(monkeypatch):
+    def broken(warm):
+        raise ZeroDivisionError("of all things")
+
+    monkeypatch.setattr(doctor, "_kernels", broken)
+    found = by_check()
+    assert (found["kernels"].state, found["kernels"].found) == ("fault", "ZeroDivisionError: of all things")
+    assert found["decision"].state == "ok"
