@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import butter, freqz, lfilter, sosfilt, sosfreqz
 
-from edge import void_features as module
+from edge import void as module
 from edge.cues import CueSettings, band_powers, liveness_cues
 from edge.endpoint import loudest_window
 from edge.errors import FrontendError
