@@ -22,7 +22,7 @@ class Fault:
     message: str
 
 
-def first_of_each_kind(faults: Iterable[Fault], limit: int) -> Iterator[Fault]:
+def first_of_each_kind(faults: Iterable[Fault], limit: int, *, more: str) -> Iterator[Fault]:
     """Yield at most `limit` faults of a kind, and one more that counts those left out.
 
     Parameters
@@ -30,6 +30,8 @@ def first_of_each_kind(faults: Iterable[Fault], limit: int) -> Iterator[Fault]:
     faults : iterable of Fault
     limit : int
         Faults of a kind that are yielded; 0 for all.
+    more : str
+        What to do to see the others, as the end of a sentence.
 
     Yields
     ------
@@ -43,4 +45,4 @@ def first_of_each_kind(faults: Iterable[Fault], limit: int) -> Iterator[Fault]:
         shown = some[:limit] if limit else some
         yield from shown
         if len(some) > len(shown):
-            yield Fault(kind, f"{kind}: and {len(some) - len(shown)} more of {len(some)}; --show 0 lists them all")
+            yield Fault(kind, f"{kind}: and {len(some) - len(shown)} more of {len(some)}; {more}")

@@ -94,9 +94,7 @@ def read_rows(manifest: Path) -> tuple[list[str], list[tuple[int, dict[str, str]
             twice = sorted({column for column in header if header.count(column) > 1})
             if twice:
                 raise DataError(f"{manifest}: column {', '.join(twice)} comes twice; keep one of them")
-            rows = [
-                (reader.line_num, {key: cell for key, cell in row.items() if cell is not None}) for row in reader
-            ]
+            rows = [(reader.line_num, {key: cell for key, cell in row.items() if cell is not None}) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{manifest}: not a CSV file in UTF-8 ({error}); write it again") from error
     return header, rows

@@ -95,9 +95,7 @@ def refused_in_training(manifest: Path, clips: Sequence[Clip]) -> Iterator[Fault
     yield from paths_listed_twice(manifest, clips)
     yield from _talkers(manifest, clips)
     yield from (
-        fault
-        for fault in same_audio(manifest, clips, lambda clip: clip.sha256)
-        if fault.kind == "audio-in-two-splits"
+        fault for fault in same_audio(manifest, clips, lambda clip: clip.sha256) if fault.kind == "audio-in-two-splits"
     )
 
 
