@@ -10,11 +10,14 @@ __all__ = ["put_bytes", "put_link"]
 
 def _partial(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # The same name every time: what a killed process left is overwritten by its successor, and then gone.
+    return path.with_name(f".{path.name}.tmp")
 
 
 def put_bytes(path: Path, content: bytes, *, durable: bool = False) -> None:
     """Put a file in place in one step: under its name there is the old file or the new one, never a part.
+
+    There must be one writer at a time.
 
     Parameters
     ----------
@@ -32,7 +35,9 @@ def put_bytes(path: Path, content: bytes, *, durable: bool = False) -> None:
     partial = None
     try:
         partial = _partial(path)
-        with partial.open("wb") as file:
+        # Not through what is there: a killed process may have left a link to somebody's recording.
+        partial.unlink(missing_ok=True)
+        with partial.open("xb") as file:
             file.write(content)
             if durable:
                 file.flush()

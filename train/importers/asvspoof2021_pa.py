@@ -52,14 +52,14 @@ def find(source: Path, options: Options) -> Found:
     """
     found = Found()
     keys = next((source / name for name in _KEYS if (source / name).is_file()), source / _KEYS[0])
-    lines = list(protocol_lines(keys, _COLUMNS, unique="file"))
     folders = [folder for pattern in _AUDIO for folder in sorted(source.glob(pattern)) if folder.is_dir()]
     if not folders:
         raise DataError(
             f"{source}: found no folder {' or '.join(_AUDIO)}, expected the audio of the corpus; unpack its parts there"
         )
     folder_of = {file.name: folder for folder in folders for file in folder.iterdir()}
-    for line in lines:
+    # One line at a time: there are 943 110.
+    for line in protocol_lines(keys, _COLUMNS, unique="file"):
         file = f"{line.file_name('file')}.flac"
         spoof = line.one_of("key", ("bonafide", "spoof")) == "spoof"
         subset = line.one_of("subset", ("eval", "progress", "hidden"))

@@ -79,10 +79,13 @@ class Found:
     recordings : list of Recording
     dropped : Counter
         How many recordings are not imported, by reason.
+    doubts : list of str
+        What the user should know of the recordings that are, e.g. that a split has no replay.
     """
 
     recordings: list[Recording] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
+    doubts: list[str] = field(default_factory=list)
 
 
 def folder_among(source: Path, names: tuple[str, ...], what: str) -> Path:

@@ -13,8 +13,8 @@ from train.importers.audio_copy import Copied
 __all__ = ["Journal", "job_key"]
 
 
-def job_key(file: Path, channel: int | None, *, link: bool) -> str:
-    """Return what a copy depends on: the file, its size and time of change, and how it is read.
+def job_key(file: Path, channel: int | None, *, link: bool, expected_sha256: str = "") -> str:
+    """Return what a copy depends on: the file, its size and time of change, and how it is read and verified.
 
     Raises
     ------
@@ -22,7 +22,7 @@ def job_key(file: Path, channel: int | None, *, link: bool) -> str:
         If the file is not there.
     """
     found = file.stat()
-    parts = [str(file.resolve()), found.st_size, found.st_mtime_ns, channel, link]
+    parts = [str(file.resolve()), found.st_size, found.st_mtime_ns, channel, link, expected_sha256]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
@@ -32,7 +32,8 @@ class Journal:
     Parameters
     ----------
     path : Path
-        Entries that are there already are read; a line that was cut short is dropped.
+        Entries that are there already are read; a line that was cut short is dropped. What it names is relative to
+        the folder that it is in.
 
     Raises
     ------
@@ -56,14 +57,15 @@ class Journal:
             return False
         return True
 
-    def done(self, target: Path, key: str) -> Copied | None:
+    def done(self, target: str, key: str) -> Copied | None:
         """Return what was put in place for the same job, if it is still there."""
-        before, copied = self._done.get(str(target), ("", None))
-        if copied is None or before != key or not target.is_file() or target.stat().st_size != copied.size:
+        before, copied = self._done.get(target, ("", None))
+        file = self._path.parent / target
+        if copied is None or before != key or not file.is_file() or file.stat().st_size != copied.size:
             return None
         return copied
 
-    def add(self, target: Path, key: str, copied: Copied) -> None:
+    def add(self, target: str, key: str, copied: Copied) -> None:
         """Enter a finished recording.
 
         Raises
@@ -71,7 +73,7 @@ class Journal:
         DataError
             If it cannot be written.
         """
-        entry = {"target": str(target), "key": key, "copied": dataclasses.asdict(copied)}
+        entry = {"target": target, "key": key, "copied": dataclasses.asdict(copied)}
         try:
             # Without a buffer, that nothing is left to write when this process is stopped.
             with open(self._path, "ab", buffering=0) as file:

@@ -17,6 +17,7 @@ from pathlib import Path
 from edge.errors import DataError, UsageError
 from train.importers.found import Found, Options, Recording
 from train.importers.seeded_split import THREE_WAYS, seeded_split
+from train.manifest import SOURCES
 
 __all__ = ["LICENCE", "SUFFIXES", "SUMMARY", "find"]
 
@@ -73,6 +74,14 @@ def find(source: Path, options: Options) -> Found:
                         source=source_name,
                         loudspeaker=loudspeaker,
                     )
+                )
+    there = {(recording.split, recording.source) for recording in found.recordings}
+    for split in filter(options.wants, THREE_WAYS):
+        for source_name in SOURCES:
+            if (split, source_name) not in there:
+                found.doubts.append(
+                    f"{source}: {split} gets no {source_name} recording, expected some; record more talkers and "
+                    "loudspeakers, or draw other splits with --seed before anything was trained"
                 )
     return found
 

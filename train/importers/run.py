@@ -7,6 +7,7 @@ from pathlib import Path
 from edge.errors import AudioError, DataError, UsageError
 from train.fault import Fault
 from train.importers.audio_copy import Copied, bring, target_suffix
+from train.importers.folder_lock import only_writer
 from train.importers.found import Found, Recording
 from train.importers.journal import Journal, job_key
 from train.manifest import COLUMNS, FILE_NAME, OPTIONAL_COLUMNS, read_rows, to_clips, write_rows
@@ -70,30 +71,38 @@ def import_recordings(
         If there is nothing to import, two recordings have one name, a file cannot be written, or the manifest that
         is there is faulty.
     UsageError
-        If the name is no name of a folder, or the two folders overlap.
+        If the name is no name of a folder, the two folders overlap, or another import is writing there.
     """
     _refuse_overlap(source, out, name)
     recordings = sorted(found.recordings, key=lambda recording: recording.name)
     if not recordings:
         raise DataError(f"{source}: found no recording to import; check SOURCE, and --only")
     _refuse_unusable_names(recordings)
+    with only_writer(out):
+        return _import(recordings, source, out, name, link, leave_out_unusable)
+
+
+def _import(
+    recordings: list[Recording], source: Path, out: Path, name: str, link: bool, leave_out_unusable: bool
+) -> Imported:
     header, others = _rows_of_others(out / FILE_NAME, name)
     journal = Journal(out / f".{name}.import.jsonl")
     imported = Imported()
     for recording in with_progress(recordings, f"importing {name}"):
         path = f"{name}/{recording.name}{target_suffix(recording.file, link=link)}"
         try:
-            key = job_key(recording.file, recording.channel, link=link)
-            copied = journal.done(out / path, key)
+            expected = recording.expected_sha256
+            key = job_key(recording.file, recording.channel, link=link, expected_sha256=expected)
+            copied = journal.done(path, key)
             if copied is None:
                 copied = bring(
                     recording.file,
                     out / path,
                     channel=recording.channel,
                     link=link,
-                    expected_sha256=recording.expected_sha256,
+                    expected_sha256=expected,
                 )
-                journal.add(out / path, key, copied)
+                journal.add(path, key, copied)
             else:
                 imported.resumed += 1
         except (AudioError, UsageError) as error:

@@ -89,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
             "recordings cannot be used; mend them and give the same command again, or give --leave-out-unusable"
         )
         return EXIT_FAULT
+    for doubt in found.doubts:
+        warn(doubt)
     for fault in first_of_each_kind(imported.doubts, 1, more="'vivavoce train check' lists them"):
         warn(fault.message)
     seconds = sum(float(row["seconds"]) for row in imported.rows)

@@ -166,6 +166,20 @@ def test_a_tree_shares_no_talker_and_no_loudspeaker_and_counts_what_it_drops(run
     assert {clip.native_hz for clip in lives} == {48_000}
 
 
+def test_a_split_without_replays_is_told(run, corpus, tmp_path):
+    source = corpus("tree")
+    for folder in (source / "replay").iterdir():
+        if folder.name != "box0":
+            folder.rename(tmp_path / folder.name)
+    code, out, err = run("import", "tree", source, "--licence", "L", "--out", tmp_path / "data", "--json")
+    assert code == 0
+    empty = {"train", "dev", "test"} - {seeded_split("loudspeaker/box0", 1, THREE_WAYS)}
+    assert len(empty) == 2
+    for split in empty:
+        assert f"warning: {source}: {split} gets no replay recording" in err
+    assert json.loads(out)["source"]["replay"] < 8
+
+
 def test_own_rows_keep_what_they_say(run, corpus, tmp_path):
     clips, _ = imported(run, corpus, "manifest", tmp_path, "--name", "ours")
     assert {path: (*brief(clip), clip.corpus, clip.native_hz) for path, clip in clips.items()} == {

@@ -15,6 +15,7 @@ from edge.cli import EXIT_FAULT
 from edge.errors import DataError
 from train import atomic_file
 from train.importers import audio_copy, journal
+from train.importers.folder_lock import only_writer
 from train.importers.found import Options
 from train.importers.kinds import layout
 from train.importers.run import import_recordings
@@ -300,3 +301,62 @@ def test_what_training_will_refuse_is_told_at_once(corpus, run, tmp_path):
     assert code == 0
     assert "vivavoce: warning: " in err
     assert "speaker 'M0001' of 'asvspoof2017-v2' is in" in err
+
+
+def test_one_import_at_a_time_writes_into_a_folder(corpus, run, tmp_path):
+    source = corpus("asvspoof2017")
+    with only_writer(tmp_path / "data"):
+        code, _, err = run("import", "asvspoof2017", source, "--licence", "L", "--out", tmp_path / "data")
+    assert code == EXIT_FAULT
+    assert "another import is writing into it" in err
+    assert list((tmp_path / "data").iterdir()) == []
+    assert run("import", "asvspoof2017", source, "--licence", "L", "--out", tmp_path / "data")[0] == 0
+
+
+def test_a_data_folder_that_cannot_be_one_is_named(corpus, run, tmp_path):
+    (tmp_path / "data").write_text("a file")
+    code, _, err = run("import", "asvspoof2017", corpus("asvspoof2017"), "--licence", "L", "--out", tmp_path / "data")
+    assert (code, err.count("\n")) == (EXIT_FAULT, 1)
+    assert "data: cannot be used (File exists)" in err
+
+
+def test_a_killed_import_leaves_no_trace_once_it_was_repeated(corpus, tmp_path):
+    source = corpus("asvspoof2017")
+    left = tmp_path / "data/a17/ASVspoof2017_V2_dev/.D_1000001.flac.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    brought(source, tmp_path / "data")
+    brought(source, tmp_path / "whole")
+    assert contents(tmp_path / "data") == contents(tmp_path / "whole")
+
+
+def test_an_import_goes_on_from_another_working_directory(corpus, tmp_path, monkeypatch):
+    source = corpus("asvspoof2017")
+    monkeypatch.setattr(journal.Journal, "remove", lambda self: None)
+    brought(source, tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    assert brought(source.relative_to(tmp_path), Path("data")).resumed == 4
+
+
+def test_what_a_killed_import_left_is_not_written_through(corpus, tmp_path):
+    source = corpus("asvspoof2017")
+    before = snapshot(source)
+    left = tmp_path / "data/a17/ASVspoof2017_V2_dev/.D_1000001.flac.tmp"
+    left.parent.mkdir(parents=True)
+    left.symlink_to(source / "ASVspoof2017_V2_train/T_1000001.wav")
+    brought(source, tmp_path / "data")
+    assert snapshot(source) == before
+    assert not left.is_symlink()
+
+
+def test_an_import_over_links_replaces_them_and_not_the_corpus(corpus, tmp_path):
+    source = corpus("asvspoof2019-pa")
+    before = snapshot(source)
+    found = layout("asvspoof2019-pa").find(source, Options("L"))
+    import_recordings(found, source, tmp_path / "data", "pa", link=True)
+    linked = tmp_path / "data/pa/ASVspoof2019_PA_dev/PA_D_0000001.flac"
+    assert linked.is_symlink()
+    import_recordings(found, source, tmp_path / "data", "pa")
+    assert linked.is_file()
+    assert not linked.is_symlink()
+    assert snapshot(source) == before
