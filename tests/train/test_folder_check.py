@@ -108,6 +108,20 @@ def test_one_fault_is_found_and_is_the_only_one(bad, kind, message, good):
         assert "\n" not in fault.message
 
 
+def test_a_talker_is_told_once_however_many_clips_and_splits_there_are(good):
+    folder, rows = good
+    for n, split in enumerate(("dev", "test", "dev", "train")):
+        tone(folder, f"k{n}.wav", 600 + n)
+        rows.append(row(f"k{n}.wav", "p1", split))
+    assert kinds(write(folder, *rows)) == ["talker-in-two-splits"]
+
+
+def test_the_same_audio_is_told_once_by_its_hash_and_its_samples(good):
+    folder, rows = good
+    sha = tone(folder, "a2.wav", 200)
+    assert kinds(write(folder, *rows, row("a2.wav", "p1", extra=f",,,,{sha}"))) == ["duplicate-audio"]
+
+
 def test_ids_that_are_kinds_are_not_things_to_share(good):
     folder, rows = good
     for n, split in enumerate(("train", "test")):

@@ -102,6 +102,20 @@ def test_an_interrupted_import_goes_on_and_ends_with_the_same_bytes(corpus, tmp_
     assert contents(tmp_path / "data") == contents(tmp_path / "whole")
 
 
+def test_what_is_finished_after_an_entry_that_was_cut_short_counts_too(tmp_path):
+    path = tmp_path / "journal"
+    (tmp_path / "x").write_bytes(b"1234")
+    copied = audio_copy.Copied("ab", 4, 0.1, 16_000)
+    first = journal.Journal(path)
+    first.add("x", "k1", copied)
+    path.write_bytes(path.read_bytes()[:-10])
+    second = journal.Journal(path)
+    assert second.done("x", "k1") is None
+    second.add("x", "k2", copied)
+    assert journal.Journal(path).done("x", "k2") == copied
+    assert journal.Journal(path).done("x", "k1") is None
+
+
 @pytest.mark.parametrize("change", ["source", "target"])
 def test_what_changed_since_is_not_taken_for_finished(change, corpus, tmp_path, monkeypatch, write_audio):
     source = corpus("asvspoof2017")
@@ -225,7 +239,7 @@ def test_a_source_that_is_not_what_its_manifest_hashed_is_not_imported(corpus, r
 
 def test_two_corpora_share_a_folder_and_an_import_replaces_only_its_own_rows(corpus, run, tmp_path):
     data = tmp_path / "data"
-    for kind in ("manifest", "speech-commands"):
+    for kind in ("speech-commands", "manifest"):
         assert run("import", kind, corpus(kind), "--out", data)[0] == 0
     manifest = data / "manifest.csv"
     with manifest.open(newline="") as file:
@@ -269,6 +283,17 @@ def test_nothing_is_written_into_a_corpus(out, corpus, run, tmp_path):
     assert snapshot(nested) == before
     if code:
         assert "expected a folder apart" in err
+
+
+def test_a_link_into_the_corpus_is_not_followed(corpus, run, tmp_path):
+    source = corpus("asvspoof2017")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a17").symlink_to(source / "ASVspoof2017_V2_train")
+    before = snapshot(source)
+    code, _, err = run("import", "asvspoof2017", source, "--licence", "L", "--out", tmp_path / "data", "--name", "a17")
+    assert code == EXIT_FAULT
+    assert "expected a folder apart" in err
+    assert snapshot(source) == before
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", ".hidden", ""])
