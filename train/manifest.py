@@ -61,8 +61,8 @@ def manifest_path(data_dir: Path | str) -> Path:
     path = Path(data_dir) / FILE_NAME
     if not path.is_file():
         raise DataError(
-            f"{path}: no such manifest; give --data a folder that holds {FILE_NAME} with the columns "
-            f"{','.join(COLUMNS)}"
+            f"{path}: no such manifest; expected a folder that holds {FILE_NAME} with the columns "
+            f"{','.join(COLUMNS)}; check the path"
         )
     return path
 

@@ -16,7 +16,8 @@ the loader has. Its licence was not found in the publisher's own words, and is a
 * ``eval`` becomes test; ``core`` is parted into train and dev by a seeded hash of the talker, as no dev is published.
 * Type 1, what was recorded to be replayed, is dropped: no device under attack heard it.
 * Talker 0 is a speech synthesiser with many voices: ``many``; its replays stay in train where they are in core.
-* The first microphone of an array is used. The mean of all would be a beam, and colour speech by its direction.
+* The first microphone of an array is used, as in the publisher's experiments with one channel. The mean of all would be
+  a beam, and colour speech by its direction.
 * The sets share rooms and loudspeakers: ``vivavoce train check`` names them.
 """
 

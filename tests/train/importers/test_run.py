@@ -8,6 +8,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -200,6 +201,8 @@ def break_one(source, how):
         file.unlink()
     elif how == "text":
         file.write_text("not audio")
+    elif how == "not a number":
+        soundfile.write(file, np.full(1600, np.nan, np.float32), 16_000, subtype="FLOAT")
     elif how == "cut short":
         file.write_bytes(file.read_bytes()[:1000])
     else:
@@ -207,7 +210,7 @@ def break_one(source, how):
     return file
 
 
-@pytest.mark.parametrize("how", ["missing", "text", "cut short", "empty"])
+@pytest.mark.parametrize("how", ["missing", "text", "cut short", "empty", "not a number"])
 def test_unusable_audio_is_named_and_no_manifest_is_written(how, corpus, run, tmp_path):
     source = corpus("asvspoof2017")
     file = break_one(source, how)
