@@ -22,7 +22,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, Protocol, TextIO, cast
 
 from edge.errors import MissingExtraError, UsageError, VivavoceError
@@ -307,6 +307,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog=prog, formatter_class=_Formatter, allow_abbrev=False, **settings)
         self.commands: dict[str, Callable[[], Command]] = {}
         self.guard: Callable[[], None] | None = None
+        self.unguarded: Container[str] = ()
 
     def format_help(self) -> str:
         """Return the help text, with each command's summary where the parser holds commands."""
@@ -334,7 +335,8 @@ class _Choose(argparse.Action):
             close = difflib.get_close_matches(name, parser.commands, n=1)
             hint = f"did you mean '{parser.prog} {close[0]}'?" if close else f"there are: {', '.join(parser.commands)}"
             raise UsageError(f"there is no command '{parser.prog} {name}'; {hint} (see: {parser.prog} --help)")
-        if parser.guard is not None and not {"-h", "--help"}.intersection(rest):
+        guarded = name not in parser.unguarded and not {"-h", "--help"}.intersection(rest)
+        if parser.guard is not None and guarded:
             parser.guard()
         command = parser.commands[name]()
         below = Parser(f"{parser.prog} {name}", description=command.SUMMARY)
@@ -351,6 +353,7 @@ def add_commands(
     commands: Mapping[str, str | Callable[[], Command]],
     *,
     guard: Callable[[], None] | None = None,
+    unguarded: Container[str] = (),
 ) -> None:
     """Give `parser` commands, each loaded only when it is chosen (or for the list in ``--help``).
 
@@ -363,9 +366,12 @@ def add_commands(
     guard : callable, optional
         Called before a command parses its arguments, unless its help is asked for; raises what makes
         all of them pointless (a missing extra), so that this is said first.
+    unguarded : container of str
+        Names of commands that work without what the guard looks for.
     """
     assert isinstance(parser, Parser), "commands are configured with the parser of edge.cli"
     parser.guard = guard
+    parser.unguarded = unguarded
     for name, target in commands.items():
         parser.commands[name] = _importer(target) if isinstance(target, str) else target
     action = parser.add_argument(

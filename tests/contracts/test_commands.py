@@ -94,6 +94,17 @@ def test_training_help_is_there_on_a_device(vivavoce):
     assert "--data" in done.stdout
 
 
+def test_recordings_are_imported_and_checked_on_a_device(vivavoce, tmp_path):
+    without = ["tensorflow", "tf_keras", "tensorflow_model_optimization", "tqdm", "scipy", "pyroomacoustics"]
+    done = vivavoce("train", "check", str(tmp_path), hidden=without)
+    assert done.returncode == 2
+    assert one_line(done.stderr), done.stderr
+    assert "manifest.csv: no such manifest" in done.stderr
+    done = vivavoce("train", "import", "manifest", str(tmp_path), "--out", str(tmp_path / "out"), hidden=without)
+    assert done.returncode == 2
+    assert "manifest.csv: no such manifest" in done.stderr
+
+
 @pytest.mark.parametrize("kind", ["features", "cues", "void"])
 def test_features_need_no_interpreter(kind, vivavoce, root, tmp_path):
     done = vivavoce(
