@@ -1,7 +1,6 @@
 """Writing files so that they are whole or not there, whoever reads meanwhile and whatever stops the writing."""
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -9,8 +8,10 @@ from typing import IO
 __all__ = ["write_whole"]
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file, readable for everybody as far as the process's mask allows, in place of what is there.
+def write_whole(
+    path: Path, write: Callable[[IO[bytes]], object], *, durable: bool = False, one_writer: bool = False
+) -> None:
+    """Put a file in place in one step: under its name there is the old file or the new one, never a part.
 
     Parameters
     ----------
@@ -18,6 +19,10 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         Folders that are missing are made.
     write : callable
         Called with the file, open for writing bytes.
+    durable : bool
+        Wait until the bytes are on the disk: for a file that says that others are finished.
+    one_writer : bool
+        Only one process writes this file at a time: then what a killed one left is overwritten by its successor.
 
     Raises
     ------
@@ -25,15 +30,17 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         If it cannot be written; nothing is left behind, and what was there before still is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    part = Path(name)
-    try:
-        with open(descriptor, "wb") as file:
-            write(file)
-        mask = os.umask(0o077)
-        os.umask(mask)
-        part.chmod(0o644 & ~mask)  # a temporary file is for its owner alone
-        part.replace(path)
-    except BaseException:
+    # A name of its own, or the same one every time.
+    part = path.parent / (f".{path.name[:200]}.tmp" if one_writer else f".{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    if one_writer:
+        # Not through what is there: a killed process may have left a link to somebody's file.
         part.unlink(missing_ok=True)
-        raise
+    try:
+        with part.open("xb") as file:
+            write(file)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,9 +1,9 @@
 """Writing a file whole or not at all."""
 
-import os
 from pathlib import Path
 
 from edge.errors import DataError
+from edge.files import write_whole
 
 __all__ = ["put_bytes", "put_link"]
 
@@ -32,22 +32,10 @@ def put_bytes(path: Path, content: bytes, *, durable: bool = False) -> None:
     DataError
         If it cannot be written, e.g. because the disk is full; what was begun is removed.
     """
-    partial = None
     try:
-        partial = _partial(path)
-        # Not through what is there: a killed process may have left a link to somebody's recording.
-        partial.unlink(missing_ok=True)
-        with partial.open("xb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        partial.replace(path)
+        write_whole(path, lambda file: file.write(content), durable=durable, one_writer=True)
     except OSError as error:
         raise _unwritable(path, error) from error
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
 
 
 def put_link(path: Path, target: Path) -> None:

@@ -9,7 +9,8 @@ Layout, with seven columns in each protocol, ``-`` in the last three where speec
 
 Sources, read in 2026: lines of a published train protocol (in github.com/jlinear/ReMASC_Exp), the reader of a protocol
 in published MATLAB code (``ASVspoof2017ReadProtocolFile``), and three independent loaders on GitHub that agree on the
-columns, the file names and the phrases. The corpus itself was not at hand. Its licence was not found in the publisher's own words, and is asked for.
+columns, the file names and the phrases. The corpus itself was not at hand. Its licence was not found in the publisher's
+own words, and is asked for.
 
 The published splits share some loudspeakers and rooms: ``vivavoce train check`` names them.
 """
