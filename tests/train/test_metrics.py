@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from edge.errors import DataError
 from train.metrics import cluster_interval, equal_error_rate, error_rates, poisson_upper, rate_interval
 
 
@@ -27,7 +28,7 @@ def test_equal_error_rate_of_gaussians() -> None:
 
 
 def test_equal_error_rate_wants_both_classes() -> None:
-    with pytest.raises(ValueError, match="0 live and 1 replay"):
+    with pytest.raises(DataError, match="0 live and 1 replay"):
         equal_error_rate(np.array([]), np.array([1.0]))
 
 
