@@ -23,7 +23,7 @@ __all__ = ["fit_lfcc_gmm"]
 
 _FRAMES = 200_000
 """Frames a class that a mixture is fitted on, drawn evenly from all: about 35 minutes, and minutes of computing."""
-_ITERATIONS = 40
+_ITERATIONS = 100
 _LEAST_SPREAD = 1e-3
 
 
