@@ -19,6 +19,7 @@ from train.liveness_scenes import CONDITIONS
 from train.metrics import (
     Floats,
     Scores,
+    checked_scores,
     cluster_interval,
     equal_error_rate,
     error_rates,
@@ -95,6 +96,7 @@ def liveness_report(
     live = clips["live"].astype(bool)
     if np.shape(scores) != live.shape:
         raise DataError(f"got scores of shape {np.shape(scores)} for {live.size} clips, expected one a clip")
+    checked_scores(scores[live], scores[~live])
     scores = np.asarray(scores, np.float64)
     ratios = calibration.ratios(scores)
     accepted = scores >= cutoff

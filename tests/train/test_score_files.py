@@ -57,5 +57,5 @@ def test_a_line_of_another_form_is_named(line, tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(DataError, match="scores.txt: cannot be read"):
+    with pytest.raises(DataError, match=r"scores\.txt: cannot be read"):
         read_scores(tmp_path / "scores.txt")
