@@ -34,7 +34,7 @@ class CostModel:
     References
     ----------
     .. [1] X. Wang et al., "ASVspoof 5: crowdsourced speech data, deepfakes, and adversarial attacks at scale", 2024,
-       section 4, and the evaluation plan, equations 1 to 4.
+       and its evaluation package.
     """
 
     replay_prior: float = 0.05
@@ -56,7 +56,10 @@ class CostModel:
         return float(np.log(self.accept_cost * self.replay_prior / refusing))
 
     def normalised(self, bpcer: float | Floats, apcer: float | Floats) -> Floats:
-        """Return the cost of error rates, re that of the better device that does not listen."""
+        """Return the cost of error rates, re that of the better device that does not listen.
+
+        ``(refuse_cost (1 - replay_prior) bpcer + accept_cost replay_prior apcer)`` over the smaller of the two factors.
+        """
         refusing, accepting = self.refuse_cost * (1.0 - self.replay_prior), self.accept_cost * self.replay_prior
         return np.asarray((refusing * bpcer + accepting * apcer) / min(refusing, accepting))
 

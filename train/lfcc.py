@@ -7,10 +7,9 @@ would else be the level of the recording, which says nothing about a loudspeaker
 
 References
 ----------
-.. [1] M. Todisco et al., "ASVspoof 2019: future horizons in spoofed and fake audio detection", Interspeech 2019,
-   section 4.
+.. [1] M. Todisco et al., "ASVspoof 2019: future horizons in spoofed and fake audio detection", Interspeech 2019.
 .. [2] M. Sahidullah, T. Kinnunen, C. Hanilçi, "A comparison of features for synthetic speech detection", Interspeech
-   2015, section 2.1.
+   2015.
 """
 
 import functools

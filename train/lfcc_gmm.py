@@ -5,8 +5,8 @@ mean over its frames of the log-likelihood under live minus that under replay.
 
 References
 ----------
-M. Todisco et al., "ASVspoof 2019: future horizons in spoofed and fake audio detection", Interspeech 2019, section 4. It
-takes 512 Gaussians on hours of frames; an hour and a half does not feed as many.
+M. Todisco et al., "ASVspoof 2019: future horizons in spoofed and fake audio detection", Interspeech 2019. It
+takes 512 Gaussians on hours of frames; fifty minutes a class, the default here, do not feed as many.
 """
 
 import warnings
@@ -22,7 +22,7 @@ from train.lfcc import LfccSettings, lfcc
 __all__ = ["fit_lfcc_gmm"]
 
 _FRAMES = 200_000
-"""Frames a class that a mixture is fitted on, drawn evenly from all: about 35 minutes, and minutes of computing."""
+"""Frames a class that a mixture is fitted on, drawn evenly from all: 33 minutes of audio."""
 _ITERATIONS = 100
 _LEAST_SPREAD = 1e-3
 

@@ -9,8 +9,8 @@ the scores are mapped by the best monotone function, found on these very scores 
 References
 ----------
 .. [1] N. Brümmer and J. du Preez, "Application-independent evaluation of speaker detection", Computer Speech &
-   Language 20, 2006, equation 16 (Cllr) and section 6 (minimum Cllr).
-.. [2] N. Brümmer and E. de Villiers, "The BOSARIS Toolkit", arXiv:1304.2865, 2013, section 2.4.
+   Language 20, 2006.
+.. [2] N. Brümmer and E. de Villiers, "The BOSARIS Toolkit", arXiv:1304.2865, 2013.
 """
 
 import numpy as np
@@ -24,6 +24,9 @@ __all__ = ["cllr", "min_cllr", "pav_ratios"]
 
 def cllr(live: Scores, replay: Scores) -> float:
     """Return the cost of log-likelihood ratios, bits.
+
+    Half the mean of ``log2(1 + exp(-ratio))`` over live clips, and half the mean of ``log2(1 + exp(ratio))`` over
+    replays.
 
     Parameters
     ----------

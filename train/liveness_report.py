@@ -85,7 +85,8 @@ def liveness_report(
     -------
     dict
         Rates from 0 to 1. ``eer`` is the plain crossing, ``eer_rocch`` that on the convex hull; intervals are of the
-        95 % level and resample talkers and loudspeakers (for live clips: rooms). ``apcer_mean_over_kinds`` weighs each
+        95 % level and resample talkers and loudspeakers (for live clips: rooms); of a rate on which all clips agree,
+        Wilson's is given, which takes clips as independent. ``apcer_mean_over_kinds`` weighs each
         kind of loudspeaker equally. Cllr is in bits, the costs are normalised.
 
     Raises

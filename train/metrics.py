@@ -142,7 +142,7 @@ def rocch_equal_error_rate(live: Scores, replay: Scores) -> float:
     References
     ----------
     .. [1] N. Brümmer and E. de Villiers, "The BOSARIS Toolkit: theory, algorithms and code for surviving the new DCF",
-       arXiv:1304.2865, 2013, section 2.3.
+       arXiv:1304.2865, 2013.
     """
     _, bpcer, apcer = det_points(live, replay)
     hull: list[tuple[float, float]] = []
