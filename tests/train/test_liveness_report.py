@@ -82,6 +82,9 @@ def test_calibration_and_cutoff_move_what_they_should():
         "bpcer": np.mean(0.5 * scores[LIVE] - 1 < -np.log(1.9)),
         "apcer": np.mean(0.5 * scores[~LIVE] - 1 >= -np.log(1.9)),
     }
+    rates = other["all"]["at_bayes_cutoff"]
+    assert other["all"]["act_dcf"] == pytest.approx((0.95 * rates["bpcer"] + 0.5 * rates["apcer"]) / 0.5)
+    assert other["all"]["act_dcf"] != pytest.approx(one["all"]["act_dcf"])
 
 
 def test_where_all_agree_the_interval_is_not_a_point():
