@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.optimize
 
+from train.metrics import checked_scores
 from train.wake_traces import Trace, count_detections
 
-__all__ = ["WordCutoff", "choose_word_cutoffs", "fit_platt", "quantile_cutoff"]
+__all__ = ["Calibration", "WordCutoff", "choose_word_cutoffs", "fit_calibration", "fit_platt", "quantile_cutoff"]
 
 _LOWEST_CUTOFF = 0.5
 _HIGHEST_CUTOFF = 0.998
@@ -118,6 +119,44 @@ def fit_platt(live: npt.NDArray[np.floating], replay: npt.NDArray[np.floating]) 
 
     found = scipy.optimize.minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead")
     return float(found.x[0]), float(found.x[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Makes log-likelihood ratios of scores, whatever their scale."""
+
+    slope: float
+    offset: float
+
+    def ratios(self, scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """Return log-likelihood ratios, natural logarithm, positive for live, ``(n,)``."""
+        return self.slope * np.asarray(scores, np.float64) + self.offset
+
+
+def fit_calibration(live: npt.NDArray[np.floating], replay: npt.NDArray[np.floating]) -> Calibration:
+    """Fit the log-likelihood ratio as a straight line of the score: :func:`fit_platt`, for scores of any scale.
+
+    With both classes equally likely a priori, Platt's log-odds are log-likelihood ratios. His search begins at a slope
+    of 1, which suits logits; hertz or log-likelihoods are brought to unit spread first.
+
+    Parameters
+    ----------
+    live, replay : (n,) float
+        Finite scores, higher for live.
+
+    Raises
+    ------
+    DataError
+        If a class is empty or a score is not finite.
+    """
+    one, other = checked_scores(live, replay)
+    pooled = np.concatenate((one, other))
+    middle, spread = float(pooled.mean()), float(pooled.std())
+    if spread <= 1e-12 * max(1.0, abs(middle)):
+        # Scores that are all the same say nothing.
+        return Calibration(0.0, 0.0)
+    slope, offset = fit_platt((one - middle) / spread, (other - middle) / spread)
+    return Calibration(slope / spread, offset - slope * middle / spread)
 
 
 def quantile_cutoff(live: npt.NDArray[np.floating], refused: float) -> float:

@@ -18,6 +18,7 @@ STEPS = {
     "liveness": "train.steps.liveness",
     "cutoffs": "train.steps.cutoffs",
     "evaluate": "train.steps.evaluate",
+    "baseline": "train.steps.baseline",
     "scene": "train.steps.scene",
 }
 """Steps by name, in the order in which they are usually run."""

@@ -17,13 +17,11 @@ from edge.liveness import LivenessScore
 from edge.pipeline import judging
 from train.baselines import f70_hz
 from train.corpus import Clip
-from train.liveness_scenes import CONDITIONS, look_back, render_raw
+from train.liveness_report import clusters_of, near_and_quiet
+from train.liveness_scenes import look_back, render_raw
 from train.metrics import cluster_interval, equal_error_rate, error_rates, rate_interval
 
 __all__ = ["evaluate_raw", "evaluate_simulated", "judge_audio"]
-
-_NEAR_M = 1.5
-_QUIET_DB = 20.0
 
 
 def judge_audio(bundle: Bundle, clips: dict[str, np.ndarray]) -> list[LivenessScore]:
@@ -81,8 +79,7 @@ def evaluate_simulated(
     accepted = np.array([ruling.decision == "accept" for ruling in rulings])
     unsure = np.array([ruling.decision == "unsure" for ruling in rulings])
     scores = np.array([one.score for one in evidence])
-    # A live clip has no loudspeaker; what it shares with other live clips, beside the talker, is the room.
-    clusters = [list(clips["talker"]), list(np.where(live, clips["room"], clips["loudspeaker"]))]
+    clusters = clusters_of(clips)
     settings = CueSettings.from_dict(bundle.liveness.cues)
 
     def f70(of: dict[str, np.ndarray]) -> npt.NDArray[np.float64]:
@@ -97,8 +94,7 @@ def evaluate_simulated(
     dev_refused = float(np.mean(~dev_gate[dev_live]))
     baseline_cutoff = float(np.quantile(baseline_dev[dev_live], dev_refused))
     baseline_bpcer, baseline_apcer = error_rates(baseline[live], baseline[~live], baseline_cutoff)
-    distance, snr = (clips["conditions"][:, CONDITIONS.index(name)] for name in ("distance_m", "snr_db"))
-    near_quiet = (distance <= _NEAR_M) & (snr >= _QUIET_DB) & (clips["television"] == 0)
+    near_quiet = near_and_quiet(clips)
 
     def slice_of(chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
         one, other = chosen & live, chosen & ~live

@@ -1,31 +1,112 @@
-"""Figures of merit, each with an interval.
+"""Error rates, equal error rates and DET points of scores, and intervals.
 
 Names follow ISO/IEC 30107-3: BPCER is the share of live users who are refused, APCER the share of replays
-that are accepted. Clips of one talker are not independent, so intervals come from resampling talkers, not
-clips.
+that are accepted. Scores are higher for live, and a score at the cut-off is accepted. Clips of one talker are not
+independent, so intervals come from resampling talkers, not clips.
+
+What probabilities are worth is in :mod:`train.likelihood_ratios`, what errors cost in :mod:`train.detection_cost`.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import scipy.stats
 
-__all__ = ["cluster_interval", "equal_error_rate", "error_rates", "poisson_upper", "rate_interval"]
+from edge.errors import DataError
+
+__all__ = [
+    "checked_scores",
+    "cluster_interval",
+    "det_points",
+    "equal_error_rate",
+    "error_rates",
+    "poisson_upper",
+    "rate_interval",
+    "rocch_equal_error_rate",
+]
 
 Scores = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.float64]
+
+
+def checked_scores(live: Scores, replay: Scores, *, infinite: bool = False) -> tuple[Floats, Floats]:
+    """Return both classes as float64, if figures can be made of them.
+
+    Parameters
+    ----------
+    live, replay : (n,) float
+        Scores, higher for live.
+    infinite : bool
+        Allow infinite values: a likelihood ratio may be sure.
+
+    Raises
+    ------
+    DataError
+        If a class is empty, is not one-dimensional, or holds what is not a number.
+    """
+    one, other = np.asarray(live, np.float64), np.asarray(replay, np.float64)
+    if not one.size or not other.size:
+        raise DataError(f"got {one.size} live and {other.size} replay scores, expected some of both; give more clips")
+    for name, scores in (("live", one), ("replay", other)):
+        if scores.ndim != 1:
+            raise DataError(f"{name} scores: got an array of shape {scores.shape}, expected (n,); flatten it")
+        bad = int(np.count_nonzero(np.isnan(scores) if infinite else ~np.isfinite(scores)))
+        if bad:
+            raise DataError(
+                f"{name} scores: {bad} of {scores.size} are not {'numbers' if infinite else 'finite numbers'}; "
+                "correct what made them"
+            )
+    return one, other
 
 
 def error_rates(live: Scores, replay: Scores, cutoff: float) -> tuple[float, float]:
-    """Return BPCER and APCER when scores from ``cutoff`` on are accepted."""
-    return float(np.mean(live < cutoff)), float(np.mean(replay >= cutoff))
+    """Return BPCER and APCER when scores from ``cutoff`` on are accepted.
+
+    Raises
+    ------
+    DataError
+        If a class is empty or holds what is not a number.
+    """
+    one, other = checked_scores(live, replay, infinite=True)
+    return float(np.mean(one < cutoff)), float(np.mean(other >= cutoff))
+
+
+def det_points(live: Scores, replay: Scores) -> tuple[Floats, Floats, Floats]:
+    """Return the two error rates at every cut-off that makes a difference: the steps of the DET curve.
+
+    Parameters
+    ----------
+    live, replay : (n,) float
+        Finite scores, higher for live.
+
+    Returns
+    -------
+    cutoffs : (k,) float64
+        Every score that occurs, ascending, and infinity, at which nobody is accepted.
+    bpcer, apcer : (k,) float64
+        Rates from 0 to 1 when scores from the cut-off on are accepted; the first rises from 0 to 1, the second falls
+        from 1 to 0.
+
+    Raises
+    ------
+    DataError
+        If a class is empty or a score is not finite.
+    """
+    one, other = checked_scores(live, replay)
+    cutoffs = np.unique(np.concatenate((one, other, [np.inf])))
+    bpcer = np.searchsorted(np.sort(one), cutoffs, side="left") / one.size
+    apcer = 1.0 - np.searchsorted(np.sort(other), cutoffs, side="left") / other.size
+    return cutoffs, bpcer, apcer
 
 
 def equal_error_rate(live: Scores, replay: Scores) -> float:
-    """Return the error rate at which as many live users are refused as replays are accepted.
+    """Return the error rate at which as many live users are refused as replays are accepted: the plain crossing.
 
     The two empirical rates are step functions and may not meet; the mean of both where they come closest is
-    returned.
+    returned. This is what ASVspoof's evaluation computes, and what ``eer`` is in every result file;
+    :func:`rocch_equal_error_rate` is the other definition.
 
     Parameters
     ----------
@@ -34,16 +115,50 @@ def equal_error_rate(live: Scores, replay: Scores) -> float:
 
     Raises
     ------
-    ValueError
-        If a class is empty.
+    DataError
+        If a class is empty or a score is not finite.
     """
-    if not live.size or not replay.size:
-        raise ValueError(f"got {live.size} live and {replay.size} replay scores, expected some of both")
-    cutoffs = np.unique(np.concatenate((live, replay, [np.inf])))
-    refused = np.searchsorted(np.sort(live), cutoffs, side="left") / live.size
-    accepted = 1.0 - np.searchsorted(np.sort(replay), cutoffs, side="left") / replay.size
-    at = int(np.argmin(np.abs(refused - accepted)))
-    return float((refused[at] + accepted[at]) / 2)
+    _, bpcer, apcer = det_points(live, replay)
+    at = int(np.argmin(np.abs(bpcer - apcer)))
+    return float((bpcer[at] + apcer[at]) / 2)
+
+
+def rocch_equal_error_rate(live: Scores, replay: Scores) -> float:
+    """Return the equal error rate on the convex hull of the ROC.
+
+    The hull holds what a choice between two cut-offs by chance reaches, so that the rates meet exactly, and the figure
+    never exceeds 50 % [1]_.
+
+    Parameters
+    ----------
+    live, replay : (n,) float
+        Scores, higher for live.
+
+    Raises
+    ------
+    DataError
+        If a class is empty or a score is not finite.
+
+    References
+    ----------
+    .. [1] N. Brümmer and E. de Villiers, "The BOSARIS Toolkit: theory, algorithms and code for surviving the new DCF",
+       arXiv:1304.2865, 2013.
+    """
+    _, bpcer, apcer = det_points(live, replay)
+    hull: list[tuple[float, float]] = []
+    # From (0, 1) to (1, 0); a corner stays as long as the turn at it is to the left (Andrew's monotone chain).
+    for x, y in zip(bpcer.tolist(), apcer.tolist(), strict=True):
+        while len(hull) >= 2:
+            (ax, ay), (bx, by) = hull[-2:]
+            if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0:
+                break
+            hull.pop()
+        hull.append((x, y))
+    for (ax, ay), (bx, by) in pairwise(hull):
+        if bx >= by:  # the first edge that reaches the diagonal
+            share = (ay - ax) / ((ay - ax) + (bx - by))
+            return float(ax + share * (bx - ax))
+    raise AssertionError("the hull ends at (1, 0), beyond the diagonal")
 
 
 def cluster_interval(

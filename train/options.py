@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-__all__ = ["add_shared_options"]
+__all__ = ["add_shared_options", "add_split_options"]
 
 
 def add_shared_options(parser: argparse.ArgumentParser, *, rendered: str) -> None:
@@ -27,3 +27,21 @@ def add_shared_options(parser: argparse.ArgumentParser, *, rendered: str) -> Non
         "--seed", type=int, default=1, metavar="N", help="of all random draws; the same draws the same [%(default)s]"
     )
     parser.add_argument("--workers", type=int, metavar="N", help=f"processes that render {rendered} [all processors]")
+
+
+def add_split_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--split`` and ``--ledger``."""
+    parser.add_argument("--split", choices=("dev", "test"), default="dev", help="what to measure on [%(default)s]")
+    parser.add_argument(
+        "--ledger",
+        type=Path,
+        default=_ledger(),
+        metavar="FILE",
+        help="where openings of the test split are counted [results/test_ledger.json of this checkout]",
+    )
+
+
+def _ledger() -> Path:
+    """Return the ledger of this checkout, whatever the working directory; outside a checkout the one that is there."""
+    name, root = Path("results/test_ledger.json"), Path(__file__).resolve().parents[1]
+    return root / name if (root / "setup.cfg").is_file() else name

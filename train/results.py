@@ -20,8 +20,8 @@ def bundle_hash(bundle: Path) -> str:
     return hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
 
 
-def write_result(path: Path, body: dict[str, Any], *, data_hash: str, seed: int, bundle: Path) -> None:
-    """Write a result as JSON, with commit, seed, data, bundle, machine and command."""
+def write_result(path: Path, body: dict[str, Any], *, data_hash: str, seed: int, bundle: Path | None = None) -> None:
+    """Write a result as JSON, with commit, seed, data, bundle (if it is about one), machine and command."""
     path.parent.mkdir(parents=True, exist_ok=True)
     head = {
         "made_by": "vivavoce " + " ".join(sys.argv[1:]),
@@ -29,14 +29,14 @@ def write_result(path: Path, body: dict[str, Any], *, data_hash: str, seed: int,
         "commit": commit_hash(),
         "seed": seed,
         "data_hash": data_hash,
-        "bundle_sha256": bundle_hash(bundle),
+        **({} if bundle is None else {"bundle_sha256": bundle_hash(bundle)}),
         "machine": machine(),
     }
     path.write_text(json.dumps({**head, **body}, indent=1) + "\n")
 
 
-def open_test_split(ledger: Path, *, purpose: str, bundle: Path, data_hash: str) -> None:
-    """Enter into the ledger that the test split is about to be looked at.
+def open_test_split(ledger: Path, *, purpose: str, data_hash: str, bundle: Path | None = None) -> None:
+    """Enter into the ledger that the test split is about to be looked at, with a bundle or (a baseline) without.
 
     The entry is made before anything is read, so that an opening that fails later is counted too.
     """
@@ -45,7 +45,7 @@ def open_test_split(ledger: Path, *, purpose: str, bundle: Path, data_hash: str)
         {
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "commit": commit_hash(),
-            "bundle_sha256": bundle_hash(bundle),
+            "bundle_sha256": None if bundle is None else bundle_hash(bundle),
             "data_hash": data_hash,
             "purpose": purpose,
         }

@@ -110,6 +110,19 @@ def test_results_say_where_they_come_from(made: dict[str, Path]) -> None:
     assert len(json.loads((made["base"] / "ledger" / "test_ledger.json").read_text())) == 1
 
 
+def test_baselines_are_measured_on_renderings(made: dict[str, Path], vivavoce) -> None:
+    small = ("--clips", 60, "--dev-clips", 20, "--measured-clips", 40, "--components", 2, "--workers", 1)
+    names = ("majority", "f70", "void", "lfcc-gmm")
+    given = ("--data", made["data"], "--cache", made["base"] / "cache", "-o", made["base"] / "baselines")
+    vivavoce("train", "baseline", *names, *given, *small)
+    simulated = json.loads((made["base"] / "baselines" / "baselines_dev.json").read_text())["simulated"]
+    assert tuple(simulated) == names
+    for entry in simulated.values():
+        assert (entry["clips"]["live"], entry["clips"]["replay"]) == (20, 20)
+        assert 0 <= entry["all"]["eer"] <= 1
+        assert entry["all"]["min_dcf"] <= entry["all"]["act_dcf"]
+
+
 def test_int8_follows_float(made: dict[str, Path]) -> None:
     liveness = json.loads((made["base"] / "results" / "liveness_test.json").read_text())
     assert abs(liveness["simulated"]["int8_minus_float_eer"]) <= 0.05

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from train.calibration import choose_word_cutoffs, fit_platt, quantile_cutoff
+from edge.errors import DataError
+from train.calibration import choose_word_cutoffs, fit_calibration, fit_platt, quantile_cutoff
 from train.wake_traces import Trace, count_detections
 
 
@@ -42,3 +43,24 @@ def test_platt_scaling_finds_the_true_scale() -> None:
 def test_quantile_cutoff_refuses_the_share_that_was_asked_for() -> None:
     live = np.linspace(0, 1, 1001)
     assert np.mean(live < quantile_cutoff(live, 0.1)) == pytest.approx(0.1, abs=0.002)
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (1e4, -3e4), (1e-4, 2.0)])
+def test_calibration_finds_the_true_ratio_on_any_scale(scale: float, shift: float) -> None:
+    rng = np.random.default_rng(4)
+    live, replay = rng.standard_normal(20_000) + 1, rng.standard_normal(20_000) - 1
+    calibration = fit_calibration(scale * live + shift, scale * replay + shift)
+    given = np.array([-2.0, 0.0, 2.0])
+    np.testing.assert_allclose(calibration.ratios(scale * given + shift), 2 * given, atol=0.15)
+
+
+def test_calibration_of_a_constant_says_nothing() -> None:
+    calibration = fit_calibration(np.full(4, 7.3), np.full(5, 7.3))
+    np.testing.assert_array_equal(calibration.ratios(np.array([7.3, 0.0])), 0.0)
+
+
+def test_calibration_wants_numbers_of_both_classes() -> None:
+    with pytest.raises(DataError, match="0 live"):
+        fit_calibration(np.array([]), np.array([1.0]))
+    with pytest.raises(DataError, match="not finite"):
+        fit_calibration(np.array([np.nan]), np.array([1.0]))

@@ -2,8 +2,19 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from train.metrics import cluster_interval, equal_error_rate, error_rates, poisson_upper, rate_interval
+from edge.errors import DataError
+from train.metrics import (
+    cluster_interval,
+    det_points,
+    equal_error_rate,
+    error_rates,
+    poisson_upper,
+    rate_interval,
+    rocch_equal_error_rate,
+)
 
 
 def test_equal_error_rate_of_a_worked_example() -> None:
@@ -27,7 +38,7 @@ def test_equal_error_rate_of_gaussians() -> None:
 
 
 def test_equal_error_rate_wants_both_classes() -> None:
-    with pytest.raises(ValueError, match="0 live and 1 replay"):
+    with pytest.raises(DataError, match="0 live and 1 replay"):
         equal_error_rate(np.array([]), np.array([1.0]))
 
 
@@ -63,3 +74,89 @@ def test_wilson_interval_of_a_known_value() -> None:
 
 def test_no_event_in_thirty_hours_bounds_the_rate_at_a_tenth_an_hour() -> None:
     assert poisson_upper(0, 30.0) == pytest.approx(0.0999, abs=1e-3)
+
+
+WORKED_LIVE, WORKED_REPLAY = np.array([0.9, 0.8, 0.7, 0.4]), np.array([0.6, 0.3, 0.2, 0.1])
+
+
+def test_det_points_of_the_worked_example() -> None:
+    cutoffs, bpcer, apcer = det_points(WORKED_LIVE, WORKED_REPLAY)
+    np.testing.assert_array_equal(cutoffs, [0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, np.inf])
+    np.testing.assert_allclose(bpcer, [0, 0, 0, 0, 0.25, 0.25, 0.5, 0.75, 1])
+    np.testing.assert_allclose(apcer, [1, 0.75, 0.5, 0.25, 0.25, 0, 0, 0, 0])
+
+
+def test_equal_error_rate_on_the_hull_of_the_worked_example() -> None:
+    # The hull goes from (0, 1/4) straight to (1/4, 0), and passes the diagonal half way.
+    assert rocch_equal_error_rate(WORKED_LIVE, WORKED_REPLAY) == pytest.approx(0.125)
+    assert rocch_equal_error_rate(WORKED_REPLAY, WORKED_LIVE) == pytest.approx(0.5)
+    assert rocch_equal_error_rate(np.array([1.0]), np.array([0.0])) == 0.0
+
+
+# Few different values, so that ties are the rule.
+tied = st.lists(st.integers(-6, 6), min_size=1, max_size=25).map(lambda x: np.array(x, np.float64))
+
+
+def _naive_points(live: np.ndarray, replay: np.ndarray) -> list[tuple[float, float]]:
+    cutoffs = sorted({*live.tolist(), *replay.tolist(), float("inf")})
+    return [
+        (sum(x < c for x in live.tolist()) / live.size, sum(x >= c for x in replay.tolist()) / replay.size)
+        for c in cutoffs
+    ]
+
+
+@given(tied, tied)
+def test_det_points_are_those_of_counting(live: np.ndarray, replay: np.ndarray) -> None:
+    _, bpcer, apcer = det_points(live, replay)
+    np.testing.assert_allclose(np.stack((bpcer, apcer), axis=1), _naive_points(live, replay), atol=1e-12)
+
+
+@given(tied, tied)
+def test_the_hull_is_the_best_mixture_of_two_cutoffs(live: np.ndarray, replay: np.ndarray) -> None:
+    best = 1.0
+    points = _naive_points(live, replay)
+    for x, y in points:
+        for other_x, other_y in points:
+            first, second = y - x, other_y - other_x
+            if first >= 0 >= second:
+                share = first / (first - second) if first > second else 0.0
+                best = min(best, x + share * (other_x - x)) if first > second else min(best, x)
+    assert rocch_equal_error_rate(live, replay) == pytest.approx(best, abs=1e-12)
+
+
+@given(tied, tied)
+def test_equal_error_rates_do_not_depend_on_the_scale(live: np.ndarray, replay: np.ndarray) -> None:
+    for bend in (np.exp, lambda x: x**3 + 2 * x, lambda x: 1000 * x - 7):
+        assert equal_error_rate(bend(live), bend(replay)) == equal_error_rate(live, replay)
+        assert rocch_equal_error_rate(bend(live), bend(replay)) == rocch_equal_error_rate(live, replay)
+    assert rocch_equal_error_rate(live, replay) <= 0.5
+
+
+def test_a_score_that_says_nothing_is_at_fifty_percent() -> None:
+    same = np.zeros(7)
+    assert equal_error_rate(same, same[:3]) == 0.5
+    assert rocch_equal_error_rate(same, same[:3]) == 0.5
+
+
+@given(tied, tied)
+def test_det_points_are_those_of_scikit_learn(live: np.ndarray, replay: np.ndarray) -> None:
+    metrics = pytest.importorskip("sklearn.metrics", reason="needs scikit-learn (the extra `train`)")
+    labels = np.concatenate((np.ones(live.size), np.zeros(replay.size)))
+    accepted, detected, _ = metrics.roc_curve(labels, np.concatenate((live, replay)), drop_intermediate=False)
+    _, bpcer, apcer = det_points(live, replay)
+    np.testing.assert_allclose(apcer[::-1], accepted, atol=1e-12)
+    np.testing.assert_allclose(1 - bpcer[::-1], detected, atol=1e-12)
+
+
+@pytest.mark.parametrize("figure", [det_points, equal_error_rate, rocch_equal_error_rate, error_rates])
+def test_figures_want_numbers_of_both_classes(figure) -> None:
+    more = (0.5,) if figure is error_rates else ()
+    good = np.array([0.0, 1.0])
+    for live, replay, told in (
+        (good, good[:0], "2 live and 0 replay"),
+        (np.array([0.0, np.nan]), good, "live scores: 1 of 2"),
+        (good, np.array([np.nan, np.nan]), "replay scores: 2 of 2"),
+        (good[None], good, "shape"),
+    ):
+        with pytest.raises(DataError, match=told):
+            figure(live, replay, *more)

@@ -17,27 +17,14 @@ examples:
 """
 
 
-def _ledger() -> Path:
-    """Return the ledger of this checkout, whatever the working directory; outside a checkout the one that is there."""
-    name, root = Path("results/test_ledger.json"), Path(__file__).resolve().parents[2]
-    return root / name if (root / "setup.cfg").is_file() else name
-
-
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from train.options import add_shared_options
+    from train.options import add_shared_options, add_split_options
 
     parser.epilog = _EPILOG
     add_shared_options(parser, rendered="clips")
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="bundle to measure [the one that ships]")
-    parser.add_argument("--split", choices=("dev", "test"), default="dev", help="what to measure on [%(default)s]")
-    parser.add_argument(
-        "--ledger",
-        type=Path,
-        default=_ledger(),
-        metavar="FILE",
-        help="where openings of the test split are counted [results/test_ledger.json of this checkout]",
-    )
+    add_split_options(parser)
     parser.add_argument(
         "-o", "--out", type=Path, default=Path("results"), metavar="DIR", help="where to write [%(default)s]"
     )
