@@ -1,6 +1,6 @@
 """Void as a baseline: its 97 features and a support vector machine with a radial basis function.
 
-The features are :func:`edge.void_features.void_features`, each brought to mean 0 and spread 1 on the train split. C and
+The features are :func:`edge.void.void_features`, each brought to mean 0 and spread 1 on the train split. C and
 gamma are chosen on the train split alone: the pair with the least mean equal error rate over folds that share no
 talker. They do share loudspeakers, so the choice leans to machines that know loudspeakers by heart; the dev split stays
 unseen.
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import DataError
-from edge.void_features import VoidSettings, void_features
+from edge.void import VoidSettings, void_features
 from train.metrics import checked_scores, equal_error_rate
 
 __all__ = ["fit_void_svm"]
