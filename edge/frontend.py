@@ -16,9 +16,8 @@ from edge.samples import INT16, wrong_samples
 
 __all__ = ["FEATURE_SCALE", "FEATURE_ZERO_POINT", "Frontend", "quantise_features"]
 
-_BATCH_FRAMES = 64
-"""Frames that one call of the kernel computes at most: enough that the call costs little, and few enough that what they
-need stays in the fastest cache."""
+_SMALL_FRAMES = 8
+"""Frames of a push that is copied into a buffer whose address is known; of a larger one the address is looked up."""
 
 FEATURE_SCALE = 26 / 256
 """Value of one step of a quantised feature: the networks see ``(q - FEATURE_ZERO_POINT) * FEATURE_SCALE``."""
@@ -49,8 +48,8 @@ class Frontend:
         tables = build_tables(self.settings)
         channels = self.settings.channels
         self._noise = np.zeros(channels, np.uint32)
-        self._buffer = np.zeros(self._size + (_BATCH_FRAMES - 1) * self._step, np.int16)
-        self._out = np.zeros((_BATCH_FRAMES, channels), np.uint16)
+        self._buffer = np.zeros(self._size + (_SMALL_FRAMES - 1) * self._step, np.int16)
+        self._out = np.zeros((_SMALL_FRAMES, channels), np.uint16)
         self._filled = 0
         self._closed = False
         # Kept, because the kernel knows nothing but their addresses.
@@ -60,7 +59,8 @@ class Frontend:
         )  # fmt: skip
         self._kernel = native.kernels().functions["frontend_frames"]
         self._input = self._buffer.ctypes.data
-        self._rest = (*(array.ctypes.data for array in self._arrays), self._out.ctypes.data)
+        self._output = self._out.ctypes.data
+        self._addresses = tuple(array.ctypes.data for array in self._arrays)
 
     def push(self, samples: npt.NDArray[np.int16]) -> npt.NDArray[np.uint16]:
         """Take samples, and return the frames that they complete.
@@ -87,13 +87,17 @@ class Frontend:
         size = len(samples)
         if self._filled + size <= len(self._buffer):
             return self._take(samples, size)
-        parts = []
-        at = 0
-        while at < size:
-            part = samples[at : at + len(self._buffer) - self._filled]
-            parts.append(self._take(part, len(part)))
-            at += len(part)
-        return np.concatenate(parts)
+        # Much at once: the kernel reads it from where it is, and computes all frames in one call.
+        heard = (
+            np.concatenate((self._buffer[: self._filled], samples)) if self._filled else np.ascontiguousarray(samples)
+        )
+        n_frames = (len(heard) - self._size) // self._step + 1
+        out = np.empty((n_frames, self.settings.channels), np.uint16)
+        self._kernel(heard.ctypes.data, n_frames, *self._addresses, out.ctypes.data)
+        left = heard[n_frames * self._step :]
+        self._filled = len(left)
+        self._buffer[: self._filled] = left
+        return out
 
     def _take(self, samples: npt.NDArray[np.int16], size: int) -> npt.NDArray[np.uint16]:
         """Take no more samples than there is room for."""
@@ -101,7 +105,7 @@ class Frontend:
         self._buffer[self._filled : filled] = samples
         n_frames = max(0, (filled - self._size) // self._step + 1)
         if n_frames:
-            self._kernel(self._input, n_frames, *self._rest)
+            self._kernel(self._input, n_frames, *self._addresses, self._output)
             used = n_frames * self._step
             filled -= used
             self._buffer[:filled] = self._buffer[used : used + filled]

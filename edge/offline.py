@@ -2,8 +2,8 @@
 
 Nothing here computes. A push of a whole clip lets the kernel take many frames a call, and the kernel holds no lock of
 the interpreter, so that threads work side by side. A loop of numba's over clips (``prange``) was measured beside it
-(``make bench-frontend``): it is no faster, and it would need numba where features are extracted, and clips laid out in
-one array.
+(``make bench-frontend``): on two cores and clips of 2 s it is about a sixth faster, the price of not importing numba
+where features are extracted, and of clips that need not be laid out in one array.
 """
 
 import threading

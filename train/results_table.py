@@ -103,8 +103,30 @@ def results_table(folder: Path) -> str:
     ):
         mine, theirs = (f"{one[key]['median']:.{digits}f}" for one in (ours, peer))
         lines.append(f"| {name} | {mine} | {theirs} | {cost['ratios'][key]:.1f} |")
-    lines += ["", *_frontend(folder), "", *_esphome(folder)]
+    lines += ["", *_baselines(folder), "", *_frontend(folder), "", *_esphome(folder)]
     return "\n".join(lines) + "\n"
+
+
+def _baselines(folder: Path) -> list[str]:
+    """What simple methods reach, on dev."""
+    found = _read(folder / "baselines_dev.json")
+    clips = found["simulated"]["f70"]["clips"]
+    lines = [
+        f"**Baselines** on other **simulated** replays, of **dev** and so not to be compared with the table above "
+        f"({clips['live']} live and {clips['replay']} replayed renderings, {clips['talkers']} talkers, "
+        f"{clips['loudspeakers']} loudspeakers; `vivavoce train baseline`):",
+        "",
+        "| baseline | EER | live refused (BPCER) | replays accepted (APCER) | the same, worst kind | Cllr | actDCF |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, one in found["simulated"].items():
+        part = one["all"]
+        lines.append(
+            f"| {name} | {_percent(part['eer'], part['eer_interval_95'])} | {_percent(part['bpcer'])} "
+            f"| {_percent(part['apcer'], part['apcer_interval_95'])} | {_percent(part['apcer_worst_kind'])} "
+            f"| {part['cllr']:.3f} | {part['actdcf']:.3f} |"
+        )
+    return lines
 
 
 def _frontend(folder: Path) -> list[str]:
