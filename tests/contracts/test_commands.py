@@ -11,6 +11,7 @@ COMMANDS = [
     ("run",),
     ("score",),
     ("features",),
+    ("collect",),
     ("train",),
     ("quantize",),
     *(("train", step) for step in TRAIN_STEPS),
