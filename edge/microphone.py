@@ -206,7 +206,7 @@ class MicSource:
 
     def _source(self, samples: "_Samples") -> PipeSource:
         return PipeSource(
-            samples,  # type: ignore[arg-type]  # all that is used of a stream is read1
+            samples,  # type: ignore[arg-type]  # all that is used of a stream is read
             rate_hz=self.native_rate_hz,
             channels=self._channels,
             block=self._block,
@@ -284,7 +284,7 @@ class _Samples:
         self._held_bytes += len(piece)
         self._waiting.put(piece)
 
-    def read1(self, size: int) -> bytes:
+    def read(self, size: int) -> bytes:
         """Return the next piece, however long, when it is there; never nothing.
 
         Raises
