@@ -75,7 +75,7 @@ def checked_phrase(phrase: str) -> str:
         If it is empty or holds anything but letters, digits, apostrophes and hyphens.
     """
     label = " ".join(phrase.casefold().split())
-    if not re.fullmatch(r"[^\W_][\w' -]{0,63}", label):
+    if not re.fullmatch(r"[^\W_]([^\W_]|[' -]){0,63}", label):
         raise UsageError(
             f"--word: got {phrase!r}, expected a word or phrase of letters and digits, such as 'hey house'; correct it"
         )

@@ -41,6 +41,8 @@ _QUIET_S = LONGEST_PAUSE_S + 1.0
 _TRIES = 3
 """So often a loudspeaker is listened to where nobody can be asked to play again."""
 _DIGITAL_SILENCE_DBFS = -95.0
+_LOUD_ROOM_DBFS = -40.0
+"""In a room as loud as this a word may be there, and not stand out."""
 _FORMAT = 1
 
 _Samples = npt.NDArray[np.int16]
@@ -272,7 +274,7 @@ class Collector:
                 break
         if listener.loudest_dbfs < _DIGITAL_SILENCE_DBFS:
             return None, "silent"
-        return None, "nothing"
+        return None, "noisy" if listener.floor_dbfs > _LOUD_ROOM_DBFS else "nothing"
 
     def _show_level(self, listener: Listener) -> None:
         bar = "#" * round(max(0.0, listener.level_dbfs + 80) / 2)

@@ -81,12 +81,20 @@ class Listener:
 
     def __init__(self) -> None:
         self._history: deque[float] = deque(maxlen=_HISTORY_FRAMES)
+        self._samples: npt.NDArray[np.int16] = np.zeros(0, np.int16)
+        self._active: list[bool] = []
         self.begin()
 
     def begin(self) -> None:
-        """Forget what was heard, but not how loud the room is."""
-        self._samples: npt.NDArray[np.int16] = np.zeros(0, np.int16)
-        self._active: list[bool] = []
+        """Wait for the next sound.
+
+        How loud the room is stays known, and so do the last half second, or what of it comes after the sound before:
+        it stands before a word that comes at once.
+        """
+        pause = self._active[::-1].index(True) if any(self._active) else len(self._active)
+        self._before = min(_BEFORE_FRAMES, pause)
+        self._samples = self._samples[(len(self._active) - self._before) * FRAME_SAMPLES :]
+        self._active = [False] * self._before
         self._onset: int | None = None
         self._limit_dbfs = 0.0
         self.loudest_dbfs = -120.0
@@ -105,7 +113,7 @@ class Listener:
     @property
     def waited_s(self) -> float:
         """How long it has listened since :meth:`begin`, s."""
-        return len(self._active) / _FRAMES_S
+        return (len(self._active) - self._before) / _FRAMES_S
 
     def push(self, block: npt.NDArray[np.int16]) -> Take | None:
         """Take a block ``(n,) int16``, 16 kHz, any length; return the sound once it has ended."""

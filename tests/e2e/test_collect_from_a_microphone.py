@@ -1,4 +1,4 @@
-"""``vivavoce collect`` on a microphone: PortAudio records the monitor of a null sink, into which a synthesiser speaks."""
+"""``vivavoce collect`` on a microphone: PortAudio records the monitor of a null sink that a synthesiser speaks into."""
 
 import csv
 import hashlib
@@ -60,7 +60,7 @@ class Room:
             "PULSE_SOURCE": "room.monitor",
             "PULSE_SINK": "room",
         }
-        arguments = "-n --daemonize=no --exit-idle-time=-1 --use-pid-file=no --disable-shm=true".split()
+        arguments = ["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disable-shm=true"]
         self.log = open(folder / "log", "wb")  # noqa: SIM115
         self.server = subprocess.Popen(
             ["pulseaudio", *arguments, "-F", str(folder / "default.pa")],
