@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edge.frontend import Frontend
     from edge.frontend_tables import FrontendSettings
     from edge.liveness import LivenessStage
+    from edge.microphone import MicSource
     from edge.pipeline import Pipeline
     from edge.sources import FileSource, PipeSource
     from edge.wake import WakeStage
@@ -35,6 +36,7 @@ __all__ = [
     "Frontend",
     "FrontendSettings",
     "LivenessStage",
+    "MicSource",
     "PipeSource",
     "Pipeline",
     "VivavoceError",
@@ -54,6 +56,7 @@ _HOME = {
     "Frontend": "edge.frontend",
     "FrontendSettings": "edge.frontend_tables",
     "LivenessStage": "edge.liveness",
+    "MicSource": "edge.microphone",
     "PipeSource": "edge.sources",
     "Pipeline": "edge.pipeline",
     "VivavoceError": "edge.errors",

@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import re
 import shlex
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -17,7 +18,7 @@ from edge.collection import Collection, checked_name, checked_phrase
 from edge.consent import consent_text
 from edge.errors import AudioError, UsageError, VivavoceError
 from edge.events import SAMPLE_RATE_HZ, seconds
-from edge.quality import assess
+from edge.quality import FLAGS, assess
 from edge.replays import LONGEST_PAUSE_S, find, recording_to_play
 from edge.takes import ADVICE, Listener, Take, fault_of
 from edge.terminal import Terminal
@@ -43,6 +44,7 @@ _TRIES = 3
 _DIGITAL_SILENCE_DBFS = -95.0
 _LOUD_ROOM_DBFS = -40.0
 """In a room as loud as this a word may be there, and not stand out."""
+_ALSA_NUMBER = re.compile(r" \(hw:\d+,\d+\)$")
 _FORMAT = 1
 
 _Samples = npt.NDArray[np.int16]
@@ -233,13 +235,14 @@ class Collector:
         listener = Listener()
         with closing(_until_the_end(self._microphone)) as blocks:
             self._hear_the_room(listener, blocks)
-            faults = 0
+            faults = dull = made = 0
             while n < self._wanted:
                 self._say(f'{n + 1} of {self._wanted}: say "{self._label}" now')
                 take, fault = self._hear_word(listener, blocks)
                 if take is not None and fault is None:
                     row = self._collection.add_take(take.samples, facts)
-                    n, faults = n + 1, 0
+                    n, faults, made = n + 1, 0, made + 1
+                    dull += "band_limited" in take.quality.flags
                     self._say(f"    good: {row['path']}, level {take.quality.level_dbfs:.0f} dB")
                     continue
                 assert fault is not None
@@ -250,6 +253,9 @@ class Collector:
                         f"{self._microphone.name}: {_FAULTS} takes in a row could not be used, the last because: "
                         f"{ADVICE[fault]}; mend that, or choose another with --microphone"
                     )
+        if dull > made / 2:
+            # Saying the word again would not help, so no take was refused for it.
+            self._say(f"Attention: {dull} of {made} takes have {FLAGS['band_limited']}, with another microphone.")
 
     def _hear_the_room(self, listener: Listener, blocks: Iterator[_Samples]) -> None:
         self._say("One second of quiet, please.")
@@ -405,7 +411,8 @@ class Collector:
 
     @property
     def _device(self) -> str:
-        return " ".join((self._args.device or self._microphone.name).split())
+        # ALSA's number of the card depends on the order in which devices were found.
+        return " ".join((self._args.device or _ALSA_NUMBER.sub("", self._microphone.name)).split())
 
     def _takes(self) -> list[dict[str, str]]:
         return self._collection.takes(self._speaker, label=self._label, room=self._room, device=self._device)

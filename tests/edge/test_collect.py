@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 from edge.cli import Parser
 from edge.collection import COLUMNS, EXTENDED_COLUMNS, Collection, checked_name, checked_phrase
@@ -149,6 +150,18 @@ class TestTakes:
         assert collect(scene, tmp_path) == 0
         assert scene.text.count(ADVICE["lost"]) == 1
         assert len(rows_of(tmp_path)) == 3
+
+    def test_a_microphone_like_a_telephone_is_told_once_and_no_take_is_refused(self, tmp_path):
+        dull = [
+            soxr.resample(soxr.resample(x.astype(np.float32), 16000, 8000), 8000, 16000) for x in (*WORDS[:2], WORDS[0])
+        ]
+        scene = Scene([x.astype(np.int16) for x in dull], floor=0.5)
+        assert collect(scene, tmp_path) == 0
+        assert "Attention: 3 of 3 takes have nothing above 4 kHz" in scene.text
+        assert "again" not in scene.text
+        scene = Scene(WORDS[:3])
+        assert collect(scene, tmp_path, "--room", "other") == 0
+        assert "Attention" not in scene.text
 
     def test_a_word_may_come_late(self, tmp_path):
         assert collect(Scene([after(6.0, WORDS[0]), after(7.8, WORDS[1]), WORDS[2]]), tmp_path) == 0
@@ -299,6 +312,15 @@ class TestResume:
         assert [(row["path"][-8:], row["room"]) for row in rows_of(tmp_path)] == [
             ("001.flac", "hall"), ("002.flac", "hall"), ("003.flac", "kitchen"), ("004.flac", "kitchen"),
         ]  # fmt: skip
+
+    def test_the_number_of_a_sound_card_does_not_matter(self, tmp_path):
+        for name in ("USB Audio: Mic (hw:1,0)", "USB Audio: Mic (hw:2,0)"):
+            scene = Scene(WORDS[:3])
+            scene.name = name
+            assert collect(scene, tmp_path) == 0
+        assert "3 of 3 takes are there" in scene.text
+        assert {row["device"] for row in rows_of(tmp_path)} == {"USB Audio: Mic"}
+        assert len(rows_of(tmp_path)) == 3
 
     def test_interrupted_says_how_to_go_on_and_that_works(self, tmp_path):
         def stop(scene):

@@ -15,7 +15,7 @@ from edge.errors import AudioError, UsageError
 from edge.microphone import Device, MicSource, choose_device, list_devices
 
 DEVICES = [
-    Device(0, "HDA Intel: ALC257 Analog (hw:0,0)", 2, 44100, False),
+    Device(0, "Intel: ALC257 Analog (hw:0,0)", 2, 44100, False),
     Device(2, "USB PnP Audio Device: Audio (hw:1,0)", 1, 48000, False),
     Device(3, "USB PnP Audio Device: Audio (hw:2,0)", 1, 48000, False),
     Device(5, "pulse", 32, 44100, False),
@@ -39,7 +39,7 @@ class TestChoice:
         ("devices", "wanted", "problem"),
         [
             (DEVICES, "usb", "in the names of several inputs: 'USB PnP Audio Device: Audio (hw:1,0)', 'USB"),
-            (DEVICES, "nothing", "no input has 'nothing' in its name, there are: 'HDA"),
+            (DEVICES, "nothing", "no input has 'nothing' in its name, there are: 'Intel"),
             ([], None, "no input is there"),
         ],
     )
