@@ -163,6 +163,7 @@ class Collector:
                 self._record_takes()
                 self._record_replays()
             except KeyboardInterrupt:
+                self._say()  # below the ^C that a terminal shows
                 self._say_how_to_go_on("Stopped.")
                 return EXIT_INTERRUPTED
             except VivavoceError:
@@ -423,7 +424,7 @@ class Collector:
         replays = sum(row.get("take") in paths for row in self._collection.rows)
         return f"{len(takes)} takes and {replays} replays of '{self._speaker}'"
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str = "") -> None:
         self._terminal.say(text)
 
     def _say_how_to_go_on(self, why: str) -> None:

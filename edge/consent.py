@@ -1,5 +1,6 @@
 """What a person agrees to before anything of them is recorded."""
 
+import shlex
 from pathlib import Path
 
 __all__ = ["consent_text"]
@@ -21,5 +22,5 @@ Before anything is recorded:
   who     the owner of this device uses it; vivavoce sends nothing anywhere
   for     training and testing wake words and the detection of replays, nothing else
   where   {folder.absolute()}, under the id '{speaker}' (a pseudonym will do)
-  delete  at any time: vivavoce collect --delete {speaker} --out {folder}
+  delete  at any time: vivavoce collect --delete {speaker} --out {shlex.quote(str(folder))}
           networks that were trained before, and copies made elsewhere, are not changed by it"""

@@ -19,7 +19,7 @@ import soxr
 from edge.cli import Parser
 from edge.collection import COLUMNS, EXTENDED_COLUMNS, Collection, checked_name, checked_phrase
 from edge.collector import Collector, delete
-from edge.commands.collect import configure
+from edge.commands.collect import configure, run
 from edge.errors import AudioError, DataError, UsageError
 from edge.replays import find, recording_to_play
 from edge.takes import ADVICE, Listener, fault_of
@@ -401,6 +401,23 @@ run(parser.parse_args(sys.argv[1:]), lambda _: scene)
         for row in rows_of(tmp_path):
             assert row["sha256"] == hashlib.sha256(now[row["path"]]).hexdigest()
 
+    def test_a_file_that_is_there_is_not_overwritten(self, tmp_path):
+        assert collect(Scene(WORDS[:1]), tmp_path, "--takes", "1") == 0
+        # Files that the program did not write: the next number is taken for a take, and nothing for a replay.
+        there = tmp_path / "live/ann/hey_house/007.flac"
+        there.write_bytes(b"mine")
+        facts = {"loudspeaker": "tv", "native_hz": "16000", "device": "board", "room": ""}
+        assert collect(Scene(WORDS[1:2]), tmp_path, "--takes", "2") == 0
+        assert rows_of(tmp_path)[1]["path"] == "live/ann/hey_house/008.flac"
+        with Collection(tmp_path) as collection:
+            (take, _) = collection.takes("ann")
+            collection.add_replay(WORDS[0], take, facts)
+            before = content_of(tmp_path)
+            with pytest.raises(DataError, match="is there already"):
+                collection.add_replay(WORDS[1], take, facts)
+        assert content_of(tmp_path) == before
+        assert there.read_bytes() == b"mine"
+
     def test_two_at_once_are_refused(self, tmp_path):
         with Collection(tmp_path), pytest.raises(UsageError, match="another 'vivavoce collect' is using this folder"):
             collect(Scene(WORDS), tmp_path)
@@ -408,7 +425,7 @@ run(parser.parse_args(sys.argv[1:]), lambda _: scene)
 
 class TestConsent:
     def test_text_date_and_answer_are_kept(self, tmp_path):
-        out = tmp_path / "out"
+        out = tmp_path / "my recordings"
         reader, scene = Person("YES\n\n"), Scene(WORDS[:3])
         args = options(out)
         args.consent = None
@@ -418,7 +435,12 @@ class TestConsent:
         assert consent["answer"] == "YES"
         assert len(consent["date"]) == len("2026-11-24T19:30:00+00:00")
         assert consent["text"] in scene.text
-        for fact in (str(out), "vivavoce collect --delete ann", "the owner of this device", "nothing else"):
+        for fact in (
+            str(out),
+            f"vivavoce collect --delete ann --out {shlex.quote(str(out))}",
+            "the owner of this device",
+            "nothing else",
+        ):
             assert fact in consent["text"]
         assert [session["word"] for session in kept["sessions"]] == ["hey house"]
         # It is not asked for twice; a second session is added.
@@ -602,6 +624,13 @@ except VivavoceError as error:
     def test_phrases_become_labels(self):
         assert checked_phrase("  Hey   HOUSE ") == "hey house"
         assert checked_phrase("Grüß Gott") == "grüss gott"
+
+    @pytest.mark.parametrize(("given", "missing"), [(["--word", "a"], "--out"), (["--out", "x"], "--word")])
+    def test_what_a_call_lacks_is_named(self, given, missing):
+        parser = Parser("vivavoce collect")
+        configure(parser)
+        with pytest.raises(UsageError, match=f"^{missing}: got none"):
+            run(parser.parse_args(given))
 
     @pytest.mark.parametrize("takes", ["0", "-1", "1000"])
     def test_numbers_of_takes_that_cannot_be(self, takes, tmp_path):
