@@ -241,6 +241,40 @@ class TestReplays:
         assert ADVICE["quiet"] in scene.text
         assert len(rows_of(tmp_path)) == 6
 
+    def test_lost_samples_spoil_a_whole_playing(self, tmp_path):
+        class Losing(Scene):
+            def blocks(self):
+                for number, block in enumerate(super().blocks()):
+                    if self.opened == 2 and number == 100:
+                        self.overflows += 1
+                    yield block
+
+        scene = Losing(WORDS[:3], [ROOM, ROOM])
+        assert collect(scene, tmp_path, "--loudspeaker", "tv") == 0
+        assert scene.text.count(ADVICE["lost"]) == 3
+        assert "0 of 3 replays are there" in scene.text
+        assert len(rows_of(tmp_path)) == 6
+
+    def test_a_room_that_never_falls_silent_is_listened_to_for_a_minute_more(self, tmp_path):
+        def with_chatter(recording):
+            chatter = np.concatenate([np.concatenate((word(seed), pause(1))) for seed in range(400)])
+            quiet = ROOM(recording).astype(float)
+            chatter = chatter[quiet.size :]
+            return np.concatenate((quiet, chatter))
+
+        class Counting(Scene):
+            heard_s = 0.0
+
+            def blocks(self):
+                for block in super().blocks():
+                    self.heard_s += block.size / 16_000 * (self.opened == 2)
+                    yield block
+
+        scene = Counting(WORDS[:3], [with_chatter])
+        assert collect(scene, tmp_path, "--loudspeaker", "tv") == 0
+        assert len(rows_of(tmp_path)) == 6
+        assert 60 < scene.heard_s < 90
+
     def test_other_sounds_are_no_replays(self):
         takes = [np.concatenate((pause(0.5), sound, pause(0.4))) for sound in WORDS[:3]]
         rng = np.random.default_rng(1)
@@ -398,6 +432,8 @@ run(parser.parse_args(sys.argv[1:]), lambda _: scene)
         assert not any(name.endswith(".part") for name in now)
         assert all(now[name] == before[name] for name in before if name.endswith(".flac"))
         assert ("Found again: 1 recordings" in scene.text) == (files == 2)
+        # Every file has its row, that which was written just before the end as well.
+        assert {row["path"] for row in rows_of(tmp_path)} == {name for name in now if name.endswith(".flac")}
         for row in rows_of(tmp_path):
             assert row["sha256"] == hashlib.sha256(now[row["path"]]).hexdigest()
 
@@ -448,6 +484,16 @@ class TestConsent:
         assert Collector(args, Terminal(io.StringIO(), scene), lambda _: scene).run() == 0
         assert consent["date"] in scene.text
         assert len(json.loads((out / "people/ann.json").read_text())["sessions"]) == 2
+
+    def test_what_was_agreed_to_for_one_folder_is_asked_again_for_another(self, tmp_path):
+        assert collect(Scene(WORDS), tmp_path / "here") == 0
+        (tmp_path / "here").rename(tmp_path / "there")
+        args = options(tmp_path / "there")
+        args.consent = None
+        scene = Scene()
+        with pytest.raises(UsageError, match="--consent yes"):
+            Collector(args, Terminal(io.StringIO(), scene), lambda _: scene).run()
+        assert str(tmp_path / "there") in scene.text
 
     @pytest.mark.parametrize("answer", ["no", "", "perhaps"])
     def test_without_agreement_nothing_is_kept(self, answer, tmp_path):
