@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edge import errors
     from edge.bundle import Bundle, open_bundle
+    from edge.cues import CueSettings, liveness_cues
     from edge.errors import VivavoceError
     from edge.esphome import EsphomeModel, open_esphome_model
     from edge.events import Decision, End, Wake
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
     from edge.frontend_tables import FrontendSettings
     from edge.liveness import LivenessStage
     from edge.microphone import MicSource
+    from edge.offline import features_of_clips
     from edge.pipeline import Pipeline
     from edge.sources import FileSource, PipeSource
+    from edge.void import VoidSettings, void_features
     from edge.wake import WakeStage
 
 __all__ = [
     "Bundle",
+    "CueSettings",
     "Decision",
     "End",
     "EsphomeModel",
@@ -40,15 +44,20 @@ __all__ = [
     "PipeSource",
     "Pipeline",
     "VivavoceError",
+    "VoidSettings",
     "Wake",
     "WakeStage",
     "errors",
+    "features_of_clips",
+    "liveness_cues",
     "open_bundle",
     "open_esphome_model",
+    "void_features",
 ]
 
 _HOME = {
     "Bundle": "edge.bundle",
+    "CueSettings": "edge.cues",
     "Decision": "edge.events",
     "End": "edge.events",
     "EsphomeModel": "edge.esphome",
@@ -60,10 +69,14 @@ _HOME = {
     "PipeSource": "edge.sources",
     "Pipeline": "edge.pipeline",
     "VivavoceError": "edge.errors",
+    "VoidSettings": "edge.void",
     "Wake": "edge.events",
     "WakeStage": "edge.wake",
+    "features_of_clips": "edge.offline",
+    "liveness_cues": "edge.cues",
     "open_bundle": "edge.bundle",
     "open_esphome_model": "edge.esphome",
+    "void_features": "edge.void",
 }
 
 

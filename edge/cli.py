@@ -22,7 +22,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, Protocol, TextIO, cast
 
 from edge.errors import MissingExtraError, UsageError, VivavoceError
@@ -114,8 +114,29 @@ class Output:
 
     def _write(self, line: str) -> None:
         stream = sys.stdout if self._stream is None else self._stream
-        stream.write(line + "\n")
-        stream.flush()
+        if stream is None:
+            raise _OutputError("it is closed")
+        try:
+            stream.write(line + "\n")
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _OutputError(error.strerror) from error
+        _flush(stream)
+
+
+class _OutputError(Exception):
+    """Results cannot be written any more: no fault of any one file, and the end of the whole call."""
+
+
+def _flush(stream: TextIO | None) -> None:
+    try:
+        if stream is not None:
+            stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _OutputError(error.strerror) from error
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:
@@ -224,7 +245,7 @@ def _complain(message: str, file: str | None, kind: str = "") -> None:
     name = None if file is None else " ".join(file.split())
     if name and not line.startswith(name):
         line = f"{name}: {line}"
-    sys.stdout.flush()  # keep the order of results and complaints where both go to one terminal
+    _flush(sys.stdout)  # keep the order of results and complaints where both go to one terminal
     sys.stderr.write(f"{PROGRAM}: {kind}{line}\n")
     sys.stderr.flush()
 
@@ -286,6 +307,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog=prog, formatter_class=_Formatter, allow_abbrev=False, **settings)
         self.commands: dict[str, Callable[[], Command]] = {}
         self.guard: Callable[[], None] | None = None
+        self.unguarded: Container[str] = ()
 
     def format_help(self) -> str:
         """Return the help text, with each command's summary where the parser holds commands."""
@@ -313,7 +335,8 @@ class _Choose(argparse.Action):
             close = difflib.get_close_matches(name, parser.commands, n=1)
             hint = f"did you mean '{parser.prog} {close[0]}'?" if close else f"there are: {', '.join(parser.commands)}"
             raise UsageError(f"there is no command '{parser.prog} {name}'; {hint} (see: {parser.prog} --help)")
-        if parser.guard is not None and not {"-h", "--help"}.intersection(rest):
+        guarded = name not in parser.unguarded and not {"-h", "--help"}.intersection(rest)
+        if parser.guard is not None and guarded:
             parser.guard()
         command = parser.commands[name]()
         below = Parser(f"{parser.prog} {name}", description=command.SUMMARY)
@@ -330,6 +353,7 @@ def add_commands(
     commands: Mapping[str, str | Callable[[], Command]],
     *,
     guard: Callable[[], None] | None = None,
+    unguarded: Container[str] = (),
 ) -> None:
     """Give `parser` commands, each loaded only when it is chosen (or for the list in ``--help``).
 
@@ -342,9 +366,12 @@ def add_commands(
     guard : callable, optional
         Called before a command parses its arguments, unless its help is asked for; raises what makes
         all of them pointless (a missing extra), so that this is said first.
+    unguarded : container of str
+        Names of commands that work without what the guard looks for.
     """
     assert isinstance(parser, Parser), "commands are configured with the parser of edge.cli"
     parser.guard = guard
+    parser.unguarded = unguarded
     for name, target in commands.items():
         parser.commands[name] = _importer(target) if isinstance(target, str) else target
     action = parser.add_argument(
@@ -438,7 +465,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         add_commands(parser, installed_commands())
         start = argparse.Namespace(_chosen=[], _help=parser.format_help)
         code = run_chosen(parser.parse_args(argv, start))
-        sys.stdout.flush()
+        _flush(sys.stdout)
     except VivavoceError as error:
         report_error(error)
         return EXIT_FAULT
@@ -448,4 +475,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The interpreter flushes stdout once more at exit; give it a place where that succeeds.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_PIPE
+    except _OutputError as error:
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # as above
+        report_error(f"standard output: cannot be written ({error}), expected room for results; send them elsewhere")
+        return EXIT_FAULT
     return code

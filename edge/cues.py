@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from edge.errors import FrontendError
 from edge.events import SAMPLE_RATE_HZ
-from edge.settings import settings_from_dict
-from edge.spectrum import is_fft_size, power_spectra
+from edge.settings import check_types, settings_from_dict
+from edge.spectrum import power_spectra
+from edge.spectrum_tables import is_fft_size
 
 __all__ = ["CueSettings", "band_powers", "cues_of_bands", "liveness_cues"]
 
@@ -48,6 +49,7 @@ class CueSettings:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be realised."""
+        check_types(self, "liveness cue")
         fits = is_fft_size(self.fft_samples) and self.fft_samples >= 64
         if not fits or self.window_samples < self.fft_samples or self.step_samples < 1:
             raise FrontendError(

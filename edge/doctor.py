@@ -17,6 +17,7 @@ from edge.cues import CueSettings
 from edge.errors import VivavoceError
 from edge.events import SAMPLE_RATE_HZ
 from edge.frontend import Frontend
+from edge.kernel_form import wanted_form
 
 __all__ = ["FEATURES_SHA256", "Finding", "State", "examine", "known_signal"]
 
@@ -63,7 +64,7 @@ def examine(*, warm: bool = False) -> Iterator[Finding]:
     yield Finding("machine", "ok", f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     yield from _versions()
     yield _interpreter()
-    yield _kernels(warm)
+    yield _guarded("kernels", lambda: _kernels(warm))
     yield _guarded("arithmetic", _arithmetic)
     try:
         bundle = open_bundle()
@@ -79,6 +80,8 @@ def _guarded(check: str, look: Callable[[], Finding]) -> Finding:
         return look()
     except VivavoceError as error:
         return Finding(check, "fault", str(error))
+    except Exception as error:
+        return Finding(check, "fault", f"{type(error).__name__}: {error}", "report it with this output")
 
 
 def _versions() -> Iterator[Finding]:
@@ -100,13 +103,10 @@ def _interpreter() -> Finding:
 
 
 def _kernels(warm: bool) -> Finding:
+    if wanted_form() == "numba":
+        return Finding("kernels", "note", "numba's, as VIVAVOCE_KERNELS asks", "unset it to start in less memory")
     began = time.perf_counter()
-    try:
-        found = native.warm() if warm else native.find()
-    except (ImportError, OSError) as error:
-        return Finding(
-            "kernels", "fault", f"cannot be compiled ({error})", "pip install --force-reinstall numba llvmlite"
-        )
+    found = native.warm() if warm else native.find()
     took = time.perf_counter() - began
     if found is None:
         return Finding(
@@ -116,6 +116,13 @@ def _kernels(warm: bool) -> Finding:
     done = f", compiled in {took:.1f} s" if found.compiled else ""
     if found.path is not None:
         return Finding("kernels", "ok", f"{found.path}{done}")
+    if found.origin == "numba":
+        return Finding(
+            "kernels",
+            "note",
+            f"no image can be made here: each start imports numba{done}",
+            "update numba and llvmlite; if that does not help, set VIVAVOCE_KERNELS=numba, for numba to keep its code",
+        )
     tried = ", ".join(str(folder) for folder in native.image_folders())
     return Finding(
         "kernels", "note", f"cannot be kept, every start compiles them anew{done}; tried {tried}",

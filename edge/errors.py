@@ -7,6 +7,7 @@ it as one line and exits with 2. Anything else that escapes is a bug of ours::
     ├── UsageError            an argument that no part of the program can act on
     │   └── MissingExtraError an optional part was asked for and is not installed
     ├── AudioError            a source that cannot be read, or whose samples are not numbers
+    ├── KernelError           compiled code of the kernels that is neither there nor can be made
     ├── FrontendError         samples or settings that the feature frontend cannot take
     ├── BundleError           a bundle, or a manifest of a model, that is missing, damaged or inconsistent
     │   └── BundleVersionError  one made for a newer program
@@ -22,6 +23,7 @@ __all__ = [
     "BundleVersionError",
     "DataError",
     "FrontendError",
+    "KernelError",
     "MissingExtraError",
     "ModelAbiError",
     "UsageError",
@@ -59,6 +61,10 @@ class MissingExtraError(UsageError):
 
 class AudioError(VivavoceError):
     """Audio that cannot be read, or whose samples are not finite numbers."""
+
+
+class KernelError(VivavoceError):
+    """Compiled code of the kernels that is neither there nor can be made."""
 
 
 class FrontendError(VivavoceError):

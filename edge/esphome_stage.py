@@ -35,7 +35,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.frontend import quantise_features
-from edge.interpreter import Kernels, Model, check_abi, load_model
+from edge.interpreter import Model, Operators, check_abi, load_model
 from edge.wake import WakeDetection
 
 __all__ = ["WAIT_FRAMES", "EsphomeStage", "StreamingNetwork"]
@@ -60,7 +60,7 @@ class StreamingNetwork:
         Channels of the frontend.
     runtime : str, optional
         ``"litert"`` or ``"tflite"``; the best that is installed by default.
-    kernels : Kernels, optional
+    kernels : Operators, optional
         The reference kernels give the outputs of TensorFlow Lite for Microcontrollers (one step of difference in 7
         of 236,362), and cost 0.03 ms a run on x86-64. The others are up to 21 of 255 steps away, because a state
         adds up how ties are rounded; ``builtin`` gives every output of pymicro-wakeword.
@@ -72,12 +72,12 @@ class StreamingNetwork:
     """
 
     def __init__(
-        self, content: bytes, *, name: str, channels: int, runtime: str | None = None, kernels: Kernels = "reference"
+        self, content: bytes, *, name: str, channels: int, runtime: str | None = None, kernels: Operators = "reference"
     ) -> None:
         self._content = content
         self._name = name
         self._runtime = runtime
-        self._kernels: Kernels = kernels
+        self._kernels: Operators = kernels
         self._model = self._load()
         role = next(iter(self._model.inputs), "features")
         given = self._model.inputs[role].shape if self._model.inputs else ()

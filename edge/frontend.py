@@ -4,16 +4,17 @@ The numbers equal those of TensorFlow Lite for Microcontrollers' audio frontend,
 whatever the sizes of the pushes. There is no other implementation in the project: training calls this.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from edge import native
 from edge.errors import FrontendError
 from edge.frontend_tables import ENERGIES_SIZE, WORK_SIZE, FrontendSettings, build_tables
+from edge.samples import INT16, wrong_samples
 
 __all__ = ["FEATURE_SCALE", "FEATURE_ZERO_POINT", "Frontend", "quantise_features"]
-
-_INT16 = np.dtype(np.int16)
 
 _BATCH_FRAMES = 64
 """Frames that one call of the kernel computes at most: enough that the call costs little, and few enough that what they
@@ -81,13 +82,8 @@ class Frontend:
         """
         if self._closed:
             raise FrontendError("frontend: got a push after close, expected none; make a new Frontend")
-        if not isinstance(samples, np.ndarray) or samples.dtype != _INT16 or samples.ndim != 1:
-            got = (
-                f"{samples.dtype} of shape {samples.shape}"
-                if isinstance(samples, np.ndarray)
-                else type(samples).__name__
-            )
-            raise FrontendError(f"frontend: got {got}, expected int16 samples of shape (n,); convert them first")
+        if not isinstance(samples, np.ndarray) or samples.dtype != INT16 or samples.ndim != 1:
+            raise wrong_samples("frontend", samples)
         size = len(samples)
         if self._filled + size <= len(self._buffer):
             return self._take(samples, size)
@@ -120,6 +116,19 @@ class Frontend:
     def close(self) -> None:
         """Refuse further pushes."""
         self._closed = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy goes on from: addresses and compiled code are of this process, and this object, only."""
+        heard = self._buffer[: self._filled].copy()
+        return {"settings": self.settings, "noise": self._noise.copy(), "heard": heard, "closed": self._closed}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make a copy of its own, that goes on where the other one was."""
+        self.__init__(state["settings"])  # type: ignore[misc]
+        self._noise[:] = state["noise"]
+        self._filled = len(state["heard"])
+        self._buffer[: self._filled] = state["heard"]
+        self._closed = state["closed"]
 
 
 def quantise_features(features: npt.NDArray[np.uint16]) -> npt.NDArray[np.int8]:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from edge.errors import FrontendError
 from edge.events import SAMPLE_RATE_HZ
-from edge.settings import settings_from_dict
+from edge.settings import check_types, settings_from_dict
 
 __all__ = ["FFT_SIZE", "FrontendSettings", "FrontendTables", "build_tables"]
 
@@ -80,6 +80,7 @@ class FrontendSettings:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be realised."""
+        check_types(self, "frontend")
         nyquist = SAMPLE_RATE_HZ / 2
         window = self.window_ms * SAMPLE_RATE_HZ // 1000
         checks = (

@@ -28,8 +28,8 @@ from edge.errors import BundleError, MissingExtraError, ModelAbiError, UsageErro
 
 __all__ = [
     "INTERPRETER_VARIABLE",
-    "Kernels",
     "Model",
+    "Operators",
     "Runtime",
     "TensorSpec",
     "check_abi",
@@ -42,7 +42,7 @@ __all__ = [
 Runtime = Literal["litert", "tflite"]
 """LiteRT (``ai-edge-litert``), or its predecessor ``tflite-runtime``."""
 
-Kernels = Literal["auto", "builtin", "reference"]
+Operators = Literal["auto", "builtin", "reference"]
 """Which code runs the operators.
 
 ``auto``
@@ -56,7 +56,7 @@ They round ties differently, which adds up to a few steps over a network, and to
 reference kernels compute the same integers in both interpreters.
 """
 
-_RESOLVERS: dict[Kernels, str] = {
+_RESOLVERS: dict[Operators, str] = {
     "auto": "AUTO",
     "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
     "reference": "BUILTIN_REF",
@@ -178,7 +178,7 @@ def load_model(
     runtime: str | None = None,
     name: str | None = None,
     threads: int = 1,
-    kernels: Kernels = "auto",
+    kernels: Operators = "auto",
 ) -> Model:
     """Make a network ready to run.
 
@@ -195,7 +195,7 @@ def load_model(
     threads : int, optional
         More than one thread only costs time with networks as small as these.
     kernels : {"auto", "builtin", "reference"}, optional
-        Which code runs the operators; see :data:`Kernels`.
+        Which code runs the operators; see :data:`Operators`.
 
     Returns
     -------

@@ -68,7 +68,7 @@ def levinson_durbin(series: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.flo
         lie within the unit circle.
     float
         Power of the error, in the unit of the autocorrelation. Where it reaches 0 before the last order (a pure tone
-        does at the second), the signal is predicted perfectly, and the recursion ends. Of silence all coefficients are 0.
+        does at the second), the signal is predicted perfectly, and the recursion ends. Silence has coefficients of 0.
 
     Raises
     ------

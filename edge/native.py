@@ -1,8 +1,8 @@
 """Machine code of the kernels: found, or compiled once; a device runs it without importing numba.
 
 numba is the compiler of the kernels and no part of their run time: its import alone costs more memory than the rest
-of the program. What it compiled is kept as an *image*, a file of code that runs wherever it is mapped, one for each
-version of the sources and each kind of processor. It is looked for in
+of the program. What it compiled is kept as an *image* (:mod:`edge.kernel_image`), a file of code that runs wherever it
+is mapped, one for each version of the sources and each kind of processor. It is looked for in
 
 1. the folder that ``VIVAVOCE_CACHE_DIR`` names,
 2. the folder ``__pycache__`` beside the code, where an installation can leave it (``vivavoce doctor --warm``),
@@ -12,38 +12,39 @@ Where there is none it is compiled, and kept in the first of them that can be wr
 from its file, so a service may forbid memory that is both written and executed (systemd's
 ``MemoryDenyWriteExecute``).
 
-``VIVAVOCE_KERNELS`` overrides: ``image`` for images only, ``numba`` for numba's own compiled functions (its cache is
-``NUMBA_CACHE_DIR``), on processors for which no image can be made the only way.
-
-File format: the code, a JSON object that describes it, the length of that object (8 bytes, little-endian), and
-:data:`MAGIC`.
+``VIVAVOCE_KERNELS`` overrides: ``image`` for images only; ``numba`` for numba's own compiled functions, which are the
+only ones on processors for which no image can be made, and which numba then keeps in its own cache
+(``NUMBA_CACHE_DIR``).
 """
 
+import contextlib
 import ctypes
 import functools
 import hashlib
 import importlib
-import json
 import logging
 import mmap
 import os
 import re
 import stat
-import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from types import ModuleType
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from edge.errors import UsageError
+from edge.errors import KernelError, UsageError
+from edge.files import write_whole
+from edge.kernel_form import KERNELS_VARIABLE, wanted_form
+from edge.kernel_image import UnusableImageError, pack, unpack
 
 __all__ = [
     "ABI",
     "CACHE_VARIABLE",
-    "KERNELS_VARIABLE",
-    "MAGIC",
     "Kernels",
+    "Origin",
     "find",
     "image_folders",
     "image_name",
@@ -53,23 +54,23 @@ __all__ = [
 
 ABI = {"frontend_frames": "hnhqIhiQH", "power_spectra": "ffnnnnffff"}
 """Arguments of each kernel: ``n`` an integer, every other letter a pointer to numbers of that type, as :mod:`struct`
-names it. :mod:`edge.kernel_entries` says which argument is what."""
+names it. :mod:`edge.kernels.entries` says which argument is what."""
 
 CACHE_VARIABLE = "VIVAVOCE_CACHE_DIR"
 """Environment variable that names the folder for images."""
 
-KERNELS_VARIABLE = "VIVAVOCE_KERNELS"
-"""Environment variable that says which form of the kernels is used: ``auto``, ``image`` or ``numba``."""
+_BESIDE = Path(__file__).resolve().with_name("__pycache__")
 
-MAGIC = b"VVKERN01"
+_SOURCES = ("frontend_tables.py", "spectrum_tables.py", "kernel_image.py", "kernels/*.py")
+"""Files whose text decides what an image does."""
 
-_SOURCES = (
-    "elf_object", "frontend_tables", "kernel_arithmetic", "kernel_cache", "kernel_compiler", "kernel_entries",
-    "kernel_lanes", "kernels", "kernels_spectrum", "spectrum",
-)  # fmt: skip
-"""Modules whose text decides what an image does."""
-
-_PROCESSOR = re.compile(r"^(?:flags|Features|CPU (?:implementer|part)|model)\s*:.*$", re.MULTILINE)
+# What a processor is, and which of its abilities a compiler may use for numbers. Other words of these lines depend on
+# the kernel of the system, whose update should not cost the image.
+_PROCESSOR = re.compile(r"^(?:model|CPU implementer|CPU part)\s*:.*$", re.MULTILINE)
+_ABILITIES = re.compile(r"^(?:flags|Features)\s*:(.*)$", re.MULTILINE)
+_NUMERIC = re.compile(
+    r"(?:s?sse|avx|amx|fma|f16c|bmi|abm|lzcnt|popcnt|movbe|adx|gfni|tbm|xop|fp|asimd|sve|sme|i8mm|bf16|fcma)[a-z0-9_]*"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -89,14 +90,9 @@ class Kernels(NamedTuple):
     """Whether they had to be compiled now."""
 
 
-class _UnusableImageError(Exception):
-    """A file is no image, or cannot be mapped here; the next one is tried."""
-
-
 # ----------------------------------------------------------------------------------------- finding
 
 
-@functools.cache
 def kernels() -> Kernels:
     """Return the kernels of this process; found or compiled at the first call.
 
@@ -104,22 +100,31 @@ def kernels() -> Kernels:
     ------
     UsageError
         If ``VIVAVOCE_KERNELS`` asks for a form that does not exist, or of which there is none.
+    KernelError
+        If there are none, and they cannot be compiled.
     """
-    wanted = os.environ.get(KERNELS_VARIABLE, "auto")
-    if wanted not in ("auto", "image", "numba"):
-        raise UsageError(f"{KERNELS_VARIABLE}: got {wanted!r}, expected auto, image or numba; correct or unset it")
-    if wanted == "numba":
+    with _lock:  # whoever comes second waits for the first, and does not compile again
+        return _kernels()
+
+
+_lock = threading.Lock()
+
+
+@functools.cache
+def _kernels() -> Kernels:
+    form = wanted_form()
+    if form == "numba":
         return _by_numba()
     found = find()
     if found is not None:
         return found
-    if wanted == "image":
+    if form == "image":
         places = ", ".join(str(folder) for folder in image_folders())
         raise UsageError(
-            f"{KERNELS_VARIABLE}: got 'image', but no image {image_name()} is in {places}; make it with "
+            f"{KERNELS_VARIABLE}: got 'image', but no image {image_name() or ''} is in {places}; make it with "
             "'vivavoce doctor --warm', or unset the variable"
         )
-    return _compile() or _by_numba()
+    return warm()
 
 
 def warm() -> Kernels:
@@ -129,6 +134,11 @@ def warm() -> Kernels:
     -------
     Kernels
         Their ``path`` is none if no folder can be written to.
+
+    Raises
+    ------
+    KernelError
+        If they cannot be compiled.
     """
     return _compile() or _by_numba()
 
@@ -137,105 +147,107 @@ def image_folders() -> list[Path]:
     """Return the folders in which images are looked for, the first one first."""
     folders = []
     if named := os.environ.get(CACHE_VARIABLE):
-        folders.append(Path(named))
-    folders.append(Path(__file__).resolve().with_name("__pycache__"))
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    if os.path.isabs(home):
-        folders.append(Path(home) / "vivavoce")
+        folders.append(Path(named).expanduser())
+    folders.append(_BESIDE)
+    # Relative folders are to be ignored (XDG Base Directory Specification).
+    for home in (os.environ.get("XDG_CACHE_HOME", ""), os.path.expanduser("~/.cache")):
+        if os.path.isabs(home):
+            folders.append(Path(home) / "vivavoce")
+            break
     return folders
 
 
 @functools.cache
-def image_name() -> str:
-    """Return the name of the image of these sources for this processor."""
-    sources = hashlib.sha256()
-    for module in _SOURCES:
-        sources.update(Path(__file__).with_name(f"{module}.py").read_bytes())
-    processor = hashlib.sha256(os.uname().machine.encode())
+def image_name() -> str | None:
+    """Return the name of the image of these sources for this processor.
+
+    None where the sources or the processor are not known (an installation without sources; no ``/proc``): there an
+    image is neither looked for nor kept, as it could be that of another version or processor.
+    """
+    files = sorted(file for pattern in _SOURCES for file in Path(__file__).parent.glob(pattern))
     try:
-        # What a processor can do, and which one it is: code may use all of the one and is tuned for the other.
         told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        told = ""
-    for line in sorted(set(_PROCESSOR.findall(told))):
-        processor.update(line.encode())
+        return None
+    abilities = {word for line in _ABILITIES.findall(told) for word in line.split() if _NUMERIC.fullmatch(word)}
+    if not files or not abilities:
+        return None
+    sources, processor = hashlib.sha256(), hashlib.sha256()
+    for file in files:
+        sources.update(file.read_bytes())
+    for line in (*sorted(set(_PROCESSOR.findall(told))), *sorted(abilities)):
+        processor.update(f"{line}\n".encode())
     return f"kernels-{sources.hexdigest()[:16]}-{os.uname().machine}-{processor.hexdigest()[:8]}.image"
 
 
 def find() -> Kernels | None:
     """Return the kernels of an image that is there already; None if there is none that can be used."""
-    for folder in image_folders():
-        path = folder / image_name()
+    name = image_name()
+    for folder in image_folders() if name else ():
+        path = folder / str(name)
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError:
-            continue
-        try:
-            return Kernels(_load(descriptor), "image", path, compiled=False)
-        except (_UnusableImageError, OSError) as error:
-            _log.warning("%s: not used (%s); remove it, or make it again with 'vivavoce doctor --warm'", path, error)
-        finally:
-            os.close(descriptor)
+            return _from_file(path, compiled=False)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue  # nothing of ours is in there
+        except (UnusableImageError, OSError) as error:
+            _log.warning("%s: not used (%s); make it again with 'vivavoce doctor --warm'", path, error)
     return None
 
 
 # ----------------------------------------------------------------------------------------- loading
 
 
-def _load(descriptor: int) -> dict[str, Callable[..., None]]:
-    """Map an image and return its functions.
+def _from_file(path: Path, *, compiled: bool) -> Kernels:
+    """Map an image and return its kernels.
 
     Raises
     ------
-    _UnusableImageError, OSError
-        If it is damaged, belongs to somebody who is not trusted, or lies where nothing may be executed.
+    UnusableImageError, OSError
+        If it cannot be opened, is damaged, or could have been written by somebody who is not trusted.
     """
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise _UnusableImageError("not a file")
-    # What is in it will be executed: only what this user, or the administrator, wrote is.
-    if status.st_uid not in (0, os.geteuid()) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise _UnusableImageError("others may write to it")
-    with open(descriptor, "rb", closefd=False) as file:
-        content = file.read()
-    head = _described(content)
+    # Without following a link, which could lead anywhere, and without waiting for the other end of a pipe.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
-        mapped = mmap.mmap(descriptor, len(content), flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_EXEC)
-    except PermissionError:  # a file system that is mounted noexec
-        return _load_from_memory(content, head)
-    return _functions(mapped, head)
+        _refuse_untrusted(os.fstat(descriptor), _trusted_owners())
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read()
+        places = unpack(content, ABI)
+        try:
+            functions = _mapped(descriptor, len(content), places)
+        except PermissionError:  # a file system that is mounted noexec
+            functions = _from_memory(content)
+    finally:
+        os.close(descriptor)
+    return Kernels(functions, "image", path, compiled)
 
 
-def _load_from_memory(content: bytes, head: dict[str, Any]) -> dict[str, Callable[..., None]]:
+def _trusted_owners() -> set[int]:
+    """Return the users who could change the program anyway: what they left may be executed."""
+    return {0, os.geteuid(), os.stat(__file__).st_uid}
+
+
+def _refuse_untrusted(status: os.stat_result, owners: set[int]) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise UnusableImageError("not a file")
+    if status.st_uid not in owners:
+        raise UnusableImageError(f"it belongs to the user {status.st_uid}")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise UnusableImageError("others may write to it")
+
+
+def _from_memory(content: bytes) -> dict[str, Callable[..., None]]:
     """Map an image that is in no file: the same way, from a file that has no name."""
     with open(os.memfd_create("vivavoce-kernels"), "w+b") as file:
         file.write(content)
         file.flush()
-        prot = mmap.PROT_READ | mmap.PROT_EXEC
-        return _functions(mmap.mmap(file.fileno(), len(content), flags=mmap.MAP_PRIVATE, prot=prot), head)
+        return _mapped(file.fileno(), len(content), unpack(content, ABI))
 
 
-def _described(content: bytes) -> dict[str, Any]:
-    """Check an image and return its description."""
-    try:
-        if content[-8:] != MAGIC:
-            raise ValueError("its end is missing")
-        size = int.from_bytes(content[-16:-8], "little")
-        head = json.loads(content[-16 - size : -16])
-        code = content[: head["bytes"]]
-        if hashlib.sha256(code).hexdigest() != head["sha256"]:
-            raise ValueError("its hash differs")
-        if head["abi"] != ABI or not all(0 <= head["kernels"][name] < len(code) for name in ABI):
-            raise ValueError("its kernels are others")
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise _UnusableImageError(f"damaged: {error}") from error
-    return dict(head)
-
-
-def _functions(mapped: mmap.mmap, head: dict[str, Any]) -> dict[str, Callable[..., None]]:
-    base = int(np.frombuffer(mapped, np.uint8).ctypes.data)
+def _mapped(descriptor: int, size: int, places: dict[str, int]) -> dict[str, Callable[..., None]]:
+    mapped = mmap.mmap(descriptor, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_EXEC)
     _MAPPED.append(mapped)
-    return {name: _callable(base + head["kernels"][name], codes) for name, codes in ABI.items()}
+    base = int(np.frombuffer(mapped, np.uint8).ctypes.data)
+    return {name: _callable(base + places[name], codes) for name, codes in ABI.items()}
 
 
 _MAPPED: list[mmap.mmap] = []
@@ -252,54 +264,82 @@ def _callable(address: int, codes: str) -> Callable[..., None]:
 
 
 def _compile() -> Kernels | None:
-    """Compile an image, keep it and load it; None where none can be made."""
-    from edge.elf_object import UnfitObjectError
+    """Compile an image, keep it and load it; None where none can be made or mapped.
 
-    compiler = importlib.import_module("edge.kernel_compiler")
+    Raises
+    ------
+    KernelError
+        If nothing can be compiled at all.
+    """
+    compiler = _compiling("edge.kernels.compiler")
     try:
         code, places, versions = compiler.compile_image(ABI)
-    except UnfitObjectError as error:
-        _log.info("no image of the kernels can be made here (%s); numba compiles them at every start", error)
+    except compiler.UnfitObjectError as error:
+        _log.warning("no image of the kernels can be made here (%s): every start needs numba", error)
         return None
-    head = {
-        "abi": ABI,
-        "bytes": len(code),
-        "kernels": places,
-        "sha256": hashlib.sha256(code).hexdigest(),
-        "versions": versions,
-    }
-    text = json.dumps(head).encode()
-    content = code + text + len(text).to_bytes(8, "little") + MAGIC
-    for path in _kept(content):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return Kernels(_load(descriptor), "image", path, compiled=True)
-        finally:
-            os.close(descriptor)
-    try:
-        return Kernels(_load_from_memory(content, head), "image", None, compiled=True)
     except OSError as error:
-        _log.info("the image of the kernels cannot be mapped here (%s)", error)
+        raise _not_compiled(error) from error
+    content = pack(code, places, ABI, versions)
+    for path in _kept(content):
+        try:
+            return _from_file(path, compiled=True)
+        except (UnusableImageError, OSError) as error:
+            # Such as a file system that knows no owners: what is there now will be passed over the next time, too.
+            _log.info("%s: not used (%s)", path, error)
+            path.unlink(missing_ok=True)
+    try:
+        return Kernels(_from_memory(content), "image", None, compiled=True)
+    except (OSError, AttributeError) as error:  # not every system has files without names
+        _log.warning("the image of the kernels cannot be mapped here (%s): every start needs numba", error)
         return None
 
 
 def _kept(content: bytes) -> Iterator[Path]:
-    """Write an image into the first folder that takes it; yield its path."""
-    for folder in image_folders():
+    """Write an image into one folder after the other, until the caller is content; yield its path."""
+    name = image_name()
+    for folder in image_folders() if name else ():
+        path = folder / str(name)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=folder, prefix=".kernels-", delete=False) as file:
-                file.write(content)
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, folder / image_name())  # whole or not at all, whoever reads meanwhile
+            write_whole(path, lambda file: file.write(content))
         except OSError:
             continue
-        yield folder / image_name()
-        return
+        with contextlib.suppress(OSError):
+            path.chmod(0o644)  # the service that will run it is another user than the one that installs
+            if folder == _BESIDE:
+                _remove_old(path)
+        yield path
+
+
+def _remove_old(kept: Path) -> None:
+    """Remove what earlier versions of this installation left for the same processor."""
+    processor = kept.name.rpartition("-")[2]
+    for path in kept.parent.glob(f"kernels-*-{processor}"):
+        if path != kept:
+            path.unlink(missing_ok=True)
 
 
 def _by_numba() -> Kernels:
-    entries = importlib.import_module("edge.kernel_entries")
-    addresses = entries.compiled_addresses(ABI)
+    entries = _compiling("edge.kernels.entries")
+    try:
+        addresses = entries.compiled_addresses(ABI)
+    except (OSError, RuntimeError, AttributeError) as error:
+        raise _not_compiled(error) from error
     functions = {name: _callable(addresses[name], codes) for name, codes in ABI.items()}
     return Kernels(functions, "numba", None, compiled=True)
+
+
+def _compiling(module: str) -> ModuleType:
+    """Import a module that imports numba."""
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        raise KernelError("NUMBA_DISABLE_JIT: got 1, expected a compiler that may compile; unset it")
+    try:
+        return importlib.import_module(module)
+    except (ImportError, OSError, RuntimeError) as error:
+        raise _not_compiled(error) from error
+
+
+def _not_compiled(error: Exception) -> KernelError:
+    return KernelError(
+        f"the kernels are not compiled yet, and cannot be compiled here ({type(error).__name__}: {error}); run "
+        "'vivavoce doctor --warm' once, as the user who installs, where numba works and memory may be executed"
+    )

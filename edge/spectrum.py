@@ -5,34 +5,15 @@ of a running stream instead was measured (``make bench-frontend``): it would sho
 of audio that it waits for, and cost four times what the frontend costs, all the time.
 """
 
-import functools
-
 import numpy as np
 import numpy.typing as npt
 
 from edge import native
 from edge.errors import FrontendError
+from edge.samples import wrong_samples
+from edge.spectrum_tables import LANES, LARGEST_FFT, SMALLEST_FFT, is_fft_size, twiddles
 
-__all__ = ["LANES", "LARGEST_FFT", "SMALLEST_FFT", "is_fft_size", "power_spectra"]
-
-SMALLEST_FFT = 8
-LARGEST_FFT = 1 << 15
-
-LANES = 8
-"""Frames that the kernel transforms at a time, one in each lane of a vector: one register of AVX2, two of NEON."""
-
-
-def is_fft_size(points: int) -> bool:
-    """Tell whether there is a transform of so many points: a power of two."""
-    return SMALLEST_FFT <= points <= LARGEST_FFT and points & (points - 1) == 0
-
-
-@functools.lru_cache(maxsize=8)
-def _tables(half: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return the twiddles of the complex transform of `half` points, and those that make a real one of it."""
-    complex_part = np.exp(-2j * np.pi * np.arange(half) / half).astype(np.complex64)
-    real_part = np.exp(-1j * np.pi * np.arange(half + 1) / half).astype(np.complex64)
-    return complex_part.view(np.float32), real_part.view(np.float32)
+__all__ = ["power_spectra"]
 
 
 def power_spectra(
@@ -62,9 +43,7 @@ def power_spectra(
     """
     for what, array in (("samples", samples), ("window", window)):
         if array.dtype != np.float32 or array.ndim != 1:
-            raise FrontendError(
-                f"spectrum: got {what} {array.dtype} of shape {array.shape}, expected (n,) float32; convert them first"
-            )
+            raise wrong_samples(f"spectrum, {what}", array, np.float32)
     if not is_fft_size(fft_size) or not 1 <= window.size <= fft_size or step < 1:
         raise FrontendError(
             f"spectrum: got {fft_size} points for a window of {window.size} samples every {step}, expected a power of "
@@ -76,10 +55,10 @@ def power_spectra(
     if n_frames:
         # Named, so that they live while the kernel works on their addresses.
         samples, window = np.ascontiguousarray(samples), np.ascontiguousarray(window)
-        twiddles, real_twiddles = _tables(half)
+        of_complex, of_real = twiddles(half)
         work = np.zeros((5 * half + 1) * LANES, np.float32)
         native.kernels().functions["power_spectra"](
             samples.ctypes.data, window.ctypes.data, window.size, n_frames, step, half,
-            twiddles.ctypes.data, real_twiddles.ctypes.data, work.ctypes.data, out.ctypes.data,
+            of_complex.ctypes.data, of_real.ctypes.data, work.ctypes.data, out.ctypes.data,
         )  # fmt: skip
     return out

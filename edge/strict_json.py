@@ -83,7 +83,7 @@ class Table:
         """Take a finite number within limits, both included."""
         value = self.take(key)
         if not isinstance(value, (int, float)) or isinstance(value, bool) or abs(value) > _LARGEST:
-            raise self.fault(key, show(value), "a number")
+            raise self.fault(key, show(value), f"a number from {max(low, -_LARGEST):g} to {min(high, _LARGEST):g}")
         if not low <= value <= high:
             raise self.fault(key, show(value), f"a number from {low:g} to {high:g}")
         return float(value)

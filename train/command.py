@@ -6,11 +6,13 @@ import importlib.util
 from edge.cli import add_commands, run_chosen
 from edge.errors import MissingExtraError
 
-__all__ = ["STEPS", "SUMMARY", "configure", "require_tensorflow", "run"]
+__all__ = ["NEED_NO_TENSORFLOW", "STEPS", "SUMMARY", "configure", "require_tensorflow", "run"]
 
 SUMMARY = "train the networks and fix their cut-offs (workstation only)"
 
 STEPS = {
+    "import": "train.steps.import_corpus",
+    "check": "train.steps.check",
     "wake": "train.steps.wake",
     "join": "train.steps.join",
     "liveness": "train.steps.liveness",
@@ -20,10 +22,13 @@ STEPS = {
 }
 """Steps by name, in the order in which they are usually run."""
 
+NEED_NO_TENSORFLOW = frozenset({"import", "check"})
+"""Steps that run on any installation: what is recorded on a device can be described and verified there."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the steps."""
-    add_commands(parser, STEPS, guard=require_tensorflow)
+    add_commands(parser, STEPS, guard=require_tensorflow, unguarded=NEED_NO_TENSORFLOW)
 
 
 def require_tensorflow() -> None:
@@ -44,7 +49,9 @@ def run(args: argparse.Namespace) -> int:
     Raises
     ------
     MissingExtraError
-        TensorFlow is not installed: this is a device installation.
+        No step was chosen, and TensorFlow is not installed: this is a device installation. A step that needs it has
+        been refused before its arguments were read.
     """
-    require_tensorflow()
+    if not args._chosen:
+        require_tensorflow()
     return run_chosen(args)

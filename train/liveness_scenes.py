@@ -36,8 +36,12 @@ _EXCLUDED = frozenset({"librispeech"})
 
 
 def sources(clips: list[Clip]) -> list[Clip]:
-    """Choose the recordings that may stand for a live talker."""
-    return [clip for clip in clips if clip.role in ("wake", "speech") and clip.corpus not in _EXCLUDED]
+    """Choose the recordings that may stand for a live talker: nothing that a loudspeaker has played already."""
+    return [
+        clip
+        for clip in clips
+        if clip.role in ("wake", "speech") and clip.source != "replay" and clip.corpus not in _EXCLUDED
+    ]
 
 
 def look_back(samples: np.ndarray, stop: int, rng: np.random.Generator | None = None) -> np.ndarray:

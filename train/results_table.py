@@ -103,4 +103,74 @@ def results_table(folder: Path) -> str:
     ):
         mine, theirs = (f"{one[key]['median']:.{digits}f}" for one in (ours, peer))
         lines.append(f"| {name} | {mine} | {theirs} | {cost['ratios'][key]:.1f} |")
+    lines += ["", *_frontend(folder), "", *_esphome(folder)]
     return "\n".join(lines) + "\n"
+
+
+def _frontend(folder: Path) -> list[str]:
+    """Cost of the feature frontend and of a start."""
+    bench, boards, start = (_read(folder / f"{name}.json") for name in ("frontend", "arm_frontend", "startup"))
+    body = bench["results"]["frontend"]
+    mine, theirs = (body["push_10ms_cpu_us"][who] for who in ("ours", "theirs"))
+    walls = body["push_10ms_wall_us"]
+    ratios = body["ratios_of_median_cpu"]
+    lines = [
+        "**Frontend**, beside the C frontend of TensorFlow Lite for Microcontrollers (pymicro-features), whose "
+        f"integers it gives: {body['integers_differing']} of {body['integers_compared']:,} differ in the run below. "
+        "Pushes of 10 ms, "
+        "one process, one thread (`make bench-frontend`); instructions under emulation (`make arm`):",
+        "",
+        "| what | vivavoce | C frontend | ratio |",
+        "|---|---|---|---|",
+        f"| CPU of a push, us | {mine['median']:.2f} | {theirs['median']:.2f} "
+        f"| {ratios['push, ours over theirs']:.2f} |",
+        *(
+            f"| wall time of a push, {name}, us | {walls['ours'][name]:.2f} | {walls['theirs'][name]:.2f} | |"
+            for name in ("min", "p50", "p99")
+        ),
+        f"| CPU of 10 ms in a whole file, us | {body['offline_cpu_us_a_hop']['whole file']['median']:.2f} | "
+        f"{theirs['median']:.2f} | {1 / ratios['whole file, theirs over ours']:.2f} |",
+    ]
+    for cpu, counts in boards["results"].items():
+        lines.append(
+            f"| instructions of a push, {cpu} | {counts['push']['median']:,.0f} | {counts['peer']['median']:,.0f} "
+            f"| {counts['push']['median'] / counts['peer']['median']:.2f} |"
+        )
+    lines += [
+        "",
+        "**Start** of `vivavoce run`, a process that reads 0.1 s of sound (`make bench-startup`):",
+        "",
+        "| what | CPU, s | memory, MB |",
+        "|---|---|---|",
+        *(
+            f"| {way} | {one['cpu_s']['median']:.2f} | {one['rss_mb']['median']:.0f} |"
+            for way, one in start["results"].items()
+        ),
+    ]
+    return lines
+
+
+def _esphome(folder: Path) -> list[str]:
+    """Models for ESPHome beside those who run them elsewhere."""
+    found = _read(folder / "esphome_models.json")
+    lines = [
+        f"**Models for ESPHome**, over {found['sounds']['alexa']} recordings of 'alexa' and "
+        f"{found['sounds']['others']} others, "
+        "a step being 1 of 255 (`python tests/bench/esphome_models.py`):",
+        "",
+        "| model | beside | recordings with as many detections | outputs unequal | largest difference, steps |",
+        "|---|---|---|---|---|",
+    ]
+    for model, one in found["results"].items():
+        for key, beside in (
+            ("as_shipped", "pymicro-wakeword"),
+            ("in_the_peers_way", "pymicro-wakeword, in its way"),
+            ("tflite_micro", "TensorFlow Lite for Microcontrollers"),
+        ):
+            part = one[key]
+            clips = f"{part['clips_with_as_many_detections']} of {part['clips']}" if "clips" in part else "-"
+            lines.append(
+                f"| {model} | {beside} | {clips} | {part['outputs_unequal']:,} of {part['outputs']:,} "
+                f"| {part['largest_difference_steps']} |"
+            )
+    return lines

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.errors import DataError
+from edge.files import write_whole
 
 __all__ = ["build_shards", "cache_key"]
 
@@ -27,13 +28,9 @@ def cache_key(settings: dict[str, Any]) -> str:
 def _make_one(make: Callable[[int], Arrays], index: int, path: Path) -> None:
     """Compute one shard and put it in place in one step: a shard that exists is whole."""
     arrays = make(index)
-    partial = path.with_suffix(f".{os.getpid()}.tmp")
     try:
-        with partial.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        partial.replace(path)
+        write_whole(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise DataError(
             f"{path}: the shard cannot be written ({error.strerror}); free some space and run again: "
             "finished shards are kept"

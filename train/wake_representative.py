@@ -6,19 +6,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.frontend import Frontend, quantise_features
+from edge.frontend import quantise_features
 from edge.frontend_tables import FrontendSettings
+from edge.offline import features_of_clips
 from train.corpus import Clip
 from train.keras import tf
 from train.wake_network import WakeShape, to_feature_units
 from train.wake_traces import in_noise_floor
 
-__all__ = ["features_of_clips", "representative_inputs"]
+__all__ = ["quantised_features_of_clips", "representative_inputs"]
 
 
-def features_of_clips(clips: Iterable[Clip], frontend: FrontendSettings) -> list[npt.NDArray[np.int8]]:
+def quantised_features_of_clips(clips: Iterable[Clip], frontend: FrontendSettings) -> list[npt.NDArray[np.int8]]:
     """Compute the features of clips in their noise floor, each ``(frames, 40) int8``."""
-    return [quantise_features(Frontend(frontend).push(in_noise_floor(clip))) for clip in clips]
+    return [quantise_features(one) for one in features_of_clips(map(in_noise_floor, clips), frontend)]
 
 
 def representative_inputs(

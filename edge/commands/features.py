@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.commands.sourcing import add_source_arguments
+from edge.commands.sourcing import add_source_arguments, named_path
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,14 +58,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = _EPILOG
     add_source_arguments(parser, networks=False)
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder to write into; is made")
+    parser.add_argument(
+        "-o", "--out", type=named_path, required=True, metavar="DIR", help="folder to write into; is made"
+    )
     parser.add_argument(
         "--kind",
         choices=("features", "cues", "void"),
         default="features",
         help="what to write, see below [%(default)s]",
     )
-    parser.add_argument("--root", type=Path, metavar="DIR", help="keep the folders of the recordings below this one")
+    parser.add_argument(
+        "--root", type=named_path, metavar="DIR", help="keep the folders of the recordings below this one"
+    )
     parser.add_argument("--force", action="store_true", help="replace files that are there already")
     add_output_arguments(parser)
 
@@ -85,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     def extract(name: str) -> None:
         target = where[name]
         # Before the work of hours, and not after it.
-        if (target.is_symlink() or target.exists()) and not args.force:
+        if not args.force and _is_there(target):
             raise UsageError(
                 f"{name}: got {target} as its output, which is there already, expected none; "
                 "choose another folder with -o, or replace it with --force"
@@ -190,7 +194,7 @@ def _computer(kind: str, bundle: "Bundle") -> "Callable[[_Blocks], _Array]":
     from edge.frontend import Frontend
     from edge.frontend_tables import FrontendSettings
     from edge.liveness import judged_window
-    from edge.void_features import VoidSettings, void_features
+    from edge.void import VoidSettings, void_features
 
     frontend = Frontend(FrontendSettings.from_dict(bundle.frontend))
     settings = CueSettings.from_dict(bundle.liveness.cues)
@@ -245,6 +249,15 @@ class _Counted:
                 sys.stderr.flush()
 
 
+def _is_there(target: Path) -> bool:
+    import os
+
+    try:
+        return os.path.lexists(target)
+    except (OSError, ValueError) as error:
+        raise _not_writable(target, error) from error
+
+
 def _write(target: Path, array: "_Array") -> None:
     """Write an array so that the file is either whole or not there.
 
@@ -253,21 +266,19 @@ def _write(target: Path, array: "_Array") -> None:
     UsageError
         If it cannot be written.
     """
-    import os
-
     import numpy as np
 
-    part = target.with_name(f".{os.getpid()}.part")
+    from edge.files import write_whole
+
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("wb") as file:
-                np.save(file, array, allow_pickle=False)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(target, lambda file: np.save(file, array, allow_pickle=False))
     except OSError as error:
-        raise UsageError(
-            f"{target}: cannot be written ({error.strerror}), expected a folder with room that may be written to; "
-            "choose another with -o"
-        ) from error
+        raise _not_writable(target, error) from error
+
+
+def _not_writable(target: Path, error: Exception) -> UsageError:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return UsageError(
+        f"{target}: cannot be written ({reason}), expected a folder with room that may be written to; "
+        "choose another with -o"
+    )

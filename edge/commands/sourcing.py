@@ -20,6 +20,7 @@ __all__ = [
     "ReadablePart",
     "add_model_argument",
     "add_source_arguments",
+    "named_path",
     "open_models",
     "open_source",
     "warn_of_flags",
@@ -27,6 +28,13 @@ __all__ = [
 ]
 
 _STDIN = "-"
+
+
+def named_path(text: str) -> Path:
+    """Return the path that an argument names; an empty one names none, and would mean this folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("got an empty name, expected a path")
+    return Path(text)
 
 
 def add_source_arguments(parser: argparse.ArgumentParser, *, networks: bool = True) -> None:
@@ -46,7 +54,7 @@ def add_source_arguments(parser: argparse.ArgumentParser, *, networks: bool = Tr
     )
     parser.add_argument(
         "--bundle",
-        type=Path,
+        type=named_path,
         metavar="DIR",
         help="models and cut-offs [the bundle that ships with vivavoce]",
     )
@@ -88,7 +96,7 @@ def add_model_argument(parser: argparse.ArgumentParser) -> None:
         "--model",
         action="append",
         default=[],
-        type=Path,
+        type=named_path,
         metavar="JSON",
         help="listen with this model for ESPHome (its manifest, the .tflite beside it) in place of the bundle's words; "
         "repeat for several",

@@ -74,8 +74,8 @@ def prange_over_clips(clips: list[Any]) -> Callable[[], Any]:
     import numba
     import numpy as np
 
-    from edge import kernels
     from edge.frontend_tables import ENERGIES_SIZE, WORK_SIZE, FrontendSettings, build_tables
+    from edge.kernels.frontend import frontend_frames
 
     numba.set_num_threads(2)
     settings = FrontendSettings()
@@ -88,7 +88,7 @@ def prange_over_clips(clips: list[Any]) -> Callable[[], Any]:
     def work(together: Any, n_frames: int, block: Any, scalars: Any, out: Any) -> None:
         channels = scalars[2]
         for i in numba.prange(together.shape[0]):
-            kernels.frontend_frames(
+            frontend_frames(
                 together[i], n_frames, block, scalars, np.zeros(channels, np.uint32), np.zeros(WORK_SIZE, np.int16),
                 np.zeros(ENERGIES_SIZE, np.int32), np.zeros(channels + 1, np.uint64), out[i],
             )  # fmt: skip

@@ -53,6 +53,7 @@ def main() -> int:
         measure(run, numba)
         ways = {
             "numpy imported, no more": ([sys.executable, "-c", "import numpy"], {}),
+            "numpy and llvmlite imported, no more": ([sys.executable, "-c", "import numpy, llvmlite.binding"], {}),
             "image, warm": (run, image),
             "numba, warm": (run, numba),
         }
@@ -72,6 +73,7 @@ def main() -> int:
                     "VIVAVOCE_KERNELS": kernels,
                     "VIVAVOCE_CACHE_DIR": str(own),
                     "NUMBA_CACHE_DIR": str(own),
+                    "XDG_CACHE_HOME": str(own),
                 }
                 # A copy of the code: beside the code itself an image would be found.
                 taken[way].append(measure(run, cold, copy_of_the_code(folder / f"code-{kernels}-{i}")))
@@ -109,7 +111,7 @@ def main() -> int:
             f"{figures[what]['median']:g} ({figures[what]['min']:g}-{figures[what]['max']:g})"
             for what in ("cpu_s", "wall_s", "rss_mb")
         ]
-        print(f"{way:34} CPU s {row[0]:24} wall s {row[1]:24} MB {row[2]}")
+        print(f"{way:38} CPU s {row[0]:24} wall s {row[1]:24} MB {row[2]}")
     return 0
 
 

@@ -1,5 +1,9 @@
 """The command line as a user meets it: found, helped, refused; every case in a fresh interpreter."""
 
+import shlex
+import subprocess
+import sys
+
 import pytest
 
 from edge.cli import installed_commands
@@ -91,6 +95,17 @@ def test_training_help_is_there_on_a_device(vivavoce):
     assert "--data" in done.stdout
 
 
+def test_recordings_are_imported_and_checked_on_a_device(vivavoce, tmp_path):
+    without = ["tensorflow", "tf_keras", "tensorflow_model_optimization", "tqdm", "scipy", "pyroomacoustics"]
+    done = vivavoce("train", "check", str(tmp_path), hidden=without)
+    assert done.returncode == 2
+    assert one_line(done.stderr), done.stderr
+    assert "manifest.csv: no such manifest" in done.stderr
+    done = vivavoce("train", "import", "manifest", str(tmp_path), "--out", str(tmp_path / "out"), hidden=without)
+    assert done.returncode == 2
+    assert "manifest.csv: no such manifest" in done.stderr
+
+
 @pytest.mark.parametrize("kind", ["features", "cues", "void"])
 def test_features_need_no_interpreter(kind, vivavoce, root, tmp_path):
     done = vivavoce(
@@ -99,3 +114,18 @@ def test_features_need_no_interpreter(kind, vivavoce, root, tmp_path):
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "scene.npy").stat().st_size > 128
+
+
+@pytest.mark.parametrize("where", ["full", "closed"])
+@pytest.mark.parametrize("command", [("doctor",), ("run",), ("features",), ("score", "wake")], ids=" ".join)
+def test_results_that_nobody_can_take_are_told_of_in_a_line(command, where, root, tmp_path):
+    arguments = [*command, *(["edge/data/scene.flac"] if command != ("doctor",) else [])]
+    if command == ("features",):
+        arguments += ["-o", str(tmp_path)]
+    line = " ".join(shlex.quote(word) for word in (sys.executable, "-m", "edge", *arguments))
+    target = {"full": ">/dev/full", "closed": ">&-"}[where]
+    done = subprocess.run(["sh", "-c", f"{line} {target}"], cwd=root, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2, done.stderr
+    told = [text for text in done.stderr.splitlines() if "standard output" in text]
+    assert len(told) == 1, done.stderr
+    assert "Traceback" not in done.stderr

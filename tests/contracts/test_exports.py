@@ -54,6 +54,21 @@ def test_public_names_of_edge_can_be_used(name):
     assert getattr(value, "__doc__", None), f"edge.{name} is not documented"
 
 
+@pytest.mark.parametrize("order", ["sorted(edge.__all__)", "sorted(edge.__all__, reverse=True)"])
+def test_public_names_of_edge_do_not_hide_each_other(order, python):
+    # A module of the same name as a function would take its place when it is imported.
+    done = python(
+        f"""
+import edge, types
+first = {{name: getattr(edge, name) for name in {order}}}
+assert {{name: getattr(edge, name) for name in first}} == first
+print(*(name for name, value in first.items() if isinstance(value, types.ModuleType)))
+"""
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["errors"]
+
+
 def test_unknown_name_of_edge_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no_such_name"):
         edge.no_such_name  # noqa: B018

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from edge.elf_object import UnfitObjectError, lay_out
+from edge.kernels.elf_object import UnfitObjectError, lay_out
 
 llvm = pytest.importorskip("llvmlite.binding")
 

@@ -22,7 +22,7 @@ from edge.commands import features as command
 from edge.cues import CueSettings, liveness_cues
 from edge.frontend import Frontend
 from edge.sources import FileSource
-from edge.void_features import VoidSettings, void_features
+from edge.void import VoidSettings, void_features
 
 RATE = 16_000
 

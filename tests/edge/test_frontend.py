@@ -1,6 +1,8 @@
+import copy
 import csv
 import importlib.util
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -246,6 +248,22 @@ def test_not_a_number_is_refused():
         Frontend().push(np.full(480, np.nan))
 
 
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_a_copy_goes_on_by_itself(copied):
+    rng = np.random.default_rng(10)
+    first, then, other = (_signal("speech", rng, n) for n in (8333, 5000, 5000))
+    frontend = Frontend(FrontendSettings(step_ms=20))
+    frontend.push(first)
+    twin = copied(frontend)
+    twin.push(other)
+    found = frontend.push(then)
+    alone = Frontend(FrontendSettings(step_ms=20))
+    alone.push(first)
+    np.testing.assert_array_equal(found, alone.push(then))
+    frontend.close()
+    assert twin.push(other).size
+
+
 def test_results_belong_to_the_caller():
     frontend = Frontend()
     first = frontend.push(_signal("speech", np.random.default_rng(8), 16000))
@@ -279,6 +297,7 @@ def test_a_clip_of_another_type_is_refused_from_a_thread():
         ("upper_band_hz", 7999.9999), ("smoothing_bits", 2), ("smoothing_bits", 17), ("even_smoothing", 0.0),
         ("even_smoothing", float("nan")), ("odd_smoothing", 1.0), ("min_signal_remaining", 1.0),
         ("pcan_strength", 0.0), ("pcan_offset", 0.0), ("pcan_gain_bits", 31), ("log_shift", 13),
+        ("step_ms", 10.0), ("channels", 40.0), ("log_shift", 3.5), ("pcan_offset", float("inf")),
     ],
 )  # fmt: skip
 def test_settings_that_cannot_be_realised_are_refused_by_name(name, value):

@@ -12,7 +12,7 @@ import pytest
 
 from edge import interpreter
 from edge.errors import BundleError, MissingExtraError, ModelAbiError, UsageError
-from edge.interpreter import Kernels, TensorSpec, check_abi, dequantise, load_model, quantise
+from edge.interpreter import Operators, TensorSpec, check_abi, dequantise, load_model, quantise
 
 INT8 = (np.int8,)
 
@@ -46,7 +46,7 @@ def test_a_model_without_signature_has_the_same_roles(network, layer, tensor):
     assert [spec.name for spec in model.outputs] == ["logit"]
 
 
-@pytest.mark.parametrize("kernels", get_args(Kernels))
+@pytest.mark.parametrize("kernels", get_args(Operators))
 def test_integers_are_those_of_the_definition(network, layer, tensor, kernels):
     """A fully connected layer: real output = sum of real weights times real inputs, within one rounding."""
     rng = np.random.default_rng(3)

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from edge import native
-from edge.errors import UsageError
+from edge.errors import KernelError, UsageError
+from edge.kernel_form import KERNELS_VARIABLE
+from edge.kernel_image import MAGIC, pack
 
 EDGE = Path(native.__file__).parent
 
@@ -100,7 +102,7 @@ def test_numba_gives_the_same_numbers(installation, cache, tmp_path):
     said, stderr = start(installation, VIVAVOCE_KERNELS="numba", NUMBA_CACHE_DIR=tmp_path)
     assert (said["origin"], stderr) == ("numba", "")
     assert said["numbers"] == cache[1]["numbers"]
-    assert list(tmp_path.rglob("kernels.frontend_frames-*.nbc")), "numba kept nothing"
+    assert list(tmp_path.rglob("frontend.frontend_frames-*.nbc")), "numba kept nothing"
 
 
 def test_without_a_place_for_it_the_image_is_compiled_and_runs_from_memory(installation, cache):
@@ -117,7 +119,7 @@ def test_the_image_runs_where_memory_may_not_be_written_and_executed(installatio
 
 def test_another_source_has_another_image(installation, cache, tmp_path):
     shutil.copytree(installation / "edge", tmp_path / "edge")
-    with (tmp_path / "edge" / "kernels.py").open("a") as file:
+    with (tmp_path / "edge" / "kernels" / "frontend.py").open("a") as file:
         file.write("\n# changed\n")
     folder, first = cache
     said, _ = start(tmp_path, VIVAVOCE_CACHE_DIR=folder, VIVAVOCE_KERNELS="auto")
@@ -135,25 +137,37 @@ def flipped(content, at):
     return bytes(changed)
 
 
-def described(content, **changes):
-    size = int.from_bytes(content[-16:-8], "little")
-    head = json.loads(content[-16 - size : -16]) | changes
-    text = json.dumps(head).encode()
-    return content[: -16 - size] + text + len(text).to_bytes(8, "little") + native.MAGIC
+def sealed(content, **changes):
+    """Return an image with another description, and the hash that belongs to it."""
+    size = int.from_bytes(content[-40:-32], "little")
+    described = json.loads(content[-40 - size : -40]) | changes
+    places = described["kernels"]
+    return pack(content[: -40 - size], places, described["abi"], described["versions"])
+
+
+def ended_like_an_image(image):
+    """Return a text to which somebody appended what looks like an image, with the hash of it all."""
+    import hashlib
+
+    content = b"12:00:01 something happened\n" + image[:-32]
+    return content + hashlib.sha256(content).digest()
 
 
 DAMAGE = {
     "empty": lambda image: b"",
     "cut": lambda image: image[:-100],
+    "hash alone": lambda image: image[-32:],
     "code changed": lambda image: flipped(image, 1000),
-    "length changed": lambda image: flipped(image, -16),
-    "length of everything": lambda image: image[:-16] + b"\xff" * 8 + image[-8:],
-    "not described": lambda image: image[:1000] + (0).to_bytes(8, "little") + native.MAGIC,
-    "described by a list": lambda image: image[:1000] + b"[1]" + (3).to_bytes(8, "little") + native.MAGIC,
-    "other kernels": lambda image: described(image, abi={"frontend_frames": "h"}),
-    "kernel outside": lambda image: described(image, kernels={"frontend_frames": 1 << 40, "power_spectra": 0}),
-    "kernel before": lambda image: described(image, kernels={"frontend_frames": -4096, "power_spectra": 0}),
-    "no hash": lambda image: described(image, sha256=None),
+    "entry changed": lambda image: flipped(image, image.index(b'"kernels"') + 31),
+    "length changed": lambda image: flipped(image, -40),
+    "hash changed": lambda image: flipped(image, -1),
+    "other kernels": lambda image: sealed(image, abi={"frontend_frames": "h"}),
+    "kernel outside": lambda image: sealed(image, kernels={"frontend_frames": 1 << 40, "power_spectra": 64}),
+    "kernel before": lambda image: sealed(image, kernels={"frontend_frames": -4096, "power_spectra": 64}),
+    "kernel in the head": lambda image: sealed(image, kernels={"frontend_frames": 8, "power_spectra": 64}),
+    "kernel missing": lambda image: sealed(image, kernels={"frontend_frames": 64}),
+    "places that are no numbers": lambda image: sealed(image, kernels={"frontend_frames": "x", "power_spectra": 64}),
+    "another file that ends like one": ended_like_an_image,
 }
 
 
@@ -189,13 +203,20 @@ def test_an_image_that_others_may_write_to_is_not_run(mode, image, caplog):
 
 
 def test_an_image_of_another_user_is_not_run(image, caplog, monkeypatch):
-    # To the administrator's image everybody trusts; so this process plays another user, and the image is that user's.
-    if os.geteuid() == 0:
-        os.chown(image, 12345, 12345)
-    else:
-        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(native, "_trusted_owners", lambda: {image.stat().st_uid + 1})
     assert native.find() is None
-    assert "others may write to it" in caplog.text
+    assert f"it belongs to the user {image.stat().st_uid}" in caplog.text
+
+
+def test_those_who_could_change_the_program_are_trusted():
+    assert native._trusted_owners() == {0, os.geteuid(), Path(native.__file__).stat().st_uid}
+
+
+def test_a_link_is_not_followed(image, tmp_path, caplog):
+    image.rename(tmp_path / "elsewhere")
+    image.symlink_to(tmp_path / "elsewhere")
+    assert native.find() is None
+    assert "not used" in caplog.text
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
@@ -228,7 +249,200 @@ def test_a_damaged_image_is_replaced(installation, cache, tmp_path):
     assert said["compiled"]
     assert said["numbers"] == cache[1]["numbers"]
     assert stderr.count("(damaged: ") == 1
-    assert path.read_bytes()[-8:] == native.MAGIC
+    assert path.read_bytes().startswith(MAGIC)
+
+
+# ------------------------------------------------------------------------------------------------ keeping
+
+
+def test_an_image_is_kept_for_everybody_and_nothing_else_is_left(cache, monkeypatch, tmp_path):
+    content = Path(cache[1]["path"]).read_bytes()
+    monkeypatch.setattr(native, "image_folders", lambda: [tmp_path])
+    before = os.umask(0o077)
+    try:
+        path = next(native._kept(content))
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_is_full_leaves_nothing_behind_and_the_next_one_is_taken(cache, monkeypatch, tmp_path):
+    content = Path(cache[1]["path"]).read_bytes()
+    full, free = tmp_path / "full", tmp_path / "free"
+    monkeypatch.setattr(native, "image_folders", lambda: [full, free])
+    write_whole = native.write_whole
+
+    def write(path, how):
+        def fail(file):
+            how(file)
+            file.flush()
+            raise OSError(28, "No space left on device")
+
+        write_whole(path, fail if path.parent == full else how)
+
+    monkeypatch.setattr(native, "write_whole", write)
+    assert next(native._kept(content)).parent == free
+    assert list(full.iterdir()) == []
+
+
+def test_an_update_removes_what_the_last_version_left_beside_the_code(cache, monkeypatch, tmp_path):
+    content = Path(cache[1]["path"]).read_bytes()
+    processor = native.image_name().rpartition("-")[2]
+    old, other = tmp_path / f"kernels-0123-x86_64-{processor}", tmp_path / "kernels-0123-x86_64-ffffffff.image"
+    old.touch()
+    other.touch()
+    monkeypatch.setattr(native, "image_folders", lambda: [tmp_path])
+    monkeypatch.setattr(native, "_BESIDE", tmp_path)
+    path = next(native._kept(content))
+    assert set(tmp_path.iterdir()) == {path, other}
+
+
+@pytest.fixture
+def compiled(cache, monkeypatch):
+    """Let compiling an image take no time: the content is that of the image in the cache."""
+    content = Path(cache[1]["path"]).read_bytes()
+    monkeypatch.setattr(native, "pack", lambda *_: content)
+
+    class Compiler:
+        UnfitObjectError = RuntimeError
+
+        @staticmethod
+        def compile_image(abi):
+            return b"", {}, {}
+
+    monkeypatch.setattr(native, "_compiling", lambda module: Compiler)
+    return content
+
+
+def test_a_file_system_that_knows_no_owners_is_got_around(compiled, monkeypatch, tmp_path):
+    monkeypatch.setattr(native, "image_folders", lambda: [tmp_path])
+    monkeypatch.setattr(native, "_trusted_owners", lambda: {12345})
+    found = native.warm()
+    assert (found.origin, found.path) == ("image", None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_nothing_can_be_mapped_numba_is_asked(compiled, monkeypatch, tmp_path):
+    monkeypatch.setattr(native, "image_folders", lambda: [])
+
+    def refuse(*_, **__):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(native.mmap, "mmap", refuse)
+    monkeypatch.setattr(native, "_by_numba", lambda: "numba")
+    assert native.warm() == "numba"
+
+
+WITHOUT = """
+import json, sys
+sys.modules[sys.argv[1]] = None
+from edge import native
+from edge.errors import KernelError
+try:
+    native.kernels()
+except KernelError as error:
+    print(json.dumps({"file": native.__file__, "told": str(error)}))
+"""
+
+
+@pytest.mark.parametrize("missing", ["numba", "llvmlite"])
+def test_without_a_compiler_one_line_tells_what_to_do(missing, installation):
+    said, _ = start(installation, WITHOUT.replace("sys.argv[1]", repr(missing)))
+    assert "cannot be compiled here" in said["told"]
+    assert "vivavoce doctor --warm" in said["told"]
+
+
+def test_a_compiler_that_may_not_compile_is_told_of(monkeypatch):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    with pytest.raises(KernelError, match=r"NUMBA_DISABLE_JIT: got 1.*unset it"):
+        native.warm()
+
+
+def test_several_threads_compile_once(monkeypatch):
+    import threading
+    import time
+
+    calls = []
+
+    def slow():
+        calls.append(1)
+        time.sleep(0.05)
+        return "kernels"
+
+    monkeypatch.setattr(native, "find", lambda: None)
+    monkeypatch.setattr(native, "warm", slow)
+    native._kernels.cache_clear()
+    try:
+        threads = [threading.Thread(target=native.kernels) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        native._kernels.cache_clear()
+    assert len(calls) == 1
+
+
+# ------------------------------------------------------------------------------------------------ which image
+
+CPUINFO = """\
+processor\t: 0
+model\t\t: 167
+model name\t: a name
+flags\t\t: fpu sse sse2 avx2 constant_tsc rep_good
+"""
+
+
+@pytest.fixture
+def cpuinfo(monkeypatch, tmp_path):
+    """Return a function that gives the name of the image on a machine that tells this of itself."""
+    (tmp_path / "cpuinfo").touch()
+    real = Path.read_text
+
+    def name(text):
+        def read(path, **options):
+            if str(path) != "/proc/cpuinfo":
+                return real(path, **options)
+            if text is None:
+                raise FileNotFoundError(2, "No such file or directory")
+            return text
+
+        monkeypatch.setattr(Path, "read_text", read)
+        return native.image_name.__wrapped__()
+
+    return name
+
+
+def test_another_processor_has_another_image(cpuinfo):
+    first = cpuinfo(CPUINFO)
+    assert cpuinfo(CPUINFO.replace(" avx2", "")) != first
+    assert cpuinfo(CPUINFO.replace("167", "168")) != first
+
+
+def test_a_new_kernel_of_the_system_needs_no_new_image(cpuinfo):
+    first = cpuinfo(CPUINFO)
+    assert cpuinfo(CPUINFO.replace("constant_tsc", "constant_tsc cpuid_fault").replace("a name", "another")) == first
+    assert cpuinfo(CPUINFO + CPUINFO.replace(": 0", ": 1")) == first, "a second core"
+
+
+def test_an_unknown_processor_has_no_image_that_could_be_that_of_another(cpuinfo, monkeypatch, tmp_path):
+    assert cpuinfo(None) is None
+    assert cpuinfo("processor: 0\n") is None
+
+
+def test_code_without_sources_has_no_image_that_could_be_that_of_another_version(monkeypatch, tmp_path):
+    monkeypatch.setattr(native, "__file__", str(tmp_path / "native.py"))
+    assert native.image_name.__wrapped__() is None
+
+
+def test_a_relative_cache_folder_is_ignored(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "here")
+    monkeypatch.setenv("HOME", "/somewhere")
+    monkeypatch.setenv(native.CACHE_VARIABLE, "~/kernels")
+    folders = native.image_folders()
+    assert folders[0] == Path("/somewhere/kernels")
+    assert folders[-1] == Path("/somewhere/.cache/vivavoce")
 
 
 # ------------------------------------------------------------------------------------------------ the override
@@ -239,10 +453,10 @@ def test_a_damaged_image_is_replaced(installation, cache, tmp_path):
     [("fast", "got 'fast', expected auto, image or numba"), ("image", "no image kernels-.*vivavoce doctor --warm")],
 )
 def test_an_override_that_cannot_be_met_is_refused(value, told, monkeypatch, tmp_path):
-    monkeypatch.setenv(native.KERNELS_VARIABLE, value)
+    monkeypatch.setenv(KERNELS_VARIABLE, value)
     monkeypatch.setattr(native, "image_folders", lambda: [tmp_path])
     with pytest.raises(UsageError, match=told):
-        native.kernels.__wrapped__()
+        native._kernels.__wrapped__()
 
 
 def test_arguments_that_do_not_fit_are_refused_by_ctypes():

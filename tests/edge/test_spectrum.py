@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import FrontendError
-from edge.spectrum import LANES, LARGEST_FFT, power_spectra
+from edge.spectrum import power_spectra
+from edge.spectrum_tables import LANES, LARGEST_FFT
 
 
 def _load_naive():
@@ -98,9 +99,15 @@ def test_views_of_other_audio_are_read_correctly():
 @pytest.mark.parametrize(
     ("samples", "window", "step", "fft_size", "told"),
     [
-        (np.zeros(100), np.ones(8, np.float32), 1, 8, "got samples float64 of shape"),
-        (np.zeros((2, 50), np.float32), np.ones(8, np.float32), 1, 8, r"got samples float32 of shape \(2, 50\)"),
-        (_noise(100), np.ones(8), 1, 8, "got window float64"),
+        (np.zeros(100), np.ones(8, np.float32), 1, 8, "spectrum, samples: got float64 of shape"),
+        (
+            np.zeros((2, 50), np.float32),
+            np.ones(8, np.float32),
+            1,
+            8,
+            r"spectrum, samples: got float32 of shape \(2, 50\)",
+        ),
+        (_noise(100), np.ones(8), 1, 8, "spectrum, window: got float64"),
         (_noise(100), np.ones(8, np.float32), 1, 100, "got 100 points.*expected a power of two"),
         (_noise(100), np.ones(4, np.float32), 1, 4, "got 4 points"),
         (_noise(100), np.ones(4, np.float32), 1, 2 * LARGEST_FFT, "got 65536 points"),

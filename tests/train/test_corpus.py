@@ -7,6 +7,7 @@ import soundfile
 
 from edge.errors import DataError
 from train.corpus import COLUMNS, Clip, data_hash, licences, load_manifest, read_clip
+from train.liveness_scenes import sources
 
 GOOD = "a.flac,c,p1,train,wake,smart mirror,1.0,16000,CC0-1.0"
 
@@ -92,3 +93,9 @@ def test_licences_name_each_material_once_and_the_loudspeakers_where_they_took_p
     assert licences(clips) == of_clips
     measured = {"material": "measured loudspeaker responses (curves.npz)", "licence": "unrecorded"}
     assert licences(clips, loudspeakers=True) == [*of_clips, measured]
+
+
+def test_a_replayed_recording_never_stands_for_a_live_talker(tmp_path):
+    header = ",".join((*COLUMNS, "source"))
+    rows = [f"{name}.flac,c,{name},train,speech,,1.0,16000,L,{name}" for name in ("live", "replay", "")]
+    assert [clip.source for clip in sources(load_manifest(_write(tmp_path, *rows, header=header)))] == ["live", ""]

@@ -5,7 +5,6 @@ the decay is set in three bands, since real rooms damp treble sooner than bass. 
 positions: one for who speaks (or plays the replay), one for what else sounds in the room.
 """
 
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from edge.errors import DataError
 from edge.events import SAMPLE_RATE_HZ
+from edge.files import write_whole
 
 __all__ = [
     "BANK_VERSION",
@@ -287,20 +287,15 @@ _FIELDS = ("t60_s", "distance_m", "volume_m3")
 
 def _write(path: Path, rooms: list[tuple[RoomResponse, RoomResponse]]) -> None:
     flat = [position for pair in rooms for position in pair]
-    partial = path.with_suffix(f".{os.getpid()}.tmp")
+    arrays = {
+        "samples": np.concatenate([position.response for position in flat]),
+        "lengths": np.array([position.response.size for position in flat]),
+        "room": np.array([position.room for position in flat]),
+        **{name: np.array([getattr(position, name) for position in flat]) for name in _FIELDS},
+    }
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            np.savez(
-                file,
-                samples=np.concatenate([position.response for position in flat]),
-                lengths=np.array([position.response.size for position in flat]),
-                room=np.array([position.room for position in flat]),
-                **{name: np.array([getattr(position, name) for position in flat]) for name in _FIELDS},
-            )
-        partial.replace(path)
+        write_whole(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise DataError(
             f"{path}: the room bank cannot be written ({error.strerror}); make space or give another --cache"
         ) from error

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from train.corpus import load_manifest
     from train.fitting import RunRecord, save_checkpoint
     from train.wake_network import WakeShape, device_form, saved_weights
-    from train.wake_representative import features_of_clips, representative_inputs
+    from train.wake_representative import quantised_features_of_clips, representative_inputs
 
     records, specs = [], []
     for member in args.members:
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         args.out,
         device,
         representative_inputs(
-            device, shape, features_of_clips(chosen, FrontendSettings.from_dict(specs[0]["frontend"]))
+            device, shape, quantised_features_of_clips(chosen, FrontendSettings.from_dict(specs[0]["frontend"]))
         ),
         record,
         specs[0],

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import butter, freqz, lfilter, sosfilt, sosfreqz
 
-from edge import void_features as module
+from edge import void as module
 from edge.cues import CueSettings, band_powers, liveness_cues
 from edge.endpoint import loudest_window
 from edge.errors import FrontendError
-from edge.void_features import VoidSettings, segment_powers, void_features
+from edge.void import VoidSettings, segment_powers, void_features
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("VIVAVOCE_DATA", ROOT.parent / "shared" / "data"))

@@ -47,7 +47,8 @@ import numpy.typing as npt
 from edge.errors import FrontendError
 from edge.events import SAMPLE_RATE_HZ
 from edge.lpcc import autocorrelation, levinson_durbin, predictor_cepstrum
-from edge.settings import settings_from_dict
+from edge.samples import INT16, wrong_samples
+from edge.settings import check_types, settings_from_dict
 from edge.spectrum import power_spectra
 
 __all__ = ["VoidSettings", "segment_powers", "void_features"]
@@ -84,6 +85,7 @@ class VoidSettings:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be realised."""
+        check_types(self, "Void")
         half = SAMPLE_RATE_HZ / 2
         checks = (
             (4.0 <= self.window_ms <= 64.0, "window_ms", "4 to 64"),
@@ -230,9 +232,8 @@ def void_features(samples: npt.NDArray[np.int16], settings: VoidSettings) -> npt
 
 def _mean_power(samples: npt.NDArray[np.int16], settings: VoidSettings) -> npt.NDArray[np.float64]:
     """Return the mean of the short-time power spectra, ``(fft_samples // 2 + 1,)``."""
-    if not isinstance(samples, np.ndarray) or samples.dtype != np.int16 or samples.ndim != 1:
-        got = f"{samples.dtype} of shape {samples.shape}" if isinstance(samples, np.ndarray) else type(samples).__name__
-        raise FrontendError(f"Void features: got {got}, expected int16 samples of shape (n,); convert them first")
+    if not isinstance(samples, np.ndarray) or samples.dtype != INT16 or samples.ndim != 1:
+        raise wrong_samples("Void features", samples)
     size, step = settings.window_samples, settings.step_samples
     # A constant offset of the converter is no sound, and the window would spread it into the lowest segment.
     offset = np.float32(samples.mean(dtype=np.float64)) if samples.size else np.float32(0)

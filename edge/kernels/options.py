@@ -4,6 +4,8 @@ from typing import Any
 
 from numba import njit
 
+from edge.kernel_form import wanted_form
+
 __all__ = ["OPTIONS"]
 
 
@@ -20,5 +22,10 @@ def _can_cache() -> bool:
     return True
 
 
-OPTIONS: dict[str, Any] = {"cache": _can_cache(), "nogil": True, "error_model": "numpy"}
+OPTIONS: dict[str, Any] = {
+    # An image is a cache of its own; what numba keeps is kept where numba's functions are what runs.
+    "cache": wanted_form() == "numba" and _can_cache(),
+    "nogil": True,
+    "error_model": "numpy",
+}
 """Of every kernel: no lock of the interpreter is held, and no division is checked."""

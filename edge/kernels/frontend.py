@@ -24,7 +24,7 @@ from edge.frontend_tables import (
     WEIGHTS_AT,
     WINDOW_AT,
 )
-from edge.kernel_arithmetic import (
+from edge.kernels.arithmetic import (
     cross_difference,
     cross_sum,
     energy,
@@ -35,7 +35,7 @@ from edge.kernel_arithmetic import (
     product,
     windowed,
 )
-from edge.kernel_cache import OPTIONS
+from edge.kernels.options import OPTIONS
 
 __all__ = ["frontend_frames"]
 

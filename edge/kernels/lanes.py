@@ -2,7 +2,7 @@
 
 Frames of a spectrogram all take the same path through a transform. With one frame in each lane of a vector there is
 nothing to shuffle and every twiddle serves eight frames; a compiler does not find this by itself, as it cannot know
-that what a butterfly reads and what it writes lie apart. An index counts vectors of :data:`edge.spectrum.LANES`
+that what a butterfly reads and what it writes lie apart. An index counts vectors of :data:`edge.spectrum_tables.LANES`
 float32.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from edge.spectrum import LANES
+from edge.spectrum_tables import LANES
 
 __all__ = ["radix2_lanes", "radix4_lanes", "real_power_lanes"]
 

@@ -1,9 +1,9 @@
 """Compile the kernels into an image: machine code that runs wherever it is mapped, without numba.
 
-numba translates each entry (:mod:`edge.kernel_entries`) to LLVM's language and optimises it for this processor; here
+numba translates each entry (:mod:`edge.kernels.entries`) to LLVM's language and optimises it for this processor; here
 that is freed from what only a Python process can give it (reference counts, exceptions, none of which a kernel uses),
-compiled to an object file, and laid out (:mod:`edge.elf_object`). Only public functions of numba and llvmlite are
-called.
+compiled to an object file, and laid out (:mod:`edge.kernels.elf_object`). Of numba's inner workings only the name that
+it gives to a compiled function is looked at.
 """
 
 import re
@@ -12,11 +12,12 @@ import llvmlite
 import llvmlite.binding as llvm
 import numba
 
-from edge.elf_object import UnfitObjectError, lay_out
-from edge.kernel_cache import OPTIONS
-from edge.kernel_entries import ENTRIES, signature
+from edge.kernel_image import HEAD
+from edge.kernels.elf_object import UnfitObjectError, lay_out
+from edge.kernels.entries import ENTRIES, signature
+from edge.kernels.options import OPTIONS
 
-__all__ = ["compile_image"]
+__all__ = ["UnfitObjectError", "compile_image"]
 
 # Compilers replace loops by calls of the C library, which an image does not have. Without "no-builtins" they would find
 # these loops, too, and replace them by calls of themselves.
@@ -66,7 +67,7 @@ def compile_image(abi: dict[str, str]) -> tuple[bytes, dict[str, int], dict[str,
     Returns
     -------
     bytes
-        The code.
+        The code, :data:`edge.kernel_image.HEAD` in front.
     dict of str to int
         Where in it each kernel begins.
     dict of str to str
@@ -79,9 +80,22 @@ def compile_image(abi: dict[str, str]) -> tuple[bytes, dict[str, int], dict[str,
     """
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    try:
+        code, places = lay_out(_object_file(abi), abi, HEAD)
+    except RuntimeError as error:  # what llvmlite raises, whatever it is about
+        raise UnfitObjectError(f"llvmlite cannot make an object file ({error})") from error
     processor = llvm.get_host_cpu_name()
+    return code, places, {"numba": numba.__version__, "llvmlite": llvmlite.__version__, "processor": processor}
+
+
+def _object_file(abi: dict[str, str]) -> bytes:
+    """Compile all entries into one object file for this processor."""
     machine = llvm.Target.from_default_triple().create_target_machine(
-        cpu=processor, features=llvm.get_host_cpu_features().flatten(), opt=3, reloc="pic", codemodel="small"
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=3,
+        reloc="pic",
+        codemodel="small",
     )
     module = llvm.parse_assembly(_SUPPORT)
     for name, codes in abi.items():
@@ -95,12 +109,8 @@ def compile_image(abi: dict[str, str]) -> tuple[bytes, dict[str, int], dict[str,
             variable.linkage = llvm.Linkage.internal
     builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
     builder.getModulePassManager().run(module, builder)
-    try:
-        code, places = lay_out(machine.emit_object(module), abi)
-    except RuntimeError as error:
-        raise UnfitObjectError(f"llvmlite cannot make an object file ({error})") from error
-    versions = {"numba": numba.__version__, "llvmlite": llvmlite.__version__, "processor": processor}
-    return code, places, versions
+    content: bytes = machine.emit_object(module)
+    return content
 
 
 def _entry(name: str, codes: str) -> str:

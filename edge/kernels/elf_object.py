@@ -47,7 +47,7 @@ class _Symbol(NamedTuple):
     value: int
 
 
-def lay_out(elf: bytes, wanted: Iterable[str]) -> tuple[bytes, dict[str, int]]:
+def lay_out(elf: bytes, wanted: Iterable[str], head: bytes = b"") -> tuple[bytes, dict[str, int]]:
     """Lay an object file out.
 
     Parameters
@@ -56,11 +56,13 @@ def lay_out(elf: bytes, wanted: Iterable[str]) -> tuple[bytes, dict[str, int]]:
         A relocatable 64-bit little-endian ELF file for x86-64 or aarch64.
     wanted : iterable of str
         Functions that will be called.
+    head : bytes
+        What the result begins with.
 
     Returns
     -------
     bytes
-        Code and constants.
+        Head, code and constants.
     dict of str to int
         Where in it each wanted function begins.
 
@@ -75,7 +77,7 @@ def lay_out(elf: bytes, wanted: Iterable[str]) -> tuple[bytes, dict[str, int]]:
     if machine not in (_X86_64, _AARCH64):
         raise UnfitObjectError(f"ELF machine {machine}: only x86-64 and aarch64 are known")
     sections = list(_sections(elf))
-    image = bytearray()
+    image = bytearray(head)
     places: dict[int, int] = {}
     # Code first: it is what alignment matters for.
     for index, section in sorted(enumerate(sections), key=lambda item: not item[1].flags & _EXECUTE):

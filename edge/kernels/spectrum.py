@@ -1,6 +1,6 @@
 """Compiled kernel of the liveness cues: short-time power spectra of a real signal, float32.
 
-Eight frames are transformed at a time (:mod:`edge.kernel_lanes`), each as a complex signal of half its length, by the
+Eight frames are transformed at a time (:mod:`edge.kernels.lanes`), each as a complex signal of half its length, by the
 autosorting radix-4 transform of Stockham (decimation in frequency; C. Van Loan, "Computational Frameworks for the Fast
 Fourier Transform", SIAM 1992, section 1.7). No product is fused with a sum, so that every processor gives equal
 numbers.
@@ -8,9 +8,9 @@ numbers.
 
 from numba import float32, int64, njit
 
-from edge.kernel_cache import OPTIONS
-from edge.kernel_lanes import radix2_lanes, radix4_lanes, real_power_lanes
-from edge.spectrum import LANES
+from edge.kernels.lanes import radix2_lanes, radix4_lanes, real_power_lanes
+from edge.kernels.options import OPTIONS
+from edge.spectrum_tables import LANES
 
 __all__ = ["power_spectra"]
 

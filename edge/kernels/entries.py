@@ -10,10 +10,10 @@ from typing import Any
 
 from numba import carray, cfunc, types
 
-from edge import kernels, kernels_spectrum
 from edge.frontend_tables import ENERGIES_SIZE, TABLE_SIZE, WORK_SIZE
-from edge.kernel_cache import OPTIONS
-from edge.spectrum import LANES
+from edge.kernels import frontend, spectrum
+from edge.kernels.options import OPTIONS
+from edge.spectrum_tables import LANES
 
 __all__ = ["ENTRIES", "compiled_addresses", "signature"]
 
@@ -32,7 +32,7 @@ _TYPES = {
 def _frontend_frames(samples, n_frames, tables, scalars, noise, work, energies, totals, out):  # type: ignore[no-untyped-def]
     numbers = carray(scalars, 10)
     step, window, channels = numbers[0], numbers[1], numbers[2]
-    kernels.frontend_frames(
+    frontend.frontend_frames(
         carray(samples, (n_frames - 1) * step + window),
         n_frames,
         carray(tables, TABLE_SIZE),
@@ -46,7 +46,7 @@ def _frontend_frames(samples, n_frames, tables, scalars, noise, work, energies, 
 
 
 def _power_spectra(samples, window, size, n_frames, step, half, twiddles, real_twiddles, work, out):  # type: ignore[no-untyped-def]
-    kernels_spectrum.power_spectra(
+    spectrum.power_spectra(
         carray(samples, (n_frames - 1) * step + size),
         carray(window, size),
         n_frames,
