@@ -31,6 +31,7 @@ import numpy.typing as npt
 
 from edge.errors import DataError, UsageError
 from edge.events import SAMPLE_RATE_HZ
+from edge.files import write_whole
 
 __all__ = ["COLUMNS", "CORPUS", "EXTENDED_COLUMNS", "LICENCE", "Collection", "checked_name", "checked_phrase"]
 
@@ -46,7 +47,8 @@ LICENCE = "consent of the speaker"
 
 _NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 _SPEAKERS_THAT_ARE_NONE = ("many", "unknown")
-_PART = ".part"
+_UNFINISHED = ".*.tmp"
+"""Names of :func:`edge.files.write_whole` for what is being written."""
 
 
 def checked_name(name: str, option: str) -> str:
@@ -188,7 +190,7 @@ class Collection:
         if found:
             self._write_manifest([*self.rows, *found])
         for folder in ("live", "replay", "people", "play"):
-            for left in self.root.glob(f"{folder}/**/*{_PART}"):
+            for left in self.root.glob(f"{folder}/**/{_UNFINISHED}"):
                 left.unlink(missing_ok=True)  # what was being written when the program was killed
         return len(found)
 
@@ -402,23 +404,13 @@ class Collection:
             ) from error
 
     def _write(self, path: Path, content: bytes, *, replace: bool) -> None:
-        """Write a file as a whole; after a power loss it is the old one, the new one, or not there."""
+        """Write a file as a whole, and wait until its name is on the disk, too: a row must not be there before."""
         with self._writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
             if not replace and path.exists():
                 raise DataError(
                     f"{path}: is there already, expected a free name; nothing was overwritten: move it away"
                 )
-            part = path.with_name(path.name + _PART)
-            try:
-                with open(part, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(part, path)
-            except OSError:
-                part.unlink(missing_ok=True)
-                raise
+            write_whole(path, lambda file: file.write(content), durable=True, one_writer=True)
             folder = os.open(path.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)

@@ -423,13 +423,13 @@ run(parser.parse_args(sys.argv[1:]), lambda _: scene)
         assert len(rows_of(tmp_path)) == 1
         files = 2 if moment == "between a file and its row" else 1
         assert sum(name.endswith(".flac") for name in before) == files
-        assert any(name.endswith(".part") for name in before) == (moment == "in a file")
+        assert any(name.endswith(".tmp") for name in before) == (moment == "in a file")
 
         scene = Scene(WORDS[3:])
         assert collect(scene, tmp_path) == 0
         now = content_of(tmp_path)
         assert len(load_manifest(tmp_path)) == 3
-        assert not any(name.endswith(".part") for name in now)
+        assert not any(name.endswith(".tmp") for name in now)
         assert all(now[name] == before[name] for name in before if name.endswith(".flac"))
         assert ("Found again: 1 recordings" in scene.text) == (files == 2)
         # Every file has its row, that which was written just before the end as well.
