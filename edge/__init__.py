@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edge.frontend import Frontend
     from edge.frontend_tables import FrontendSettings
     from edge.liveness import LivenessStage
+    from edge.microphone import MicSource
     from edge.offline import features_of_clips
     from edge.pipeline import Pipeline
     from edge.sources import FileSource, PipeSource
@@ -39,6 +40,7 @@ __all__ = [
     "Frontend",
     "FrontendSettings",
     "LivenessStage",
+    "MicSource",
     "PipeSource",
     "Pipeline",
     "VivavoceError",
@@ -63,6 +65,7 @@ _HOME = {
     "Frontend": "edge.frontend",
     "FrontendSettings": "edge.frontend_tables",
     "LivenessStage": "edge.liveness",
+    "MicSource": "edge.microphone",
     "PipeSource": "edge.sources",
     "Pipeline": "edge.pipeline",
     "VivavoceError": "edge.errors",

@@ -15,6 +15,7 @@ COMMANDS = [
     ("run",),
     ("score",),
     ("features",),
+    ("collect",),
     ("train",),
     ("quantize",),
     *(("train", step) for step in TRAIN_STEPS),

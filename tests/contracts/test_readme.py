@@ -84,7 +84,7 @@ def test_command_lines_exist(root, capsys):
     """Every command of the documents is there, with all of its options."""
     seen = 0
     for name, words in command_lines(root):
-        command = words[:1] if words[0] in ("run", "features", "doctor") else words[:2]
+        command = words[:1] if words[0] in ("run", "features", "doctor", "collect") else words[:2]
         with pytest.raises(SystemExit) as left:
             main([*command, "--help"])
         text = capsys.readouterr().out

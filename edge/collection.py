@@ -1,0 +1,447 @@
+"""The folder that ``vivavoce collect`` leaves, and that training reads.
+
+::
+
+    DIR/manifest.csv                              one row a recording
+    DIR/people/SPEAKER.json                       consent and sessions of one person
+    DIR/live/SPEAKER/WORD/001.flac                a take
+    DIR/replay/LOUDSPEAKER/SPEAKER/WORD/001.flac  the same take, as that loudspeaker played it
+    DIR/play/SPEAKER/WORD-001-010.wav             takes to be played
+
+Nothing is ever overwritten, and every file is whole or not there: it is written under another name, flushed to
+the disk, and renamed. A row follows its file. Each FLAC carries its own row as a comment, so that a file whose row was
+not written any more (power loss, kill) gets it when the folder is opened the next time.
+"""
+
+import csv
+import fcntl
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import DataError, UsageError
+from edge.events import SAMPLE_RATE_HZ
+from edge.files import write_whole
+
+__all__ = ["COLUMNS", "CORPUS", "EXTENDED_COLUMNS", "LICENCE", "Collection", "checked_name", "checked_phrase"]
+
+COLUMNS = ("path", "corpus", "speaker", "split", "role", "label", "seconds", "native_hz", "licence")
+"""The columns of every manifest that training reads."""
+EXTENDED_COLUMNS = ("sha256", "device", "room", "loudspeaker", "source", "take")
+"""What is known of a recording that was made here: hash of the file, microphone, room, which loudspeaker played it
+(empty if none), ``live`` or ``replay``, and the path of the take that was played (empty for a take)."""
+CORPUS = "collected"
+"""Value of the column ``corpus``; ids of speakers count within it."""
+LICENCE = "consent of the speaker"
+"""Value of the column ``licence``; what was agreed to is in ``people/SPEAKER.json``."""
+
+_NAME = re.compile(r"[^\W_][\w.-]{0,63}")
+_SPEAKERS_THAT_ARE_NONE = ("many", "unknown")
+_UNFINISHED = ".*.tmp"
+"""Names of :func:`edge.files.write_whole` for what is being written."""
+
+
+def checked_name(name: str, option: str) -> str:
+    """Return a name as an id that can be a folder: blanks become underscores.
+
+    Raises
+    ------
+    UsageError
+        If it holds anything but letters, digits, dots, hyphens and underscores, or is none for training.
+    """
+    found = "_".join(name.split())
+    if not _NAME.fullmatch(found) or (option == "--speaker" and found in _SPEAKERS_THAT_ARE_NONE):
+        raise UsageError(
+            f"{option}: got {name!r}, expected a name of letters, digits, dots, hyphens and underscores that begins "
+            "with a letter or digit; choose another"
+        )
+    return found
+
+
+def checked_phrase(phrase: str) -> str:
+    """Return the phrase as a label: lower case, single blanks.
+
+    Raises
+    ------
+    UsageError
+        If it is empty or holds anything but letters, digits, apostrophes and hyphens.
+    """
+    label = " ".join(phrase.casefold().split())
+    if not re.fullmatch(r"[^\W_]([^\W_]|[' -]){0,63}", label):
+        raise UsageError(
+            f"--word: got {phrase!r}, expected a word or phrase of letters and digits, such as 'hey house'; correct it"
+        )
+    return label
+
+
+class Collection:
+    """The folder of recordings, opened to add to it.
+
+    Parameters
+    ----------
+    root : Path
+        The folder; it is made if it is not there.
+
+    Raises
+    ------
+    DataError
+        If its manifest is damaged, or it cannot be written to.
+    UsageError
+        If another ``vivavoce collect`` is using it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        with self._writing(root):
+            root.mkdir(parents=True, exist_ok=True)
+            self._lock = open(root / ".lock", "ab")  # noqa: SIM115  # held as long as the collection is open
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.close()
+            raise UsageError(
+                f"{root}: another 'vivavoce collect' is using this folder, expected to be alone; wait for its end"
+            ) from error
+        try:
+            self._columns, self.rows = self._read_manifest()
+            self.restored = self._restore_rows()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let others use the folder."""
+        self._lock.close()
+
+    def __enter__(self) -> "Collection":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let others use the folder."""
+        self.close()
+
+    # ------------------------------------------------------------------------------------ manifest
+
+    @property
+    def manifest(self) -> Path:
+        """Path of the manifest."""
+        return self.root / "manifest.csv"
+
+    def _read_manifest(self) -> tuple[list[str], list[dict[str, str]]]:
+        every = [*COLUMNS, *EXTENDED_COLUMNS]
+        remedy = "correct it, or give --out another folder; nothing was changed"
+        try:
+            content = self.manifest.read_bytes()
+        except FileNotFoundError:
+            return every, []
+        except OSError as error:
+            raise DataError(f"{self.manifest}: cannot be read ({error.strerror}), expected a file; {remedy}") from error
+        try:
+            lines = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
+            header = next(lines, [])
+            missing = [column for column in COLUMNS if column not in header]
+            if missing or len(set(header)) < len(header):
+                raise DataError(
+                    f"{self.manifest}: got the columns {','.join(header)[:200] or '(none)'}, expected "
+                    f"{','.join(COLUMNS)}; {remedy}"
+                )
+            rows = []
+            for fields in lines:
+                if len(fields) != len(header):
+                    raise DataError(
+                        f"{self.manifest} line {lines.line_num}: got {len(fields)} fields, expected {len(header)}; "
+                        f"{remedy}"
+                    )
+                rows.append(dict(zip(header, fields, strict=True)))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise DataError(f"{self.manifest}: is not a CSV file in UTF-8 ({error}); {remedy}") from error
+        return [*header, *(column for column in every if column not in header)], rows
+
+    def _write_manifest(self, rows: list[dict[str, str]]) -> None:
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self._columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        self._write(self.manifest, text.getvalue().encode(), replace=True)
+        self.rows = rows
+
+    def _restore_rows(self) -> int:
+        """Give files without a row the row that they carry, and return how many there were."""
+        known = {row["path"] for row in self.rows}
+        found = []
+        for path in sorted([*self.root.glob("live/*/*/*.flac"), *self.root.glob("replay/*/*/*/*.flac")]):
+            name = path.relative_to(self.root).as_posix()
+            if name in known:
+                continue
+            row = _row_inside(path)
+            if row is not None and row.get("path") == name:
+                found.append({**row, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
+        if found:
+            self._write_manifest([*self.rows, *found])
+        for folder in ("live", "replay", "people", "play"):
+            for left in self.root.glob(f"{folder}/**/{_UNFINISHED}"):
+                left.unlink(missing_ok=True)  # what was being written when the program was killed
+        return len(found)
+
+    # ---------------------------------------------------------------------------------- recordings
+
+    def takes(self, speaker: str, **where: str) -> list[dict[str, str]]:
+        """Return the rows of a speaker's takes that have these values, e.g. ``label="hey house", room="hall"``."""
+        wanted = {"corpus": CORPUS, "speaker": speaker, "source": "live", **where}
+        return [row for row in self.rows if all(row.get(column) == value for column, value in wanted.items())]
+
+    def replay_of(self, take: Mapping[str, str], loudspeaker: str) -> dict[str, str] | None:
+        """Return the row of a take's replay by a loudspeaker, if there is one."""
+        for row in self.rows:
+            if row.get("take") == take["path"] and row.get("loudspeaker") == loudspeaker:
+                return row
+        return None
+
+    def split_of(self, speaker: str) -> str | None:
+        """Return the split that a speaker is in already."""
+        return next((row["split"] for row in self.rows if (row["corpus"], row["speaker"]) == (CORPUS, speaker)), None)
+
+    def add_take(self, samples: npt.NDArray[np.int16], facts: Mapping[str, str]) -> dict[str, str]:
+        """Keep a take under the next free number.
+
+        Parameters
+        ----------
+        samples : (n,) int16
+            16 kHz.
+        facts : mapping
+            Columns that are known: ``speaker``, ``split``, ``label``, ``native_hz``, ``device``, ``room``.
+
+        Returns
+        -------
+        dict
+            Its row.
+
+        Raises
+        ------
+        DataError
+            If it cannot be written; then it is not there at all.
+        """
+        folder = f"live/{facts['speaker']}/{_word_id(facts['label'])}"
+        numbers = [int(path.stem) for path in (self.root / folder).glob("*.flac") if path.stem.isdecimal()]
+        numbers += [int(Path(row["path"]).stem) for row in self.takes(facts["speaker"], label=facts["label"])]
+        path = f"{folder}/{max(numbers, default=0) + 1:03d}.flac"
+        return self._add(path, samples, {**facts, "loudspeaker": "", "source": "live", "take": ""})
+
+    def add_replay(
+        self, samples: npt.NDArray[np.int16], take: Mapping[str, str], facts: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Keep the replay of a take; `facts` are its ``loudspeaker``, ``native_hz``, ``device`` and ``room``.
+
+        Raises
+        ------
+        DataError
+            If it cannot be written; then it is not there at all.
+        """
+        path = f"replay/{facts['loudspeaker']}/{take['path'].removeprefix('live/')}"
+        same = {column: take[column] for column in ("speaker", "split", "label")}
+        return self._add(path, samples, {**same, **facts, "source": "replay", "take": take["path"]})
+
+    def _add(self, path: str, samples: npt.NDArray[np.int16], facts: Mapping[str, str]) -> dict[str, str]:
+        row = {
+            "path": path,
+            "corpus": CORPUS,
+            "role": "wake",
+            "seconds": f"{samples.size / SAMPLE_RATE_HZ:.3f}",
+            "licence": LICENCE,
+            **facts,
+        }
+        content = _flac(samples, row)
+        self._write(self.root / path, content, replace=False)
+        row["sha256"] = hashlib.sha256(content).hexdigest()
+        self._write_manifest([*self.rows, row])
+        return row
+
+    def read(self, row: Mapping[str, str]) -> npt.NDArray[np.int16]:
+        """Return the samples of a recording ``(n,) int16``.
+
+        Raises
+        ------
+        DataError
+            If its file is not what was recorded.
+        """
+        import soundfile
+
+        path = self.root / row["path"]
+        try:
+            samples, _ = soundfile.read(path, dtype="int16", always_2d=True)
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise DataError(
+                f"{path}: cannot be read ({error}), expected the take that the manifest lists; restore it, or take "
+                "its row out"
+            ) from error
+        mono: npt.NDArray[np.int16] = samples[:, 0]
+        return mono
+
+    def write_recording_to_play(self, samples: npt.NDArray[np.int16], speaker: str, name: str) -> Path:
+        """Write a WAV file for a phone or television, and return its path; the same call gives the same file.
+
+        Raises
+        ------
+        DataError
+            If it cannot be written.
+        """
+        import soundfile
+
+        path = self.root / "play" / speaker / f"{name}.wav"
+        file = io.BytesIO()
+        soundfile.write(file, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+        self._write(path, file.getvalue(), replace=True)
+        return path
+
+    # -------------------------------------------------------------------------------------- people
+
+    def _person_file(self, speaker: str) -> Path:
+        return self.root / "people" / f"{speaker}.json"
+
+    def person(self, speaker: str) -> dict[str, Any] | None:
+        """Return what is known of a person; None if nothing is.
+
+        Raises
+        ------
+        DataError
+            If the file is damaged.
+        """
+        path = self._person_file(speaker)
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            answer = found["consent"]["answer"]
+            if not isinstance(answer, str) or not isinstance(found["sessions"], list):
+                raise TypeError
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{path}: got something that is not the metadata of a person, expected what 'vivavoce collect' wrote; "
+                "restore it, or move it away to ask for consent again"
+            ) from error
+        person: dict[str, Any] = found
+        return person
+
+    def write_person(self, speaker: str, person: Mapping[str, Any]) -> None:
+        """Keep what is known of a person.
+
+        Raises
+        ------
+        DataError
+            If it cannot be written.
+        """
+        text = json.dumps(person, indent=2, ensure_ascii=False) + "\n"
+        self._write(self._person_file(speaker), text.encode(), replace=True)
+
+    def speakers(self) -> list[str]:
+        """Return everybody of whom there is anything."""
+        found = {row["speaker"] for row in self.rows if row["corpus"] == CORPUS}
+        found |= {path.stem for path in self.root.glob("people/*.json")}
+        found |= {path.name for path in [*self.root.glob("live/*"), *self.root.glob("play/*")] if path.is_dir()}
+        return sorted(found | {path.name for path in self.root.glob("replay/*/*") if path.is_dir()})
+
+    def belongings(self, speaker: str) -> tuple[list[Path], int]:
+        """Return all files of a person, listed in the manifest or not, and how many rows there are."""
+        rows = [row for row in self.rows if (row["corpus"], row["speaker"]) == (CORPUS, speaker)]
+        files = {self.root / row["path"] for row in rows if (self.root / row["path"]).is_file()}
+        files |= {path for folder in self._folders(speaker) for path in folder.rglob("*") if path.is_file()}
+        person = self._person_file(speaker)
+        return sorted(files | ({person} if person.is_file() else set())), len(rows)
+
+    def _folders(self, speaker: str) -> list[Path]:
+        folders = [self.root / "live" / speaker, self.root / "play" / speaker]
+        return [folder for folder in [*folders, *self.root.glob(f"replay/*/{speaker}")] if folder.is_dir()]
+
+    def delete(self, speaker: str) -> tuple[int, int]:
+        """Remove everything of a person: recordings, rows and metadata.
+
+        Returns
+        -------
+        files, rows : int
+            How many were removed.
+
+        Raises
+        ------
+        DataError
+            If something cannot be removed; deleting again goes on.
+        """
+        files, rows = self.belongings(speaker)
+        with self._writing(self.root):
+            # Files first: while a row is there, an interrupted deletion can be seen, and given again.
+            for path in files:
+                path.unlink(missing_ok=True)
+            for folder in self._folders(speaker):
+                shutil.rmtree(folder)
+            for folder in [*self.root.glob("replay/*"), *(self.root / name for name in ("live", "play", "people"))]:
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
+        if rows:
+            self._write_manifest([row for row in self.rows if (row["corpus"], row["speaker"]) != (CORPUS, speaker)])
+        return len(files), rows
+
+    # ------------------------------------------------------------------------------------- writing
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise DataError(
+                f"{error.filename or path}: cannot be written ({error.strerror}), expected space and the right to; "
+                "what was recorded before is kept: free some space or choose another folder, and give the same command "
+                "again"
+            ) from error
+
+    def _write(self, path: Path, content: bytes, *, replace: bool) -> None:
+        """Write a file as a whole, and wait until its name is on the disk, too: a row must not be there before."""
+        with self._writing(path):
+            if not replace and path.exists():
+                raise DataError(
+                    f"{path}: is there already, expected a free name; nothing was overwritten: move it away"
+                )
+            write_whole(path, lambda file: file.write(content), durable=True, one_writer=True)
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
+def _word_id(label: str) -> str:
+    return label.replace(" ", "_")
+
+
+def _flac(samples: npt.NDArray[np.int16], row: Mapping[str, str]) -> bytes:
+    """Encode in memory: an encoder that writes to a full disk does not always say so."""
+    import soundfile
+
+    file = io.BytesIO()
+    with soundfile.SoundFile(
+        file, "w", samplerate=SAMPLE_RATE_HZ, channels=1, format="FLAC", subtype="PCM_16"
+    ) as encoder:
+        encoder.comment = json.dumps(row)
+        encoder.write(samples)
+    return file.getvalue()
+
+
+def _row_inside(path: Path) -> dict[str, str] | None:
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path) as file:
+            found = json.loads(file.comment)
+    except (soundfile.LibsndfileError, OSError, ValueError):
+        return None  # somebody else's file
+    whole = isinstance(found, dict) and set(COLUMNS) <= set(found)
+    return {str(key): str(value) for key, value in found.items()} if whole else None

@@ -1,0 +1,100 @@
+"""``vivavoce collect``: a person's wake words, and their replays, recorded on the device itself."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge.microphone import Microphone
+
+__all__ = ["SUMMARY", "configure", "run"]
+
+SUMMARY = "record a person's wake words, and their replays, for training"
+
+_EPILOG = """\
+First a person agrees, then says the word ten times; each take is checked at once, and asked for again if it cannot
+be used. Then the takes are one WAV file: copy it to a phone or television, play it there, and vivavoce records the
+replays. This device plays nothing itself. The same command goes on where it stopped; nothing is ever overwritten.
+
+DIR becomes a folder for 'vivavoce train --data DIR': manifest.csv, live/, replay/; people/ holds consent and sessions.
+
+examples:
+  vivavoce collect --list-devices
+  vivavoce collect --word "hey house" --out recordings --speaker ann --room kitchen --loudspeaker phone --loudspeaker tv
+  vivavoce collect --delete ann --out recordings
+
+Without a terminal, give the answers beforehand: --consent yes (the person's own answer), and --yes with --delete.
+It then does not wait for Enter, and listens for each loudspeaker in turn.
+
+exit code: 0; 2 for a fault, told in one line; 130 if it was stopped with Ctrl-C. What was recorded is always kept
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.epilog = _EPILOG
+    parser.add_argument("--word", metavar="PHRASE", help="what to say, for example 'hey house'")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the recordings; made, or added to")
+    parser.add_argument("--takes", type=int, default=10, metavar="N", help="how often the word is said [%(default)s]")
+    parser.add_argument(
+        "--speaker", default="speaker1", metavar="ID", help="id of the person, best a pseudonym [%(default)s]"
+    )
+    parser.add_argument("--room", default="", metavar="NAME", help="where this is; another room gets takes of its own")
+    parser.add_argument("--device", default="", metavar="NAME", help="what listens [the name of the microphone]")
+    parser.add_argument("--microphone", metavar="SUBSTRING", help="part of the input's name [the system's default]")
+    parser.add_argument(
+        "--loudspeaker",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="record the replays of this one; repeat for several, in turn [asks]",
+    )
+    parser.add_argument(
+        "--split",
+        default="train",
+        choices=("train", "dev", "test"),
+        help="what the person's recordings are for; one split a person [%(default)s]",
+    )
+    parser.add_argument("--consent", choices=("yes", "no"), help="the person's answer, where no terminal can ask")
+    parser.add_argument("--yes", action="store_true", help="do not wait for Enter, and confirm --delete")
+    other = parser.add_argument_group("instead of recording")
+    other.add_argument("--list-devices", action="store_true", help="list the microphones that are there")
+    other.add_argument("--delete", metavar="SPEAKER", help="remove everything of a person from --out")
+
+
+def run(args: argparse.Namespace, open_microphone: "Callable[[str | None], Microphone] | None" = None) -> int:
+    """List, delete, or hold the dialogue.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    open_microphone : callable, optional
+        Returns the microphone that has this in its name; :class:`edge.microphone.MicSource` by default.
+    """
+    from edge.cli import columns, out
+    from edge.errors import UsageError
+
+    if args.list_devices:
+        from edge.microphone import list_devices
+
+        rows = [("*" if d.default else "", d.name, d.native_rate_hz, "Hz") for d in list_devices()]
+        out(args).text("\n".join(columns(rows)) if rows else "no input is there; connect a microphone")
+        return 0
+    if args.out is None:
+        raise UsageError("--out: got none, expected the folder of the recordings; add --out DIR")
+
+    from edge.terminal import Terminal
+
+    terminal = Terminal(patient=not args.yes)
+    if args.delete is not None:
+        from edge.collector import delete
+
+        return delete(args.out, args.delete, terminal, confirmed=args.yes)
+    if args.word is None:
+        raise UsageError("--word: got none, expected what is to be said; add, for example, --word 'hey house'")
+
+    from edge.collector import Collector
+    from edge.microphone import MicSource
+
+    return Collector(args, terminal, MicSource if open_microphone is None else open_microphone).run()
