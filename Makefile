@@ -96,6 +96,8 @@ run: .venv/.installed
 
 test: .venv-train/.installed $(if $(TFLITE_PYTHON),.venv-tflite/.installed)
 	@$(call debian,command -v espeak-ng && command -v flite,espeak-ng flite)
+	@$(call debian,command -v pulseaudio && command -v paplay && ldconfig -p | grep -q libportaudio && \
+		ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so,libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins)
 	@$(call debian,command -v aarch64-linux-gnu-ld,binutils-aarch64-linux-gnu)
 	@$(if $(TFLITE_PYTHON),VIVAVOCE_TFLITE_PYTHON="$(CURDIR)/.venv-tflite/bin/python") \
 		$(LIMIT) $(TEST_BUDGET) .venv-train/bin/python -m pytest $(PYTEST_ARGS)

@@ -108,7 +108,7 @@ def results_table(folder: Path) -> str:
 
 
 def _baselines(folder: Path) -> list[str]:
-    """What simple methods reach, on dev."""
+    """Return what simple methods reach, on dev."""
     found = _read(folder / "baselines_dev.json")
     clips = found["simulated"]["f70"]["clips"]
     lines = [
@@ -123,14 +123,14 @@ def _baselines(folder: Path) -> list[str]:
         part = one["all"]
         lines.append(
             f"| {name} | {_percent(part['eer'], part['eer_interval_95'])} | {_percent(part['bpcer'])} "
-            f"| {_percent(part['apcer'], part['apcer_interval_95'])} | {_percent(part['apcer_worst_kind'])} "
-            f"| {part['cllr']:.3f} | {part['actdcf']:.3f} |"
+            f"| {_percent(part['apcer'], part['apcer_interval_95'])} | {_percent(part['apcer_worst_kind']['apcer'])} "
+            f"| {part['cllr']:.3f} | {part['act_dcf']:.3f} |"
         )
     return lines
 
 
 def _frontend(folder: Path) -> list[str]:
-    """Cost of the feature frontend and of a start."""
+    """Return the cost of the feature frontend and of a start."""
     bench, boards, start = (_read(folder / f"{name}.json") for name in ("frontend", "arm_frontend", "startup"))
     body = bench["results"]["frontend"]
     mine, theirs = (body["push_10ms_cpu_us"][who] for who in ("ours", "theirs"))
@@ -173,7 +173,7 @@ def _frontend(folder: Path) -> list[str]:
 
 
 def _esphome(folder: Path) -> list[str]:
-    """Models for ESPHome beside those who run them elsewhere."""
+    """Return how models for ESPHome compare with those who run them elsewhere."""
     found = _read(folder / "esphome_models.json")
     lines = [
         f"**Models for ESPHome**, over {found['sounds']['alexa']} recordings of 'alexa' and "
