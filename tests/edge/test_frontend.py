@@ -1,10 +1,10 @@
 import copy
 import csv
-import importlib.util
 import os
 import pickle
 from pathlib import Path
 
+import naive
 import numpy as np
 import pytest
 import soundfile
@@ -18,17 +18,6 @@ from edge.offline import features_of_clips
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("VIVAVOCE_DATA", ROOT.parent / "shared" / "data"))
-
-
-def _load_naive():
-    spec = importlib.util.spec_from_file_location("naive", ROOT / "tests" / "naive.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-naive = _load_naive()
-
 
 # ------------------------------------------------------------------------------------------------ signals
 

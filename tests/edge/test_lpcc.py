@@ -1,6 +1,6 @@
-import importlib.util
 from pathlib import Path
 
+import naive_cues as naive
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,16 +10,6 @@ from edge.errors import FrontendError
 from edge.lpcc import autocorrelation, levinson_durbin, predictor_cepstrum
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def _load_naive():
-    spec = importlib.util.spec_from_file_location("naive_cues", ROOT / "tests" / "naive_cues.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-naive = _load_naive()
 
 
 def _pairs(*poles):

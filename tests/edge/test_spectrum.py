@@ -1,8 +1,6 @@
 """The float transform, against the sum that defines it, and by what any power spectrum must fulfil."""
 
-import importlib.util
-from pathlib import Path
-
+import naive
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,17 +9,6 @@ from hypothesis import strategies as st
 from edge.errors import FrontendError
 from edge.spectrum import power_spectra
 from edge.spectrum_tables import LANES, LARGEST_FFT
-
-
-def _load_naive():
-    path = Path(__file__).resolve().parents[1] / "naive.py"
-    spec = importlib.util.spec_from_file_location("naive", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-naive = _load_naive()
 
 ROUNDING = 2e-6
 """Of float32 through at most fifteen stages, as a share of the largest bin."""

@@ -1,9 +1,9 @@
 import csv
-import importlib.util
 import os
 from pathlib import Path
 from typing import NamedTuple
 
+import naive_cues as naive
 import numpy as np
 import pytest
 import soundfile
@@ -26,17 +26,6 @@ LFP, LDF, HPF, LPCC = DEFAULT.groups.values()
 TOLERANCES = {"lfp": 1e-6, "ldf": 1e-5, "hpf": 1e-6, "lpcc": 2e-4}
 """What single precision in the transform may change. A tone shows it in the predictor's cepstrum: 90 dB below the tone,
 the transform's own rounding counts."""
-
-
-def _load_naive():
-    spec = importlib.util.spec_from_file_location("naive_cues", ROOT / "tests" / "naive_cues.py")
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-naive = _load_naive()
-
 
 # ------------------------------------------------------------------------------------------------ signals
 
