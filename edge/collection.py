@@ -24,7 +24,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -170,7 +170,10 @@ class Collection:
 
     def _write_manifest(self, rows: list[dict[str, str]]) -> None:
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, self._columns, restval="", lineterminator="\n")
+        # Quoted throughout: a carriage return within a cell would otherwise end the row for whoever reads it.
+        unsafe = any("\r" in cell for row in rows for cell in row.values())
+        quoting: Literal[0, 1] = csv.QUOTE_ALL if unsafe else csv.QUOTE_MINIMAL
+        writer = csv.DictWriter(text, self._columns, restval="", lineterminator="\n", quoting=quoting)
         writer.writeheader()
         writer.writerows(rows)
         self._write(self.manifest, text.getvalue().encode(), replace=True)
@@ -190,8 +193,11 @@ class Collection:
         if found:
             self._write_manifest([*self.rows, *found])
         for folder in ("live", "replay", "people", "play"):
+            if (self.root / folder).is_symlink():
+                continue  # what lies behind it is somebody else's
             for left in self.root.glob(f"{folder}/**/{_UNFINISHED}"):
-                left.unlink(missing_ok=True)  # what was being written when the program was killed
+                if left.is_file() and not left.is_symlink():
+                    left.unlink(missing_ok=True)  # what was being written when the program was killed
         return len(found)
 
     # ---------------------------------------------------------------------------------- recordings
@@ -354,14 +360,20 @@ class Collection:
     def belongings(self, speaker: str) -> tuple[list[Path], int]:
         """Return all files of a person, listed in the manifest or not, and how many rows there are."""
         rows = [row for row in self.rows if (row["corpus"], row["speaker"]) == (CORPUS, speaker)]
-        files = {self.root / row["path"] for row in rows if (self.root / row["path"]).is_file()}
-        files |= {path for folder in self._folders(speaker) for path in folder.rglob("*") if path.is_file()}
+        # Only what lies in the person's own folders: a row or a link may name anybody's file.
+        files = {path for folder in self._folders(speaker) for path in folder.rglob("*") if not path.is_dir()}
         person = self._person_file(speaker)
         return sorted(files | ({person} if person.is_file() else set())), len(rows)
 
     def _folders(self, speaker: str) -> list[Path]:
         folders = [self.root / "live" / speaker, self.root / "play" / speaker]
-        return [folder for folder in [*folders, *self.root.glob(f"replay/*/{speaker}")] if folder.is_dir()]
+        found = [folder for folder in [*folders, *self.root.glob(f"replay/*/{speaker}")] if folder.is_dir()]
+        for folder in found:
+            if folder.resolve() != self.root.resolve() / folder.relative_to(self.root):
+                raise DataError(
+                    f"{folder}: is a link, or lies behind one, expected a folder; remove the link; nothing was deleted"
+                )
+        return found
 
     def delete(self, speaker: str) -> tuple[int, int]:
         """Remove everything of a person: recordings, rows and metadata.
@@ -443,5 +455,8 @@ def _row_inside(path: Path) -> dict[str, str] | None:
             found = json.loads(file.comment)
     except (soundfile.LibsndfileError, OSError, ValueError):
         return None  # somebody else's file
-    whole = isinstance(found, dict) and set(COLUMNS) <= set(found)
-    return {str(key): str(value) for key, value in found.items()} if whole else None
+    if not isinstance(found, dict) or not set(COLUMNS) <= set(found):
+        return None
+    row = {name: str(found[name]) for name in (*COLUMNS, *EXTENDED_COLUMNS) if name in found}
+    # A lone surrogate, which JSON may hold and a manifest may not, is not of our making either.
+    return row if all(cell.isprintable() for cell in row.values()) else None

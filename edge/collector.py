@@ -158,7 +158,9 @@ class Collector:
                 )
             try:
                 if not self._agree():
-                    self._say("Not agreed: nothing was recorded, and nothing is kept.")
+                    self._say("Not agreed: nothing was recorded.")
+                    if self._collection.belongings(self._speaker)[0]:
+                        self._say(f"What was recorded before is still there; remove it with --delete {self._speaker}")
                     return 0
                 self._record_takes()
                 self._record_replays()
@@ -179,6 +181,8 @@ class Collector:
         text = consent_text(self._speaker, self._root)
         person = self._collection.person(self._speaker)
         consent = person["consent"] if person else {}
+        if self._args.consent == "no":
+            return False
         if consent.get("text") == text:
             date = consent.get("date", "")
             self._say(f"Going on as '{self._speaker}', who agreed on {date}. Somebody else? Give another --speaker.")

@@ -199,7 +199,10 @@ def write_rows(manifest: Path, header: Iterable[str], rows: Iterable[Mapping[str
     """
     columns = list(header)
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    ordered = sorted(rows, key=lambda row: row["path"])
+    # Quoted throughout: a carriage return within a cell would otherwise end the row for whoever reads it.
+    quoting = csv.QUOTE_ALL if any("\r" in cell for row in ordered for cell in row.values()) else csv.QUOTE_MINIMAL
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n", quoting=quoting)
     writer.writeheader()
-    writer.writerows(sorted(rows, key=lambda row: row["path"]))
+    writer.writerows(ordered)
     put_bytes(manifest, text.getvalue().encode("utf-8"), durable=True)

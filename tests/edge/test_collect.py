@@ -495,6 +495,31 @@ class TestConsent:
             Collector(args, Terminal(io.StringIO(), scene), lambda _: scene).run()
         assert str(tmp_path / "there") in scene.text
 
+    def test_who_agreed_before_may_say_no_now(self, tmp_path):
+        assert collect(Scene(WORDS[:3]), tmp_path) == 0
+        before = content_of(tmp_path)
+        scene = Scene(WORDS[3:])
+        assert collect(scene, tmp_path, "--takes", "5", "--consent", "no") == 0
+        assert content_of(tmp_path) == before
+        assert "nothing was recorded" in scene.text
+        assert "--delete ann" in scene.text
+
+    @pytest.mark.parametrize(
+        "comment", ['{"unknown": 1}', '"\\ud800"', "[]", "no json"], ids=["key", "surrogate", "list", "text"]
+    )
+    def test_somebody_elses_flac_in_the_folder_does_no_harm(self, comment, tmp_path):
+        assert collect(Scene(WORDS[:3]), tmp_path) == 0
+        row = rows_of(tmp_path)[0] | {"path": "live/ann/hey_house/777.flac"}
+        if comment.startswith(("{", '"')):
+            strange = json.loads(comment)
+            row |= strange if isinstance(strange, dict) else {"label": strange}
+            comment = json.dumps(row)
+        with soundfile.SoundFile(tmp_path / "live/ann/hey_house/777.flac", "w", 16000, 1) as file:
+            file.comment = comment
+            file.write(np.zeros(160))
+        assert collect(Scene(), tmp_path) == 0
+        assert "unknown" not in (tmp_path / "manifest.csv").read_text()
+
     @pytest.mark.parametrize("answer", ["no", "", "perhaps"])
     def test_without_agreement_nothing_is_kept(self, answer, tmp_path):
         args, scene = options(tmp_path), Scene(WORDS)
@@ -545,6 +570,45 @@ class TestDelete:
         assert content_of(tmp_path) == before
         assert delete(tmp_path, "ann", Terminal(io.StringIO(), Scene()), confirmed=True) == 0
         assert len(content_of(tmp_path)) < len(before)
+
+    @pytest.mark.parametrize("name", ["../victim.txt", "live/bob/hey_house/001.flac", "ABSOLUTE"])
+    def test_a_row_that_names_a_file_of_somebody_else_deletes_only_itself(self, name, tmp_path):
+        out, victim = tmp_path / "out", tmp_path / "victim.txt"
+        self.two_people(out)
+        victim.write_text("not a recording")
+        rows = rows_of(out)
+        rows[0] = {**rows[0], "path": name.replace("ABSOLUTE", str(victim)), "speaker": "ann"}
+        with (out / "manifest.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(row for row in rows if row["speaker"] == "ann")
+        bobs = {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and "bob" in str(path)}
+        assert delete(out, "ann", Terminal(io.StringIO(), Scene()), confirmed=True) == 0
+        assert victim.read_text() == "not a recording"
+        assert {path: path.read_bytes() for path in bobs} == bobs
+        assert not list(out.glob("live/ann/**/*.flac"))
+
+    def test_a_link_is_not_followed(self, tmp_path):
+        out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+        self.two_people(out)
+        (out / "live/ann").rename(elsewhere)
+        (out / "live/ann").symlink_to(elsewhere)
+        before = content_of(out)
+        with pytest.raises(DataError, match="is a link, or lies behind one"):
+            delete(out, "ann", Terminal(io.StringIO(), Scene()), confirmed=True)
+        assert content_of(out) == before
+        assert len(list(elsewhere.rglob("*.flac"))) == 3
+
+    def test_who_has_the_same_name_in_another_corpus_stays(self, tmp_path):
+        self.two_people(tmp_path)
+        rows = rows_of(tmp_path)
+        with (tmp_path / "manifest.csv").open("a", newline="") as file:
+            csv.DictWriter(file, list(rows[0])).writerow({**rows[0], "path": "other/1.flac", "corpus": "other"})
+        assert delete(tmp_path, "ann", Terminal(io.StringIO(), Scene()), confirmed=True) == 0
+        assert {(row["corpus"], row["speaker"]) for row in rows_of(tmp_path)} == {
+            ("other", "ann"),
+            ("collected", "bob"),
+        }
 
     def test_who_is_not_there_cannot_be_deleted(self, tmp_path):
         self.two_people(tmp_path)

@@ -129,3 +129,24 @@ def test_what_cannot_be_done_is_refused_before_test_is_opened(option, value, tol
 
 def test_the_help_knows_every_baseline():
     assert baseline._NAMES == BASELINES
+
+
+def test_the_calibration_is_that_of_dev_and_not_of_what_is_measured(asked, data):
+    from edge.cues import CueSettings
+    from train.baseline_models import judged_audio
+    from train.baselines import f70_hz
+    from train.calibration import fit_calibration
+
+    assert _run(data, "f70", "--split", "test") == 0
+    result = json.loads((data.parent / "out" / "baselines_test.json").read_text())["simulated"]["f70"]
+
+    def fitted(split, n, seed):
+        clips = rendered(split, n, seed)
+        scores = -np.array([f70_hz(audio, CueSettings()) for audio in judged_audio(clips, CueSettings())])
+        live = np.asarray(clips["live"], bool)
+        line = fit_calibration(scores[live], scores[~live])
+        return [line.slope, line.offset]
+
+    found = [result["calibration"]["slope"], result["calibration"]["offset"]]
+    assert found == pytest.approx(fitted("dev", 40, 400), rel=1e-3)
+    assert found != pytest.approx(fitted("test", 30, 500), rel=1e-2)

@@ -99,3 +99,15 @@ def test_a_replayed_recording_never_stands_for_a_live_talker(tmp_path):
     header = ",".join((*COLUMNS, "source"))
     rows = [f"{name}.flac,c,{name},train,speech,,1.0,16000,L,{name}" for name in ("live", "replay", "")]
     assert [clip.source for clip in sources(load_manifest(_write(tmp_path, *rows, header=header)))] == ["live", ""]
+
+
+@pytest.mark.parametrize("label", ["x\ry", 'a "b", c', "two\nlines"])
+def test_what_is_written_is_read_again(label, tmp_path):
+    import csv
+
+    from train.manifest import write_rows
+
+    row = {"path": "a.flac", "label": label, "speaker": "s"}
+    write_rows(tmp_path / "manifest.csv", row, [row])
+    with (tmp_path / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.DictReader(file)) == [row]

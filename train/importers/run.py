@@ -85,6 +85,7 @@ def import_recordings(
 def _import(
     recordings: list[Recording], source: Path, out: Path, name: str, link: bool, leave_out_unusable: bool
 ) -> Imported:
+    _refuse_links(out, name, recordings)
     header, others = _rows_of_others(out / FILE_NAME, name)
     journal = Journal(out / f".{name}.import.jsonl")
     imported = Imported()
@@ -149,6 +150,17 @@ def _refuse_overlap(source: Path, out: Path, name: str) -> None:
             f"{out}: lies in {source} or would hold it, expected a folder apart: nothing is written into a corpus; "
             "choose another --out or --name"
         )
+
+
+def _refuse_links(out: Path, name: str, recordings: list[Recording]) -> None:
+    """Refuse folders that lead elsewhere: what is written there would be somebody else's, or the corpus itself."""
+    home = (out / name).resolve()
+    for folder in sorted({(out / name / recording.name).parent for recording in recordings}):
+        if not folder.resolve().is_relative_to(home):
+            raise DataError(
+                f"{folder}: leads to {folder.resolve()}, expected a folder below {out / name}; remove the link, or "
+                "choose another --name"
+            )
 
 
 def _refuse_unusable_names(recordings: list[Recording]) -> None:

@@ -341,6 +341,17 @@ def test_one_import_at_a_time_writes_into_a_folder(corpus, run, tmp_path):
     assert run("import", "asvspoof2017", source, "--licence", "L", "--out", tmp_path / "data")[0] == 0
 
 
+def test_nothing_is_written_through_a_link(corpus, run, tmp_path):
+    source = corpus("tree")
+    before = {path: path.read_bytes() for path in source.rglob("*") if path.is_file()}
+    (tmp_path / "data/tree").mkdir(parents=True)
+    (tmp_path / "data/tree/live").symlink_to(source / "live")
+    code, _, err = run("import", "tree", source, "--licence", "L", "--out", tmp_path / "data")
+    assert (code, err.count("\n")) == (EXIT_FAULT, 1)
+    assert "remove the link" in err
+    assert {path: path.read_bytes() for path in source.rglob("*") if path.is_file()} == before
+
+
 def test_a_data_folder_that_cannot_be_one_is_named(corpus, run, tmp_path):
     (tmp_path / "data").write_text("a file")
     code, _, err = run("import", "asvspoof2017", corpus("asvspoof2017"), "--licence", "L", "--out", tmp_path / "data")
