@@ -2,3 +2,5 @@
 
 `measure` reads them, `summary` finds what stands out, `svg` draws, `listening` cuts excerpts, `page` writes.
 """
+
+__all__: list[str] = []
