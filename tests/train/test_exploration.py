@@ -130,7 +130,7 @@ def test_the_page_counts_what_the_manifest_has(folder, explore):
     assert sizes["noise", "n"] == expected("n")
     words = {row[0]: row[1:] for row in Page(text).tables["words"][1:]}
     assert words == {word: ["3", "3", "1", "1", "2", "2"] for word in ("hey house", "computer")}
-    assert "2 words, each said by 3 talkers in train, 1 talkers in dev, 2 talkers in test" in text
+    assert "2 words, each said by 3 talkers in train, 1 talker in dev, 2 talkers in test" in text
 
 
 def test_the_page_is_sound_and_needs_nothing_else(explore):
@@ -299,6 +299,44 @@ def test_the_clip_that_is_unlike_the_others_is_named_first(folder):
     found = outliers(recordings, 20)
     assert [one.recording[0].path for one in found] == ["7.flac"]
     assert found[0].reason == "level \N{MINUS SIGN}60 dBFS, usual here \N{MINUS SIGN}19 dBFS"
+
+
+def test_one_cause_does_not_fill_the_list_of_unusual_clips(folder):
+    recordings = []
+    for number in range(40):
+        clip = clip_of(folder, {**folder.rows[0], "path": f"{number}.flac"})
+        level = -60.0 - number if number < 9 else -20.0
+        seconds = 30.0 if number == 20 else 1.0
+        recordings.append((clip, Measured(Content(seconds=seconds), level_dbfs=level, snr_db=40.0, f70_hz=700.0)))
+    assert [one.recording[0].path for one in outliers(recordings, 20)] == [
+        "20.flac", "8.flac", "7.flac", "6.flac", "5.flac",
+    ]  # fmt: skip
+    assert len(outliers(recordings, 2)) == 2
+
+
+def test_corpora_of_words_and_of_others_are_compared(folder, explore):
+    for number in range(8):
+        samples = utterance(folder.rng, level=0.01)
+        folder.add(f"s{number}.flac", role="speech", speaker=f"s{number}", corpus="faint", samples=samples)
+    _, _, out, _ = explore("--no-audio", "--json")
+    told = json.loads(out.splitlines()[-1])["facts"]["Corpora"]
+    assert "in c (wake)" in told
+    assert "in faint (speech)" in told
+    assert "may learn the corpus and not the word" in told
+    for number in range(8):
+        folder.add(f"t{number}.flac", role="speech", speaker="a", corpus="c")
+    _, _, out, _ = explore("--no-audio", "--json")
+    assert "may learn the corpus" not in json.loads(out.splitlines()[-1])["facts"]["Corpora"]
+
+
+def test_a_folder_of_nothing_readable_has_a_page_that_says_so(folder, explore):
+    folder.write()
+    for row in folder.rows:
+        (folder.path / row["path"]).unlink()
+    code, text, _, err = explore()
+    assert code == EXIT_FAULT
+    assert f"Faults: {len(folder.rows)} unreadable" in "".join(Page(text).text)
+    assert len(err.splitlines()) == 6, "five, and how many more"
 
 
 def test_values_beyond_the_axis_are_in_its_last_bar():

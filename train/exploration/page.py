@@ -61,13 +61,14 @@ p{margin:.3em 0 .7em;max-width:80ch}.soft,figcaption,caption{color:var(--soft);f
 th,td{padding:4px 8px;text-align:left;vertical-align:top;border-bottom:1px solid var(--rule)}
 th{color:var(--soft);font-weight:600;vertical-align:bottom}td.n,th.n{text-align:right;white-space:nowrap;
 font-variant-numeric:tabular-nums}tbody th{color:var(--ink);font-weight:500;vertical-align:top}
-#distributions th,#distributions td{padding:4px 5px}
+#distributions td,#distributions th{padding:4px 5px;white-space:nowrap}#distributions tbody th{white-space:normal;
+min-width:10em}
 tr.total td,tr.total th{font-weight:600}th.split{border-left:1px solid var(--rule)}
 dl.facts{display:grid;grid-template-columns:minmax(7em,max-content) 1fr;gap:8px 16px;margin:0}
 dl.facts dt{font-weight:650}dl.facts dd{margin:0}
 @media (max-width:600px){dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin-bottom:8px}}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:16px}
-figure{margin:0}svg.chart{width:100%;height:auto}svg.hist{width:104px;height:32px;display:block}
+figure{margin:0}svg.chart{width:100%;height:auto}svg.hist{width:96px;height:30px;display:block}
 svg text{fill:var(--soft);font-size:12px}.bar rect{fill:var(--bar)}.axis,.grid{stroke:var(--rule);fill:none}
 .median{stroke:var(--mark);stroke-width:1.6;fill:none}.line{fill:none;stroke-width:2}.band{opacity:.16;stroke:none}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:2px 16px;padding:0;margin:0 0 6px;font-size:.85rem}
@@ -247,7 +248,7 @@ def _distributions(recordings: Sequence[Recording]) -> str:
             top = float(np.percentile(spoken, 99)) if spoken.size else top
         ranges.append((bottom, max(top, bottom + measure.least)))
     head = "<tr><th>role, corpus</th>" + "".join(
-        f"<th>{measure.title}<br>{measure.text(bottom).split(' ')[0]} to {measure.text(top)}</th>"
+        f"<th>{measure.title}<br>{measure.span(bottom, top)}</th>"
         for measure, (bottom, top) in zip(MEASURES, ranges, strict=True)
     )
     rows = []
@@ -329,7 +330,7 @@ def _spectra(recordings: Sequence[Recording]) -> str:
         x_ticks=khz[:-1], y_ticks=(-60, -50, -40, -30, -20, -10), x_title="frequency, kHz",
         y_title="share of the power, dB",
     )  # fmt: skip
-    names = {"live": "live", "replay": "replay", "": "not stated"}
+    names = {"live": "live", "replay": "replay", "": "source not stated"}
     by_source = {
         name: [recording for recording in spoken if recording[0].source == source] for source, name in names.items()
     }
@@ -348,7 +349,7 @@ def _spectra(recordings: Sequence[Recording]) -> str:
     caption = (
         "Live and replayed utterances: a loudspeaker without bass loses its power later."
         if both
-        else f"Only {' and '.join(present)}: there is no live speech beside replays, so there is nothing to compare."
+        else f"Utterances: {' and '.join(present)}. Without both live ones and replays there is nothing to compare."
     )
     body = (
         f'<div class="two"><div><h3>Mean spectrum</h3>{mean}</div><div><h3>Cumulative power decay</h3>{decay}'
@@ -383,7 +384,7 @@ def _unusual(recordings: Sequence[Recording], *, audio: bool) -> str:
     head += f"<th>loudest {EXCERPT_S:.0f} s</th></tr>" if audio else "</tr>"
     note = (
         f"The {len(found)} that are farthest from the median of their corpus and role, in robust standard deviations; "
-        "at most five for one reason in one group. Unusual is not wrong."
+        "at most four for one reason. Unusual is not wrong."
     )
     rows = _clip_rows(((one.recording, f"{one.reason} ({one.distance:.0f} sd)") for one in found), audio=audio)
     return _section("unusual", "Unusual clips", note, _table(head, rows))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.quality import FLAGS
+from edge.void import VoidSettings
 from train.clip import Clip
 from train.exploration.measure import SPOKEN_ROLES, Measured
 from train.folder_check import Checked
@@ -36,10 +37,11 @@ _ENOUGH = 8
 """Fewer clips than this have no usual value that another could be far from."""
 _UNUSUAL = 4.0
 """Robust standard deviations from the median from which on a clip is called unusual."""
-_A_REASON = 5
-"""Unusual clips that are listed for one measure in one group, so that one cause does not fill the list."""
-_OF_SOUND = ("level", "SNR", "bandwidth", "f70")
+_A_REASON = 4
+"""Unusual clips that are listed for one measure, so that one cause does not fill the list."""
+_OF_SOUND = ("level", "SNR", "bandwidth", "f70", "above 6 kHz")
 """Measures by which corpora are compared: lengths say how recordings were cut."""
+_LEAST_SHARE = 1e-8
 
 Recording = tuple[Clip, Measured]
 Group = tuple[str, str]
@@ -82,6 +84,17 @@ class Measure:
         digits = 0 if self.unit.startswith("dB") else 2
         return f"{value:.{digits}f} {self.unit}".replace("-", "\N{MINUS SIGN}")
 
+    def span(self, bottom: float, top: float) -> str:
+        """Return a range with its unit, as short as it can be read."""
+        digits = 0 if self.unit.startswith("dB") else 1
+        low, high = (f"{round(value, digits):g}".replace("-", "\N{MINUS SIGN}") for value in (bottom, top))
+        return f"{low} to {high} {self.unit}"
+
+
+def _above_db(shares: Sequence[float], hz: float) -> float:
+    """Return the power from a frequency on, dB re all of it; digital silence has the least that is told."""
+    return 10.0 * float(np.log10(max(sum(shares[round(hz / VoidSettings().segment_hz) :]), _LEAST_SHARE)))
+
 
 MEASURES = (
     Measure("duration", "s", lambda m: m.content.seconds, 0.15, logarithmic=True),
@@ -89,9 +102,10 @@ MEASURES = (
     Measure("SNR", "dB", lambda m: m.snr_db, 4.0, spoken=True),
     Measure("bandwidth", "kHz", lambda m: m.bandwidth_hz / 1000, 0.5),
     Measure("f70", "kHz", lambda m: m.f70_hz / 1000, 0.3, logarithmic=True),
+    Measure("above 6 kHz", "dB", lambda m: _above_db(m.shares, 6_000.0), 4.0, spoken=True),
     Measure("before speech", "s", lambda m: m.before_s, 0.1, spoken=True),
     Measure("after speech", "s", lambda m: m.after_s, 0.1, spoken=True),
-    Measure("digital silence", "s", lambda m: m.zeros_s, 0.02),
+    Measure("digital silence", "s", lambda m: m.zeros_s, 0.1),
 )
 
 
@@ -170,7 +184,7 @@ def outliers(recordings: Sequence[Recording], limit: int) -> list[Outlier]:
     limit : int
         How many at most.
     """
-    best: dict[str, tuple[Outlier, tuple[Group, str]]] = {}
+    best: dict[str, tuple[Outlier, str]] = {}
     for group, some in groups_of(recordings).items():
         sound = [recording for recording in some if not recording[1].content.error]
         if len(sound) < _ENOUGH:
@@ -186,8 +200,8 @@ def outliers(recordings: Sequence[Recording], limit: int) -> list[Outlier]:
                 path = recording[0].path
                 if distance >= _UNUSUAL and (path not in best or distance > best[path][0].distance):
                     reason = f"{measure.title} {measure.text(float(value))}, usual here {usual}"
-                    best[path] = Outlier(recording, reason, float(distance)), (group, measure.title)
-    told: Counter[tuple[Group, str]] = Counter()
+                    best[path] = Outlier(recording, reason, float(distance)), measure.title
+    told: Counter[str] = Counter()
     chosen = []
     for outlier, cause in sorted(best.values(), key=lambda item: (-item[0].distance, item[0].recording[0].path)):
         if told[cause] < _A_REASON and len(chosen) < limit:
@@ -248,7 +262,7 @@ def _words(recordings: Sequence[Recording]) -> Fact:
         of_split = [(tally(clip for clip in wake if (clip.label, clip.split) == (word, split)), word) for word in words]
         talkers = sorted((of.talkers, word) for of, word in of_split)
         low, high = talkers[0][0], talkers[-1][0]
-        parts.append(f"{low} talkers in {split}" if low == high else f"{low} to {high} talkers in {split}")
+        parts.append(f"{_count(low, 'talker') if low == high else f'{low} to {high} talkers'} in {split}")
         absent = [word for of, word in of_split if not of.clips]
         if absent:
             fewest.append(f"{split} lacks {', '.join(absent)}")
