@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge.cli import EXIT_FAULT, main
+from edge.cli import EXIT_FAULT, EXIT_INTERRUPTED, main
 from train.clip import Clip
 from train.exploration import measure as measuring
 from train.exploration.measure import Measured, cache_file, measure, measure_all
@@ -223,6 +223,23 @@ def test_a_second_run_measures_what_has_changed_only(folder, explore, monkeypatc
     code, _, out, _ = explore("--json")
     assert (result(out)["measured_now"], seen) == (1, ["a computer.flac"])
     assert code == EXIT_FAULT, "its length is not that of its row any more"
+
+
+def test_what_was_measured_before_an_interruption_is_kept(folder, explore, monkeypatch):
+    done = []
+
+    def interrupted(clip):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(clip.path)
+        return measure(clip)
+
+    monkeypatch.setattr(measuring, "measure", interrupted)
+    code, text, _, _ = explore()
+    assert (code, text) == (EXIT_INTERRUPTED, "")
+    monkeypatch.undo()
+    _, _, out, _ = explore("--json")
+    assert json.loads(out.splitlines()[-1])["measured_now"] == len(folder.rows) - 3
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 0, "clips": {}}', b'{"version": 1, "clips": 3}'])

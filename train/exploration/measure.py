@@ -167,16 +167,19 @@ def measure_all(clips: Sequence[Clip], cache: Path, *, workers: int | None = Non
         if key and isinstance(entry, dict) and entry.get("key") == key:
             try:
                 measured[path] = Measured.from_dict(entry["measured"])
-            except (KeyError, TypeError):
+            except (KeyError, TypeError, ValueError):
                 continue  # somebody edited it: measure again
     # The longest first, so that no process is left alone with ten minutes at the end.
     missing = sorted((by_path[path] for path in keys if path not in measured), key=lambda clip: -clip.seconds)
     results = _each(missing, workers if workers is not None else os.cpu_count() or 1)
-    for clip, result in zip(with_progress(missing, "measuring"), results, strict=True):
-        measured[clip.path] = result
-    if missing:
-        entries = {path: {"key": keys[path], "measured": measured[path].to_dict()} for path in sorted(keys)}
-        put_bytes(cache, json.dumps({"version": VERSION, "clips": entries}).encode())
+    try:
+        for clip, result in zip(with_progress(missing, "measuring"), results, strict=True):
+            measured[clip.path] = result
+    finally:
+        # Whoever stops this goes on from here the next time.
+        if missing:
+            entries = {path: {"key": keys[path], "measured": measured[path].to_dict()} for path in sorted(measured)}
+            put_bytes(cache, json.dumps({"version": VERSION, "clips": entries}).encode())
     return {path: measured[path] for path in keys}, len(missing)
 
 

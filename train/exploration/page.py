@@ -53,7 +53,7 @@ _STYLE = """
 --c6:#9085e9;--c7:#e66767}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
-main{max-width:1180px;margin:0 auto;padding:20px 16px 60px}
+main{max-width:1280px;margin:0 auto;padding:20px 16px 60px}
 h1{font-size:1.5rem;margin:.2em 0}h2{font-size:1.15rem;margin:0 0 .4em}
 section{background:var(--card);border:1px solid var(--rule);border-radius:8px;padding:14px 16px;margin:14px 0}
 p{margin:.3em 0 .7em;max-width:80ch}.soft,figcaption,caption{color:var(--soft);font-size:.87rem}
@@ -68,14 +68,14 @@ dl.facts{display:grid;grid-template-columns:minmax(7em,max-content) 1fr;gap:8px 
 dl.facts dt{font-weight:650}dl.facts dd{margin:0}
 @media (max-width:600px){dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin-bottom:8px}}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:16px}
-figure{margin:0}svg.chart{width:100%;height:auto}svg.hist{width:96px;height:30px;display:block}
+figure{margin:0}svg.chart{width:100%;height:auto}svg.hist{width:88px;height:28px;display:block}
 svg text{fill:var(--soft);font-size:12px}.bar rect{fill:var(--bar)}.axis,.grid{stroke:var(--rule);fill:none}
 .median{stroke:var(--mark);stroke-width:1.6;fill:none}.line{fill:none;stroke-width:2}.band{opacity:.16;stroke:none}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:2px 16px;padding:0;margin:0 0 6px;font-size:.85rem}
 .legend svg{width:18px;height:4px;margin-right:6px;vertical-align:middle}
 .warn{border-left:4px solid var(--mark);padding-left:12px}.bad{color:var(--bad)}
 ul.faults{padding-left:1.2em;margin:.3em 0;overflow-wrap:anywhere}
-td.path{overflow-wrap:anywhere;min-width:14em}audio{height:32px;width:210px;display:block}
+td.path{overflow-wrap:anywhere;min-width:14em}td.why{min-width:17em}audio{height:32px;width:210px;display:block}
 """
 _STYLE += "".join(f".line.c{n}{{stroke:var(--c{n})}}.band.c{n}{{fill:var(--c{n})}}" for n in range(SERIES_COLOURS))
 
@@ -372,7 +372,7 @@ def _clip_rows(entries: Iterable[tuple[Recording, str]], *, audio: bool) -> Iter
         heard = f"<td>{_player(clip)}</td>" if audio else ""
         yield (
             f'<tr><td class="path">{escape(clip.path)}</td><td>{escape(clip.corpus)}, {escape(clip.role)}, '
-            f"{escape(clip.split)}</td><td>{escape(clip.label)}</td><td>{escape(text)}</td>{heard}</tr>"
+            f'{escape(clip.split)}</td><td>{escape(clip.label)}</td><td class="why">{escape(text)}</td>{heard}</tr>'
         )
 
 
@@ -386,12 +386,13 @@ def _unusual(recordings: Sequence[Recording], *, audio: bool) -> str:
         f"The {len(found)} that are farthest from the median of their corpus and role, in robust standard deviations; "
         "at most four for one reason. Unusual is not wrong."
     )
-    rows = _clip_rows(((one.recording, f"{one.reason} ({one.distance:.0f} sd)") for one in found), audio=audio)
+    entries = [(one.recording, f"{one.reason} ({one.distance:.0f}\N{NO-BREAK SPACE}sd)") for one in found]
+    rows = _clip_rows(entries, audio=audio)
     return _section("unusual", "Unusual clips", note, _table(head, rows))
 
 
 def _usual(recordings: Sequence[Recording]) -> str:
-    head = f"<tr><th>clip</th><th>where</th><th>label</th><th></th><th>loudest {EXCERPT_S:.0f} s</th></tr>"
-    rows = _clip_rows(((one, "") for one in typical(recordings)[:_TYPICAL]), audio=True)
+    head = f"<tr><th>clip</th><th>where</th><th>label</th><th>why</th><th>loudest {EXCERPT_S:.0f} s</th></tr>"
+    rows = _clip_rows(((one, "nearest to the medians") for one in typical(recordings)[:_TYPICAL]), audio=True)
     note = "Of each corpus and role the clip that is nearest to all medians, to hear what the data sound like."
     return _section("usual", "Usual clips", note, _table(head, rows))

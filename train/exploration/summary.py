@@ -202,7 +202,7 @@ def outliers(recordings: Sequence[Recording], limit: int) -> list[Outlier]:
                     reason = f"{measure.title} {measure.text(float(value))}, usual here {usual}"
                     best[path] = Outlier(recording, reason, float(distance)), measure.title
     told: Counter[str] = Counter()
-    chosen = []
+    chosen: list[Outlier] = []
     for outlier, cause in sorted(best.values(), key=lambda item: (-item[0].distance, item[0].recording[0].path)):
         if told[cause] < _A_REASON and len(chosen) < limit:
             told[cause] += 1
