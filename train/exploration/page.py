@@ -272,7 +272,8 @@ def _distributions(recordings: Sequence[Recording]) -> str:
         f"Of the first {LONGEST_S:.0f} s of each clip, hence of long streams, noise and music only of their beginning; "
         "duration is that of the file. A column has one axis, the ends of which collect what lies beyond; the mark and "
         "the number are the median. Level: loudest 50 ms. SNR: 95th less 10th percentile of the levels. "
-        "f70: 70 % of the power of the loudest second lies below it. Digital silence: frames of zeros, at any "
+        "f70: 70 % of the power of the loudest second lies below it. "
+        "Above 6 kHz: power of the speech, re all of it. Digital silence: frames of zeros, at any "
         f"place; the number is how many clips hold {1000 * ZEROS_S:.0f} ms of them or more."
     )
     return _section("distributions", "Distributions", note, _table(head + "</tr>", rows))
