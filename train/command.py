@@ -13,6 +13,7 @@ SUMMARY = "train the networks and fix their cut-offs (workstation only)"
 STEPS = {
     "import": "train.steps.import_corpus",
     "check": "train.steps.check",
+    "explore": "train.steps.explore",
     "wake": "train.steps.wake",
     "join": "train.steps.join",
     "liveness": "train.steps.liveness",
@@ -23,7 +24,7 @@ STEPS = {
 }
 """Steps by name, in the order in which they are usually run."""
 
-NEED_NO_TENSORFLOW = frozenset({"import", "check"})
+NEED_NO_TENSORFLOW = frozenset({"import", "check", "explore"})
 """Steps that run on any installation: what is recorded on a device can be described and verified there."""
 
 

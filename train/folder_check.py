@@ -2,9 +2,12 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from edge.errors import DataError
 from edge.events import SAMPLE_RATE_HZ
@@ -15,11 +18,33 @@ from train.manifest import column_faults, manifest_path, read_rows, to_clips
 from train.manifest_checks import across_rows, same_audio
 from train.progress import with_progress
 
-__all__ = ["Checked", "check_folder"]
+__all__ = ["Checked", "Content", "check_folder", "read_content"]
 
 _LENGTH_S = 0.1
 _LENGTH_SHARE = 0.01
 """A lossy encoder pads a file; more than this is another recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file holds, as far as it can be compared with its row and with other files.
+
+    Attributes
+    ----------
+    sha256 : str
+        Of the bytes of the file, in hexadecimal; ``""`` where the file is missing or was not hashed.
+    samples : str
+        Of the decoded samples, in hexadecimal: equal audio under different bytes has it in common.
+    seconds : float
+        Length.
+    error : str
+        Why the samples cannot be used, one line; ``""`` if they can.
+    """
+
+    sha256: str = ""
+    samples: str = ""
+    seconds: float = 0.0
+    error: str = ""
 
 
 @dataclass(slots=True)
@@ -43,7 +68,30 @@ class Checked:
     accepted: Counter[str] = field(default_factory=Counter)
 
 
-def check_folder(data_dir: Path | str, *, accept: Collection[str] = ()) -> Checked:
+def read_content(clip: Clip) -> tuple[Content, npt.NDArray[np.float32]]:
+    """Read the file of a clip to its end.
+
+    Returns
+    -------
+    Content
+    float32 array, shape (n,)
+        The samples; none where the content has an error.
+    """
+    sha256 = ""
+    try:
+        # Hashing costs a second pass over the file; without a hash in the row there is nothing to compare.
+        if clip.sha256 and clip.file.is_file():
+            with clip.file.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        samples = read_clip(clip)
+    except (DataError, OSError) as error:
+        return Content(sha256=sha256, error=str(error)), np.zeros(0, np.float32)
+    return Content(sha256, hashlib.sha256(samples.tobytes()).hexdigest(), samples.size / SAMPLE_RATE_HZ), samples
+
+
+def check_folder(
+    data_dir: Path | str, *, accept: Collection[str] = (), read: Callable[[Clip], Content] | None = None
+) -> Checked:
     """Read a manifest and each of its files, and find all that is wrong.
 
     Parameters
@@ -51,6 +99,8 @@ def check_folder(data_dir: Path | str, *, accept: Collection[str] = ()) -> Check
     data_dir : Path or str
     accept : collection of str
         Kinds of faults that are counted only, of :data:`train.manifest_checks.DISPUTABLE`.
+    read : callable, optional
+        Returns what the file of a clip holds; by default it is read now.
 
     Raises
     ------
@@ -66,16 +116,17 @@ def check_folder(data_dir: Path | str, *, accept: Collection[str] = ()) -> Check
         faults.append(
             Fault("row", f"{manifest}: holds a header and no rows; list at least one recording"),
         )
-    audio_of: dict[str, bytes] = {}
-    for clip in with_progress(clips, "reading"):
-        try:
-            checked.seconds += _read(clip, manifest, faults, audio_of)
-        except (DataError, OSError) as error:
-            faults.append(Fault("unreadable", str(error)))
+    samples_of: dict[str, str] = {}
+    for clip in clips if read else with_progress(clips, "reading"):
+        content = read(clip) if read else read_content(clip)[0]
+        faults.extend(_compared(clip, content, manifest))
+        if not content.error:
+            checked.seconds += content.seconds
+            samples_of[clip.path] = content.samples
     faults.extend(across_rows(manifest, clips))
     # Equal samples under different bytes: the same recording in another format.
     told = {fault.message for fault in faults}
-    by_samples = same_audio(manifest, clips, lambda clip: audio_of.get(clip.path))
+    by_samples = same_audio(manifest, clips, lambda clip: samples_of.get(clip.path))
     faults.extend(fault for fault in by_samples if fault.message not in told)
     for fault in faults:
         if fault.kind in accept:
@@ -85,28 +136,19 @@ def check_folder(data_dir: Path | str, *, accept: Collection[str] = ()) -> Check
     return checked
 
 
-def _read(clip: Clip, manifest: Path, faults: list[Fault], audio_of: dict[str, bytes]) -> float:
-    """Read a clip, note what is wrong with it, and return its length in seconds."""
-    if clip.sha256 and clip.file.is_file():
-        with clip.file.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != clip.sha256:
-            faults.append(
-                Fault(
-                    "hash-differs",
-                    f"{clip.file}: sha256 is {found}, expected {clip.sha256} as in {manifest}; restore the file, or "
-                    "correct its row",
-                )
-            )
-    samples = read_clip(clip)
-    audio_of[clip.path] = hashlib.sha256(samples.tobytes()).digest()
-    seconds = samples.size / SAMPLE_RATE_HZ
-    if abs(seconds - clip.seconds) > max(_LENGTH_S, _LENGTH_SHARE * seconds):
-        faults.append(
-            Fault(
-                "length-differs",
-                f"{clip.file}: lasts {seconds:.3f} s, expected {clip.seconds:.3f} s as in {manifest}; restore the "
-                "file, or correct its row",
-            )
+def _compared(clip: Clip, content: Content, manifest: Path) -> Iterator[Fault]:
+    """Compare a file with its row."""
+    if clip.sha256 and content.sha256 and content.sha256 != clip.sha256:
+        yield Fault(
+            "hash-differs",
+            f"{clip.file}: sha256 is {content.sha256}, expected {clip.sha256} as in {manifest}; restore the file, or "
+            "correct its row",
         )
-    return seconds
+    if content.error:
+        yield Fault("unreadable", content.error)
+    elif abs(content.seconds - clip.seconds) > max(_LENGTH_S, _LENGTH_SHARE * content.seconds):
+        yield Fault(
+            "length-differs",
+            f"{clip.file}: lasts {content.seconds:.3f} s, expected {clip.seconds:.3f} s as in {manifest}; restore the "
+            "file, or correct its row",
+        )

@@ -95,7 +95,7 @@ def test_training_help_is_there_on_a_device(vivavoce):
     assert "--data" in done.stdout
 
 
-def test_recordings_are_imported_and_checked_on_a_device(vivavoce, tmp_path):
+def test_recordings_are_imported_checked_and_explored_on_a_device(vivavoce, tmp_path):
     without = ["tensorflow", "tf_keras", "tensorflow_model_optimization", "tqdm", "scipy", "pyroomacoustics"]
     done = vivavoce("train", "check", str(tmp_path), hidden=without)
     assert done.returncode == 2
@@ -103,6 +103,10 @@ def test_recordings_are_imported_and_checked_on_a_device(vivavoce, tmp_path):
     assert "manifest.csv: no such manifest" in done.stderr
     done = vivavoce("train", "import", "manifest", str(tmp_path), "--out", str(tmp_path / "out"), hidden=without)
     assert done.returncode == 2
+    assert "manifest.csv: no such manifest" in done.stderr
+    done = vivavoce("train", "explore", "--data", str(tmp_path), "--out", str(tmp_path / "page.html"), hidden=without)
+    assert done.returncode == 2
+    assert one_line(done.stderr), done.stderr
     assert "manifest.csv: no such manifest" in done.stderr
 
 

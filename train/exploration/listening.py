@@ -1,0 +1,31 @@
+"""Short excerpts of recordings, in a form that a page can hold and every browser plays."""
+
+import base64
+import io
+
+from edge.endpoint import loudest_window
+from edge.errors import DataError
+from edge.events import SAMPLE_RATE_HZ
+from train.clip import Clip
+from train.corpus import read_clip
+from train.exploration.measure import LONGEST_S
+from train.simulator.levels import to_int16
+
+__all__ = ["EXCERPT_S", "excerpt"]
+
+EXCERPT_S = 3.0
+"""Length of an excerpt, s: at most 96 kB before it is packed."""
+
+
+def excerpt(clip: Clip) -> str:
+    """Return the loudest seconds of a clip as a ``data:`` address of a FLAC file; ``""`` if it cannot be read."""
+    import soundfile
+
+    try:
+        samples = to_int16(read_clip(clip)[: round(LONGEST_S * SAMPLE_RATE_HZ)])
+    except (DataError, OSError):
+        return ""
+    span = loudest_window(samples, round(EXCERPT_S * SAMPLE_RATE_HZ))
+    file = io.BytesIO()
+    soundfile.write(file, samples[span.start : span.stop], SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
+    return "data:audio/flac;base64," + base64.b64encode(file.getvalue()).decode()

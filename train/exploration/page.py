@@ -1,0 +1,399 @@
+"""The report: one HTML page that needs nothing but itself.
+
+Whatever comes from a manifest or a message goes through :func:`html.escape`, and the page forbids the
+browser to fetch anything (``Content-Security-Policy``).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.quality import FLAGS
+from edge.void import VoidSettings
+from train.clip import Clip
+from train.exploration.listening import EXCERPT_S, excerpt
+from train.exploration.measure import LONGEST_S, SPOKEN_ROLES
+from train.exploration.summary import (
+    MEASURES,
+    ZEROS_S,
+    Fact,
+    Recording,
+    groups_of,
+    headlines,
+    outliers,
+    tally,
+    typical,
+    values,
+)
+from train.exploration.summary import duration as as_duration
+from train.exploration.svg import SERIES_COLOURS, Series, histogram, lines
+from train.fault import first_of_each_kind
+from train.folder_check import Checked
+from train.manifest import NOT_ONE_TALKER, ROLES, SPLITS
+
+__all__ = ["page"]
+
+_OUTLIERS = 20
+_TYPICAL = 10
+"""With the unusual clips, at most 30 excerpts."""
+_FAULTS = 20
+"""Of a kind."""
+_THINGS = 12
+"""Devices, rooms or loudspeakers of a corpus that are named."""
+
+_STYLE = """
+:root{color-scheme:light dark;--page:#f7f7f5;--card:#fff;--ink:#1a1a19;--soft:#62615c;--rule:#dddcd6;--bar:#5598e7;
+--mark:#c2410c;--bad:#b42318;--c0:#2a78d6;--c1:#eb6834;--c2:#1baf7a;--c3:#b57e00;--c4:#d55181;--c5:#008300;--c6:#4a3aa7;
+--c7:#e34948}
+@media (prefers-color-scheme:dark){:root{--page:#121211;--card:#1c1c1a;--ink:#f0efea;--soft:#a5a49d;--rule:#383834;
+--bar:#3987e5;--mark:#fb923c;--bad:#f97066;--c0:#3987e5;--c1:#d95926;--c2:#199e70;--c3:#c98500;--c4:#d55181;--c5:#35a335;
+--c6:#9085e9;--c7:#e66767}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
+main{max-width:1280px;margin:0 auto;padding:20px 16px 60px}
+h1{font-size:1.5rem;margin:.2em 0}h2{font-size:1.15rem;margin:0 0 .4em}
+section{background:var(--card);border:1px solid var(--rule);border-radius:8px;padding:14px 16px;margin:14px 0}
+p{margin:.3em 0 .7em;max-width:80ch}.soft,figcaption,caption{color:var(--soft);font-size:.87rem}
+.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.87rem;width:100%}
+th,td{padding:4px 8px;text-align:left;vertical-align:top;border-bottom:1px solid var(--rule)}
+th{color:var(--soft);font-weight:600;vertical-align:bottom}td.n,th.n{text-align:right;white-space:nowrap;
+font-variant-numeric:tabular-nums}tbody th{color:var(--ink);font-weight:500;vertical-align:top}
+#distributions td,#distributions th{padding:4px 5px;white-space:nowrap}#distributions tbody th{white-space:normal;
+min-width:10em}
+tr.total td,tr.total th{font-weight:600}th.split{border-left:1px solid var(--rule)}
+dl.facts{display:grid;grid-template-columns:minmax(7em,max-content) 1fr;gap:8px 16px;margin:0}
+dl.facts dt{font-weight:650}dl.facts dd{margin:0}
+@media (max-width:600px){dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin-bottom:8px}}
+.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:16px}
+figure{margin:0}svg.chart{width:100%;height:auto}svg.hist{width:88px;height:28px;display:block}
+svg text{fill:var(--soft);font-size:12px}.bar rect{fill:var(--bar)}.axis,.grid{stroke:var(--rule);fill:none}
+.median{stroke:var(--mark);stroke-width:1.6;fill:none}.line{fill:none;stroke-width:2}.band{opacity:.16;stroke:none}
+.legend{list-style:none;display:flex;flex-wrap:wrap;gap:2px 16px;padding:0;margin:0 0 6px;font-size:.85rem}
+.legend svg{width:18px;height:4px;margin-right:6px;vertical-align:middle}
+.warn{border-left:4px solid var(--mark);padding-left:12px}.bad{color:var(--bad)}
+ul.faults{padding-left:1.2em;margin:.3em 0;overflow-wrap:anywhere}
+td.path{overflow-wrap:anywhere;min-width:14em}td.why{min-width:17em}audio{height:32px;width:210px;display:block}
+"""
+_STYLE += "".join(f".line.c{n}{{stroke:var(--c{n})}}.band.c{n}{{fill:var(--c{n})}}" for n in range(SERIES_COLOURS))
+
+
+def page(recordings: Sequence[Recording], checked: Checked, *, folder: str, audio: bool) -> str:
+    """Write the report.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+        At least one.
+    checked : Checked
+        What is wrong with the folder.
+    folder : str
+        As it was named.
+    audio : bool
+        Whether the page holds excerpts of recordings.
+
+    Returns
+    -------
+    str
+        The same for the same input: there is no date in it.
+    """
+    clips = [clip for clip, _ in recordings]
+    title = f"Recordings in {escape(folder)}"
+    # No excerpts for the page that may be passed on: only what is measured.
+    notice = (
+        '<p class="warn"><strong>This page holds recordings of people.</strong> Do not commit or pass it on; '
+        "<code>--no-audio</code> makes one without.</p>"
+        if audio
+        else '<p class="soft">Without recordings (<code>--no-audio</code>). File names and ids of talkers are as in '
+        "the manifest.</p>"
+    )
+    sections = [
+        f"<section><h2>In short</h2>{_facts(headlines(recordings, checked))}</section>",
+        _faults(checked),
+        _sizes(clips),
+        _words(clips),
+        _things(clips),
+        _distributions(recordings),
+        _flags(recordings),
+        _spectra(recordings),
+        _unusual(recordings, audio=audio),
+        _usual(recordings) if audio else "",
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+        'media-src data:; img-src data:">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{title}</title><style>{_STYLE}</style></head><body><main><h1>{title}</h1>{notice}"
+        f"{''.join(sections)}</main></body></html>\n"
+    )
+
+
+def _facts(facts: Iterable[Fact]) -> str:
+    lines_ = "".join(f"<dt>{escape(fact.about)}</dt><dd>{escape(fact.text)}</dd>" for fact in facts)
+    return f'<dl class="facts">{lines_}</dl>'
+
+
+def _section(name: str, title: str, note: str, body: str) -> str:
+    return f'<section id="{name}"><h2>{title}</h2><p class="soft">{note}</p>{body}</section>'
+
+
+def _table(head: str, rows: Iterable[str]) -> str:
+    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>'
+
+
+def _faults(checked: Checked) -> str:
+    if not checked.faults:
+        return _section("faults", "Faults", "None, as <code>vivavoce train check</code> looks for them.", "")
+    counts = ", ".join(
+        f"{number} {escape(kind)}" for kind, number in Counter(fault.kind for fault in checked.faults).items()
+    )
+    told = first_of_each_kind(checked.faults, _FAULTS, more="vivavoce train check --show 0 lists them all")
+    items = "".join(f"<li><strong>{escape(fault.kind)}</strong>: {escape(fault.message)}</li>" for fault in told)
+    return _section("faults", "Faults", f'<span class="bad">{counts}</span>', f'<ul class="faults">{items}</ul>')
+
+
+def _sizes(clips: Sequence[Clip]) -> str:
+    groups: dict[tuple[str, str], list[Clip]] = {}
+    for clip in clips:
+        groups.setdefault((clip.role, clip.corpus), []).append(clip)
+    columns = (*SPLITS, "all")
+    head = (
+        '<tr><th rowspan="2">role</th><th rowspan="2">corpus</th>'
+        + "".join(f'<th colspan="3" class="split">{name}</th>' for name in columns)
+        + '<th rowspan="2">licence</th></tr><tr>'
+        + '<th class="n split">clips</th><th class="n">time</th><th class="n">talkers</th>' * len(columns)
+        + "</tr>"
+    )
+
+    def cells(some: Sequence[Clip]) -> str:
+        text = ""
+        for column in columns:
+            of = tally(clip for clip in some if column in ("all", clip.split))
+            for entry in (f"{of.clips:,}" if of.clips else "", as_duration(of.seconds) if of.clips else "",
+                          str(of.talkers) if of.talkers else ""):  # fmt: skip
+                text += f'<td class="n">{entry}</td>'
+        return text
+
+    rows = [
+        f"<tr><th>{escape(role)}</th><th>{escape(corpus)}</th>{cells(some)}"
+        f"<td>{escape(', '.join(sorted({clip.licence for clip in some})))}</td></tr>"
+        for (role, corpus), some in sorted(groups.items(), key=lambda item: (ROLES.index(item[0][0]), item[0][1]))
+    ]
+    rows.append(f'<tr class="total"><th>all</th><th></th>{cells(clips)}<td></td></tr>')
+    low = sum(clip.native_hz < 16_000 for clip in clips)
+    note = (
+        "As the manifest has it. Talkers are ids within a corpus; clips without one "
+        f"({', '.join(sorted(repr(name) for name in NOT_ONE_TALKER))}) count as clips only. "
+        f"{low:,} of {len(clips):,} clips were recorded below 16 kHz (<code>native_hz</code>)."
+    )
+    return _section("sizes", "How much there is", note, _table(head, rows))
+
+
+def _words(clips: Sequence[Clip]) -> str:
+    wake = [clip for clip in clips if clip.role == "wake"]
+    if not wake:
+        return ""
+    head = (
+        "<tr><th>word</th>"
+        + "".join(f'<th class="n">{split}, clips</th><th class="n">talkers</th>' for split in SPLITS)
+        + "</tr>"
+    )
+    rows = []
+    for word in sorted({clip.label for clip in wake}):
+        cells = ""
+        for split in SPLITS:
+            of = tally(clip for clip in wake if (clip.label, clip.split) == (word, split))
+            cells += f'<td class="n">{of.clips:,}</td><td class="n">{of.talkers}</td>'
+        rows.append(f"<tr><th>{escape(word)}</th>{cells}</tr>")
+    others = len({clip.label for clip in clips if clip.role == "speech" and clip.label})
+    note = f"Labels of the role wake. Clips of the role speech have {others} labels."
+    return _section("words", "Words", note, _table(head, rows))
+
+
+def _things(clips: Sequence[Clip]) -> str:
+    rows = []
+    for column in ("source", "device", "room", "loudspeaker"):
+        by_corpus: dict[str, Counter[str]] = {}
+        for clip in clips:
+            if getattr(clip, column):
+                by_corpus.setdefault(clip.corpus, Counter())[getattr(clip, column)] += 1
+        for corpus, counts in sorted(by_corpus.items()):
+            named = ", ".join(f"{escape(name)} ({number:,})" for name, number in counts.most_common(_THINGS))
+            more = f", and {len(counts) - _THINGS} more" if len(counts) > _THINGS else ""
+            rows.append(
+                f'<tr><th>{column}</th><td>{escape(corpus)}</td><td class="n">{len(counts)}</td>'
+                f"<td>{named}{more}</td></tr>"
+            )
+    if not rows:
+        note = "The manifest names no source (live or replay), device, room or loudspeaker of any clip."
+        return _section("things", "Source, devices, rooms, loudspeakers", note, "")
+    head = '<tr><th>column</th><th>corpus</th><th class="n">different</th><th>with clips</th></tr>'
+    note = "Where the manifest names them; the most frequent ones."
+    return _section("things", "Source, devices, rooms, loudspeakers", note, _table(head, rows))
+
+
+def _distributions(recordings: Sequence[Recording]) -> str:
+    ranges = []
+    for measure in MEASURES:
+        found = values((r for r in recordings if not measure.spoken or r[0].role in SPOKEN_ROLES), measure)
+        # The largest few would leave no room for the others; they go into the last bar.
+        bottom, top = (float(edge) for edge in np.percentile(found, (0.5, 99))) if found.size else (0.0, 1.0)
+        if measure.unit in ("s", "kHz"):
+            bottom = 0.0
+        if measure.title == "duration":
+            spoken = values((r for r in recordings if r[0].role in SPOKEN_ROLES), measure)
+            top = float(np.percentile(spoken, 99)) if spoken.size else top
+        ranges.append((bottom, max(top, bottom + measure.least)))
+    head = "<tr><th>role, corpus</th>" + "".join(
+        f"<th>{measure.title}<br>{measure.span(bottom, top)}</th>"
+        for measure, (bottom, top) in zip(MEASURES, ranges, strict=True)
+    )
+    rows = []
+    for (corpus, role), some in groups_of(recordings).items():
+        cells = ""
+        for measure, (bottom, top) in zip(MEASURES, ranges, strict=True):
+            found = values(some, measure)
+            if not found.size or (measure.spoken and role not in SPOKEN_ROLES):
+                cells += "<td></td>"
+                continue
+            low, middle, high = np.percentile(found, (10, 50, 90))
+            title = (
+                f"{corpus} ({role}), {measure.title}: 10 % below {measure.text(low)}, 90 % below {measure.text(high)}"
+            )
+            text = measure.text(middle)
+            if measure.title == "digital silence":  # few clips have any: the median would say nothing
+                text = f"in {int((found >= ZEROS_S).sum())} clips"
+            cells += f"<td>{histogram(found, bottom, top, title)}{text}</td>"
+        rows.append(f"<tr><th>{escape(role)}<br>{escape(corpus)}</th>{cells}</tr>")
+    note = (
+        f"Of the first {LONGEST_S:.0f} s of each clip, hence of long streams, noise and music only of their beginning; "
+        "duration is that of the file. A column has one axis, the ends of which collect what lies beyond; the mark and "
+        "the number are the median. Level: loudest 50 ms. SNR: 95th less 10th percentile of the levels. "
+        "f70: 70 % of the power of the loudest second lies below it. "
+        "Above 6 kHz: power of the speech, re all of it. Digital silence: frames of zeros, at any "
+        f"place; the number is how many clips hold {1000 * ZEROS_S:.0f} ms of them or more."
+    )
+    return _section("distributions", "Distributions", note, _table(head + "</tr>", rows))
+
+
+def _flags(recordings: Sequence[Recording]) -> str:
+    head = (
+        '<tr><th>role</th><th>corpus</th><th class="n">clips</th>'
+        + "".join(f'<th class="n" title="{escape(text)}">{flag}</th>' for flag, text in FLAGS.items())
+        + '<th class="n">zeros before</th><th class="n">zeros after</th></tr>'
+    )
+    rows = []
+    for (corpus, role), some in groups_of(recordings).items():
+        sound = [measured for _, measured in some if not measured.content.error]
+        if role not in SPOKEN_ROLES or not sound:
+            continue
+        counts = [sum(flag in measured.flags for measured in sound) for flag in FLAGS]
+        counts.append(sum(measured.zeros_before_s >= 0.01 for measured in sound))
+        counts.append(sum(measured.zeros_after_s >= 0.01 for measured in sound))
+        cells = "".join(
+            f'<td class="n">{f"{number} ({100 * number / len(sound):.1f} %)" if number else "0"}</td>'
+            for number in counts
+        )
+        rows.append(
+            f'<tr><th>{escape(role)}</th><th>{escape(corpus)}</th><td class="n">{len(sound):,}</td>{cells}</tr>'
+        )
+    if not rows:
+        return ""
+    note = (
+        "What the program itself says of such audio (<code>edge.quality</code>), and clips that begin or end with at "
+        "least 10 ms of zeros."
+    )
+    return _section("flags", "Quality of the utterances", note, _table(head, rows))
+
+
+def _shares(some: Iterable[Recording]) -> npt.NDArray[np.float64]:
+    return np.array([measured.shares for _, measured in some if measured.shares], np.float64)
+
+
+def _spectra(recordings: Sequence[Recording]) -> str:
+    spoken = [recording for recording in recordings if recording[0].role in SPOKEN_ROLES and recording[1].shares]
+    if not spoken:
+        return ""
+    largest = sorted(groups_of(spoken).items(), key=lambda item: -len(item[1]))[:SERIES_COLOURS]
+    width_khz = VoidSettings().segment_hz / 1000
+    edges = np.arange(_shares(spoken).shape[1] + 1) * width_khz
+    khz = range(9)
+    mean = lines(
+        edges[:-1] + width_khz / 2,
+        [
+            Series(f"{corpus} ({role})", 10 * np.log10(_shares(some).mean(axis=0) + 1e-9))
+            for (corpus, role), some in largest
+        ],
+        (-60.0, -5.0),
+        x_ticks=khz[:-1], y_ticks=(-60, -50, -40, -30, -20, -10), x_title="frequency, kHz",
+        y_title="share of the power, dB",
+    )  # fmt: skip
+    names = {"live": "live", "replay": "replay", "": "source not stated"}
+    by_source = {
+        name: [recording for recording in spoken if recording[0].source == source] for source, name in names.items()
+    }
+    present = {name: some for name, some in by_source.items() if some}
+    curves = []
+    for name, some in present.items():
+        left = 100 * (1 - np.cumsum(_shares(some), axis=1))
+        left = np.concatenate((np.full((len(left), 1), 100.0), left), axis=1)
+        low, middle, high = np.percentile(left, (10, 50, 90), axis=0)
+        curves.append(Series(f"{name} ({len(some):,})", middle, low, high))
+    decay = lines(
+        edges, curves, (0.0, 100.0), x_ticks=khz[:-1], y_ticks=(0, 25, 50, 75, 100), x_title="frequency, kHz",
+        y_title="power above it, %",
+    )  # fmt: skip
+    both = "live" in present and "replay" in present
+    caption = (
+        "Live and replayed utterances: a loudspeaker without bass loses its power later."
+        if both
+        else f"Utterances: {' and '.join(present)}. Without both live ones and replays there is nothing to compare."
+    )
+    body = (
+        f'<div class="two"><div><h3>Mean spectrum</h3>{mean}</div><div><h3>Cumulative power decay</h3>{decay}'
+        f'<p class="soft">{caption}</p></div></div>'
+    )
+    note = (
+        f"Of the speech in each utterance, in bands of {1000 * width_khz:.0f} Hz, each clip with the same weight; "
+        f"the {len(largest)} largest groups. Decay: the power above a frequency, median and the middle 80 %."
+    )
+    return _section("spectra", "Spectra", note, body)
+
+
+def _player(clip: Clip) -> str:
+    source = excerpt(clip)
+    return f'<audio controls preload="none" src="{source}"></audio>' if source else ""
+
+
+def _clip_rows(entries: Iterable[tuple[Recording, str]], *, audio: bool) -> Iterable[str]:
+    for (clip, _), text in entries:
+        heard = f"<td>{_player(clip)}</td>" if audio else ""
+        yield (
+            f'<tr><td class="path">{escape(clip.path)}</td><td>{escape(clip.corpus)}, {escape(clip.role)}, '
+            f'{escape(clip.split)}</td><td>{escape(clip.label)}</td><td class="why">{escape(text)}</td>{heard}</tr>'
+        )
+
+
+def _unusual(recordings: Sequence[Recording], *, audio: bool) -> str:
+    found = outliers(recordings, _OUTLIERS)
+    if not found:
+        return _section("unusual", "Unusual clips", "None is far from the others of its corpus and role.", "")
+    head = "<tr><th>clip</th><th>where</th><th>label</th><th>why</th>"
+    head += f"<th>loudest {EXCERPT_S:.0f} s</th></tr>" if audio else "</tr>"
+    note = (
+        f"The {len(found)} that are farthest from the median of their corpus and role, in robust standard deviations; "
+        "at most four for one reason. Unusual is not wrong."
+    )
+    entries = [(one.recording, f"{one.reason} ({one.distance:.0f}\N{NO-BREAK SPACE}sd)") for one in found]
+    rows = _clip_rows(entries, audio=audio)
+    return _section("unusual", "Unusual clips", note, _table(head, rows))
+
+
+def _usual(recordings: Sequence[Recording]) -> str:
+    head = f"<tr><th>clip</th><th>where</th><th>label</th><th>why</th><th>loudest {EXCERPT_S:.0f} s</th></tr>"
+    rows = _clip_rows(((one, "nearest to the medians") for one in typical(recordings)[:_TYPICAL]), audio=True)
+    note = "Of each corpus and role the clip that is nearest to all medians, to hear what the data sound like."
+    return _section("usual", "Usual clips", note, _table(head, rows))
