@@ -112,9 +112,10 @@ def _baselines(folder: Path) -> list[str]:
     found = _read(folder / "baselines_dev.json")
     clips = found["simulated"]["f70"]["clips"]
     lines = [
-        f"**Baselines** on other **simulated** replays, of **dev** and so not to be compared with the table above "
+        "**Baselines** on other **simulated** replays, of **dev** and so not to be compared with the table above "
         f"({clips['live']} live and {clips['replay']} replayed renderings, {clips['talkers']} talkers, "
-        f"{clips['loudspeakers']} loudspeakers; `vivavoce train baseline`):",
+        f"{clips['loudspeakers']} loudspeakers, all unseen in training; cut-off and "
+        "calibration come from other renderings of the same ones, which flatters; `vivavoce train baseline`):",
         "",
         "| baseline | EER | live refused (BPCER) | replays accepted (APCER) | the same, worst kind | Cllr | actDCF |",
         "|---|---|---|---|---|---|---|",
