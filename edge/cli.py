@@ -39,9 +39,11 @@ __all__ = [
     "add_commands",
     "add_output_arguments",
     "columns",
+    "emit",
     "installed_commands",
     "main",
     "out",
+    "plain_text",
     "process_files",
     "report_error",
     "run_chosen",
@@ -59,6 +61,10 @@ EXIT_INTERRUPTED = 130
 """Stopped by the user: 128 + SIGINT."""
 EXIT_PIPE = 141
 """The reader of our output went away: 128 + SIGPIPE."""
+
+
+_MAX_TEXT_BYTES = 200
+"""Of an argument that may become the name of a file, which has room for 255."""
 
 
 class Command(Protocol):
@@ -113,16 +119,20 @@ class Output:
             self._write(line)
 
     def _write(self, line: str) -> None:
-        stream = sys.stdout if self._stream is None else self._stream
-        if stream is None:
-            raise _OutputError("it is closed")
-        try:
-            stream.write(line + "\n")
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise _OutputError(error.strerror) from error
-        _flush(stream)
+        emit(sys.stdout if self._stream is None else self._stream, line + "\n")
+
+
+def emit(stream: TextIO | None, text: str) -> None:
+    """Write results, at once; where they cannot be written :func:`main` ends the call with one line."""
+    if stream is None:
+        raise _OutputError("it is closed")
+    try:
+        stream.write(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _OutputError(error.strerror) from error
+    _flush(stream)
 
 
 class _OutputError(Exception):
@@ -147,6 +157,23 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
 def out(args: argparse.Namespace) -> Output:
     """Return the writer that the command's arguments ask for."""
     return Output(as_json=bool(getattr(args, "json", False)))
+
+
+def plain_text(text: str) -> str:
+    """Return an argument that is kept in files, as argparse's ``type``: it must be text, and not bytes in disguise."""
+    if "\0" in text or not _encodes(text):
+        raise argparse.ArgumentTypeError("got bytes that are not UTF-8, expected text")
+    if len(text.encode()) > _MAX_TEXT_BYTES:
+        raise argparse.ArgumentTypeError(f"got {len(text.encode())} bytes, expected at most {_MAX_TEXT_BYTES}")
+    return text
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def columns(rows: Iterable[Sequence[object]], *, gap: str = "  ") -> list[str]:

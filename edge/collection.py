@@ -60,7 +60,11 @@ def checked_name(name: str, option: str) -> str:
         If it holds anything but letters, digits, dots, hyphens and underscores, or is none for training.
     """
     found = "_".join(name.split())
-    if not _NAME.fullmatch(found) or (option == "--speaker" and found in _SPEAKERS_THAT_ARE_NONE):
+    if (
+        not _NAME.fullmatch(found)
+        or len(found.encode()) > 100
+        or (option == "--speaker" and found in _SPEAKERS_THAT_ARE_NONE)
+    ):
         raise UsageError(
             f"{option}: got {name!r}, expected a name of letters, digits, dots, hyphens and underscores that begins "
             "with a letter or digit; choose another"

@@ -3,6 +3,8 @@
 import sys
 from typing import TextIO
 
+from edge.cli import emit
+
 __all__ = ["Terminal"]
 
 _WIDTH = 72
@@ -24,20 +26,18 @@ class Terminal:
         self._writer = sys.stdout if writer is None else writer
         self.interactive = patient and self._reader is not None and self._reader.isatty()
         """Whether there is a person who can answer."""
-        self._redraws = self._writer.isatty()
+        self._redraws = self._writer is not None and self._writer.isatty()
         self._shown = False
 
     def say(self, text: str = "") -> None:
         """Print lines, at once."""
         self._clear()
-        self._writer.write(text + "\n")
-        self._writer.flush()
+        emit(self._writer, text + "\n")
 
     def show(self, text: str) -> None:
         """Show a line that the next one replaces; nothing where lines cannot be replaced."""
         if self._redraws:
-            self._writer.write("\r" + text[:_WIDTH].ljust(_WIDTH))
-            self._writer.flush()
+            emit(self._writer, "\r" + text[:_WIDTH].ljust(_WIDTH))
             self._shown = True
 
     def ask(self, question: str) -> str:
@@ -49,15 +49,14 @@ class Terminal:
             If the input ended (Ctrl-D, a closed connection): nobody is there any more.
         """
         self._clear()
-        self._writer.write(question + " ")
-        self._writer.flush()
+        emit(self._writer, question + " ")
         answer = self._reader.readline()
         if not answer:
-            self._writer.write("\n")
+            emit(self._writer, "\n")
             raise KeyboardInterrupt
         return answer.strip()
 
     def _clear(self) -> None:
         if self._shown:
-            self._writer.write("\r" + " " * _WIDTH + "\r")
+            emit(self._writer, "\r" + " " * _WIDTH + "\r")
             self._shown = False

@@ -33,18 +33,31 @@ exit code: 0; 2 for a fault, told in one line; 130 if it was stopped with Ctrl-C
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    from edge.cli import plain_text
+
     parser.epilog = _EPILOG
-    parser.add_argument("--word", metavar="PHRASE", help="what to say, for example 'hey house'")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the recordings; made, or added to")
+    parser.add_argument("--word", type=plain_text, metavar="PHRASE", help="what to say, for example 'hey house'")
+    parser.add_argument("--out", type=_folder, metavar="DIR", help="folder of the recordings; made, or added to")
     parser.add_argument("--takes", type=int, default=10, metavar="N", help="how often the word is said [%(default)s]")
     parser.add_argument(
-        "--speaker", default="speaker1", metavar="ID", help="id of the person, best a pseudonym [%(default)s]"
+        "--speaker",
+        type=plain_text,
+        default="speaker1",
+        metavar="ID",
+        help="id of the person, best a pseudonym [%(default)s]",
     )
-    parser.add_argument("--room", default="", metavar="NAME", help="where this is; another room gets takes of its own")
-    parser.add_argument("--device", default="", metavar="NAME", help="what listens [the name of the microphone]")
-    parser.add_argument("--microphone", metavar="SUBSTRING", help="part of the input's name [the system's default]")
+    parser.add_argument(
+        "--room", type=plain_text, default="", metavar="NAME", help="where this is; another room gets takes of its own"
+    )
+    parser.add_argument(
+        "--device", type=plain_text, default="", metavar="NAME", help="what listens [the name of the microphone]"
+    )
+    parser.add_argument(
+        "--microphone", type=plain_text, metavar="SUBSTRING", help="part of the input's name [the system's default]"
+    )
     parser.add_argument(
         "--loudspeaker",
+        type=plain_text,
         action="append",
         default=[],
         metavar="NAME",
@@ -60,7 +73,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not wait for Enter, and confirm --delete")
     other = parser.add_argument_group("instead of recording")
     other.add_argument("--list-devices", action="store_true", help="list the microphones that are there")
-    other.add_argument("--delete", metavar="SPEAKER", help="remove everything of a person from --out")
+    other.add_argument("--delete", type=plain_text, metavar="SPEAKER", help="remove everything of a person from --out")
+
+
+def _folder(text: str) -> Path:
+    """Return the folder that an argument names; the consent quotes it, so it must be text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise argparse.ArgumentTypeError("got bytes that are not UTF-8, expected the name of a folder") from error
+    if not text:
+        raise argparse.ArgumentTypeError("got an empty name, expected the name of a folder")
+    return Path(text)
 
 
 def run(args: argparse.Namespace, open_microphone: "Callable[[str | None], Microphone] | None" = None) -> int:

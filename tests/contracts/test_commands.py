@@ -1,5 +1,7 @@
 """The command line as a user meets it: found, helped, refused; every case in a fresh interpreter."""
 
+import os
+import re
 import shlex
 import subprocess
 import sys
@@ -133,3 +135,31 @@ def test_results_that_nobody_can_take_are_told_of_in_a_line(command, where, root
     told = [text for text in done.stderr.splitlines() if "standard output" in text]
     assert len(told) == 1, done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("collect", "--out", b"b\xff", "--word", "hey"),
+        ("collect", "--out", "", "--word", "hey"),
+        ("collect", "--out", "out", "--word", "hey", "--device", b"a\xff"),
+        ("collect", "--out", "out", "--delete", "x" * 300),
+        ("train", "import", "tree", "here", "--out", "out", "--licence", b"x\xff"),
+        ("train", "import", "tree", "here", "--out", "out", "--licence", "L", "--name", "x" * 300),
+    ],
+    ids=lambda arguments: " ".join(str(word)[:12] for word in arguments),
+)
+def test_names_that_cannot_be_kept_are_refused(arguments, root, tmp_path):
+    line = [sys.executable, "-m", "edge", *arguments]
+    done = subprocess.run(
+        [word if isinstance(word, bytes) else word.encode() for word in line],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2, done.stderr
+    assert re.search("expected (text|the name of a folder|at most)", done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -32,7 +32,7 @@ def find(source: Path, options: Options) -> Found:
     found = Found()
     for clip in clips:
         path = PurePosixPath(clip.path)
-        if path.is_absolute() or ".." in path.parts:
+        if path.is_absolute() or ".." in path.parts or not path.name or "\0" in clip.path:
             raise DataError(
                 f"{manifest}: path is {clip.path!r}, expected a file below {source}; move the file there and correct "
                 "its row"

@@ -47,7 +47,7 @@ class Line:
     def file_name(self, column: str) -> str:
         """Return a cell that must be the name of a file in a folder, not a path out of it."""
         name = self[column]
-        if name in ("", ".", "..") or "\\" in name or PurePosixPath(name).name != name:
+        if name in ("", ".", "..") or "\\" in name or "\0" in name or PurePosixPath(name).name != name:
             raise self.fault(column, "the name of a file without folders")
         return name
 

@@ -21,7 +21,7 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.cli import add_output_arguments, columns
+    from edge.cli import add_output_arguments, columns, plain_text
     from train.importers.kinds import KINDS, layout
 
     rows = [(f"  {kind}", layout(kind).SUMMARY) for kind in KINDS]
@@ -29,12 +29,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", choices=tuple(KINDS), metavar="KIND", help="layout of SOURCE, one of those below")
     parser.add_argument("source", type=Path, metavar="SOURCE", help="folder of the corpus, unpacked")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="data folder to write into")
-    parser.add_argument("--name", metavar="NAME", help="sub-folder of the data folder [the KIND]")
+    parser.add_argument("--name", type=plain_text, metavar="NAME", help="sub-folder of the data folder [the KIND]")
     parser.add_argument(
-        "--licence", metavar="TEXT", help="under which it may train a model [as the publisher states, where known]"
+        "--licence",
+        type=plain_text,
+        metavar="TEXT",
+        help="under which it may train a model [as the publisher states, where known]",
     )
     parser.add_argument(
-        "--wake", action="append", default=[], metavar="PHRASE", help="phrase that is a wake word; several times"
+        "--wake",
+        type=plain_text,
+        action="append",
+        default=[],
+        metavar="PHRASE",
+        help="phrase that is a wake word; several times",
     )
     parser.add_argument(
         "--only", action="append", default=[], choices=("train", "dev", "test"), help="import this split; several times"
