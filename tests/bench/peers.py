@@ -15,22 +15,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from processes import ROOT, data_folder, measure, summary, versions, write_result
+from processes import PEER_CODE, ROOT, data_folder, measure, summary, versions, write_result
 
 SECONDS = 600
 START_SECONDS = 0.1
-
-# 10 ms pushes, as its authors' satellites make them.
-PEER_CODE = """
-import sys, wave
-from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures, Model
-word, features = MicroWakeWord.from_builtin(Model.ALEXA), MicroWakeWordFeatures()
-with wave.open(sys.argv[1]) as file:
-    while block := file.readframes(160):
-        for frame in features.process_streaming(block):
-            if word.process_streaming(frame):
-                print("detected")
-"""
 
 
 def write_stream(source: Path, out: Path, seed: int) -> None:

@@ -13,21 +13,11 @@ import tempfile
 import wave
 from pathlib import Path
 
-from processes import ROOT, measure, summary, versions, write_result
+from processes import PEER_CODE, ROOT, measure, summary, versions, write_result
 
 SECONDS = 0.1
 LIMITS = {"image, warm": {"cpu_s": 0.4, "rss_mb": 60.0}, "numba, warm": {"cpu_s": 1.0, "rss_mb": 170.0}}
 """What the project promises, of the medians."""
-
-PEER_CODE = """
-import sys, wave
-from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures, Model
-word, features = MicroWakeWord.from_builtin(Model.ALEXA), MicroWakeWordFeatures()
-with wave.open(sys.argv[1]) as file:
-    while block := file.readframes(160):
-        for frame in features.process_streaming(block):
-            word.process_streaming(frame)
-"""
 
 
 def main() -> int:
