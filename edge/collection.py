@@ -32,6 +32,7 @@ import numpy.typing as npt
 from edge.errors import DataError, UsageError
 from edge.events import SAMPLE_RATE_HZ
 from edge.files import write_whole
+from edge.json_reading import parse_json
 
 __all__ = ["COLUMNS", "CORPUS", "EXTENDED_COLUMNS", "LICENCE", "Collection", "checked_name", "checked_phrase"]
 
@@ -329,7 +330,7 @@ class Collection:
         """
         path = self._person_file(speaker)
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = parse_json(path.read_text(encoding="utf-8"))
             answer = found["consent"]["answer"]
             if not isinstance(answer, str) or not isinstance(found["sessions"], list):
                 raise TypeError
@@ -456,7 +457,7 @@ def _row_inside(path: Path) -> dict[str, str] | None:
 
     try:
         with soundfile.SoundFile(path) as file:
-            found = json.loads(file.comment)
+            found = parse_json(file.comment)
     except (soundfile.LibsndfileError, OSError, ValueError):
         return None  # somebody else's file
     if not isinstance(found, dict) or not set(COLUMNS) <= set(found):

@@ -242,7 +242,11 @@ def test_what_was_measured_before_an_interruption_is_kept(folder, explore, monke
     assert json.loads(out.splitlines()[-1])["measured_now"] == len(folder.rows) - 3
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 0, "clips": {}}', b'{"version": 1, "clips": 3}'])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b'{"version": 0, "clips": {}}', b'{"version": 1, "clips": 3}', b"[" * 100_000],
+    ids=["empty", "cut", "list", "old", "number", "deep"],
+)
 def test_a_cache_that_cannot_be_used_is_made_anew(content, folder, explore, tmp_path):
     cache = cache_file(tmp_path, folder.path)
     cache.write_bytes(content)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from edge.errors import DataError
+from edge.json_reading import parse_json
 from train.atomic_file import put_bytes
 from train.importers.audio_copy import Copied
 
@@ -51,8 +52,11 @@ class Journal:
 
     def _take(self, line: str) -> bool:
         try:
-            entry = json.loads(line)
-            self._done[entry["target"]] = (entry["key"], Copied(**entry["copied"]))
+            entry = parse_json(line)
+            copied = Copied(**entry["copied"])
+            if [*map(type, dataclasses.astuple(copied))] != [str, int, float, int]:
+                raise TypeError("somebody edited it")
+            self._done[entry["target"]] = (entry["key"], copied)
         except (ValueError, KeyError, TypeError):
             return False
         return True
