@@ -1,0 +1,105 @@
+"""``vivavoce collect`` with broken folders and options: one line, and nothing is lost."""
+
+import pytest
+from collecting import WORDS, collect, collect_in_a_process, content_of, rows_of
+from scripted_person import Scene
+
+from edge.cli import Parser
+from edge.collection import checked_name, checked_phrase
+from edge.commands.collect import configure, run
+from edge.errors import DataError, UsageError
+from train.corpus import load_manifest
+
+
+class TestFaults:
+    GOOD = "path,corpus,speaker,split,role,label,seconds,native_hz,licence\n"
+
+    @pytest.mark.parametrize(
+        ("content", "where"),
+        [
+            (b"", "got the columns"),
+            (b"path,speaker\nx,y\n", "got the columns path,speaker"),
+            (GOOD.encode() + b"a.flac,c,ann\n", "line 2: got 3 fields, expected 9"),
+            (GOOD.encode() + b'"a.flac,c', "not a CSV file"),
+            (b"\xff\xfe\x00", "not a CSV file in UTF-8"),
+        ],
+    )
+    def test_a_broken_manifest_is_one_line_and_stays_as_it_is(self, content, where, tmp_path):
+        (tmp_path / "manifest.csv").write_bytes(content)
+        scene = Scene(WORDS)
+        with pytest.raises(DataError, match=where) as caught:
+            collect(scene, tmp_path)
+        assert str(caught.value).startswith(str(tmp_path / "manifest.csv"))
+        assert "\n" not in str(caught.value)
+        assert content_of(tmp_path) == {"manifest.csv": content}
+
+    def test_rows_of_others_and_their_columns_stay(self, tmp_path):
+        row = "clips/a.flac,gsc,x1,test,speech,up,1.0,16000,CC BY 4.0,old\n"
+        (tmp_path / "manifest.csv").write_text(self.GOOD.replace("\n", ",note\n") + row)
+        assert collect(Scene(WORDS), tmp_path) == 0
+        first, *rest = rows_of(tmp_path)
+        assert [*first.values()][:10] == row.strip().split(",")
+        assert [row["note"] for row in rest] == ["", "", ""]
+        assert all(row["source"] == "live" for row in rest)
+
+    def test_a_disk_that_is_full_is_one_line_and_nothing_is_lost(self, tmp_path):
+        # The system refuses files above some size, after a first take that was smaller than that.
+        done = collect_in_a_process(
+            """
+import resource
+def fill(scene):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+    return word(1)
+scene = Scene([word(0), fill])
+""",
+            tmp_path,
+        )
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.count("\n") == 1
+        assert "cannot be written (File too large)" in done.stderr
+        assert "Kept: 1 takes" in done.stdout
+        assert set(content_of(tmp_path)) == {"manifest.csv", "people/ann.json", "live/ann/hey_house/001.flac"}
+        assert collect(Scene(WORDS[1:]), tmp_path) == 0
+        assert len(load_manifest(tmp_path)) == 3
+
+    def test_a_folder_that_cannot_be_made(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(DataError, match="cannot be written"):
+            collect(Scene(WORDS), tmp_path / "file" / "out")
+
+    def test_a_speaker_is_in_one_split(self, tmp_path):
+        assert collect(Scene(WORDS), tmp_path) == 0
+        with pytest.raises(UsageError, match="--split: got test, expected train"):
+            collect(Scene(WORDS), tmp_path, "--split", "test")
+
+    def test_damaged_metadata_of_a_person(self, tmp_path):
+        assert collect(Scene(WORDS), tmp_path) == 0
+        (tmp_path / "people/ann.json").write_text("{}")
+        with pytest.raises(DataError, match=r"ann\.json: got something that is not the metadata"):
+            collect(Scene(WORDS), tmp_path)
+
+    @pytest.mark.parametrize("name", ["", "a/b", "..", ".x", "a\nb/", "-x", "x" * 99, "unknown"])
+    def test_names_that_are_no_folders(self, name):
+        with pytest.raises(UsageError, match="--speaker"):
+            checked_name(name, "--speaker")
+
+    @pytest.mark.parametrize("phrase", ["", "  ", "a/b", "hey_house", "..", "x" * 99])
+    def test_phrases_that_are_none(self, phrase):
+        with pytest.raises(UsageError, match="--word"):
+            checked_phrase(phrase)
+
+    def test_phrases_become_labels(self):
+        assert checked_phrase("  Hey   HOUSE ") == "hey house"
+        assert checked_phrase("Grüß Gott") == "grüss gott"
+
+    @pytest.mark.parametrize(("given", "missing"), [(["--word", "a"], "--out"), (["--out", "x"], "--word")])
+    def test_what_a_call_lacks_is_named(self, given, missing):
+        parser = Parser("vivavoce collect")
+        configure(parser)
+        with pytest.raises(UsageError, match=f"^{missing}: got none"):
+            run(parser.parse_args(given))
+
+    @pytest.mark.parametrize("takes", ["0", "-1", "1000"])
+    def test_numbers_of_takes_that_cannot_be(self, takes, tmp_path):
+        with pytest.raises(UsageError, match="--takes"):
+            collect(Scene(WORDS), tmp_path, "--takes", takes)
