@@ -13,7 +13,6 @@ the disk, and renamed. A row follows its file. Each FLAC carries its own row as 
 not written any more (power loss, kill) gets it when the folder is opened the next time.
 """
 
-import csv
 import fcntl
 import hashlib
 import io
@@ -24,32 +23,29 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.errors import DataError, UsageError
 from edge.events import SAMPLE_RATE_HZ
-from edge.files import write_whole
+from edge.files import UNFINISHED, write_whole
 from edge.json_reading import parse_json
+from edge.manifest_file import COLUMNS, FILE_NAME, NOT_ONE_TALKER, OPTIONAL_COLUMNS, read_manifest, write_manifest
 
-__all__ = ["COLUMNS", "CORPUS", "EXTENDED_COLUMNS", "LICENCE", "Collection", "checked_name", "checked_phrase"]
+__all__ = ["CORPUS", "EXTENDED_COLUMNS", "LICENCE", "Collection", "checked_name", "checked_phrase"]
 
-COLUMNS = ("path", "corpus", "speaker", "split", "role", "label", "seconds", "native_hz", "licence")
-"""The columns of every manifest that training reads."""
-EXTENDED_COLUMNS = ("sha256", "device", "room", "loudspeaker", "source", "take")
-"""What is known of a recording that was made here: hash of the file, microphone, room, which loudspeaker played it
-(empty if none), ``live`` or ``replay``, and the path of the take that was played (empty for a take)."""
+EXTENDED_COLUMNS = (*OPTIONAL_COLUMNS, "take")
+"""What is known of a recording that was made here, beyond :data:`edge.manifest_file.COLUMNS`: ``source`` is ``live`` or
+``replay``, ``loudspeaker`` what played it (empty if none), and ``take`` the path of the take that was played (empty for
+a take)."""
 CORPUS = "collected"
 """Value of the column ``corpus``; ids of speakers count within it."""
 LICENCE = "consent of the speaker"
 """Value of the column ``licence``; what was agreed to is in ``people/SPEAKER.json``."""
 
 _NAME = re.compile(r"[^\W_][\w.-]{0,63}")
-_SPEAKERS_THAT_ARE_NONE = ("many", "unknown")
-_UNFINISHED = ".*.tmp"
-"""Names of :func:`edge.files.write_whole` for what is being written."""
 
 
 def checked_name(name: str, option: str) -> str:
@@ -61,11 +57,7 @@ def checked_name(name: str, option: str) -> str:
         If it holds anything but letters, digits, dots, hyphens and underscores, or is none for training.
     """
     found = "_".join(name.split())
-    if (
-        not _NAME.fullmatch(found)
-        or len(found.encode()) > 100
-        or (option == "--speaker" and found in _SPEAKERS_THAT_ARE_NONE)
-    ):
+    if not _NAME.fullmatch(found) or len(found.encode()) > 100 or (option == "--speaker" and found in NOT_ONE_TALKER):
         raise UsageError(
             f"{option}: got {name!r}, expected a name of letters, digits, dots, hyphens and underscores that begins "
             "with a letter or digit; choose another"
@@ -141,47 +133,22 @@ class Collection:
     @property
     def manifest(self) -> Path:
         """Path of the manifest."""
-        return self.root / "manifest.csv"
+        return self.root / FILE_NAME
 
     def _read_manifest(self) -> tuple[list[str], list[dict[str, str]]]:
         every = [*COLUMNS, *EXTENDED_COLUMNS]
-        remedy = "correct it, or give --out another folder; nothing was changed"
-        try:
-            content = self.manifest.read_bytes()
-        except FileNotFoundError:
+        if not os.path.lexists(self.manifest):
             return every, []
-        except OSError as error:
-            raise DataError(f"{self.manifest}: cannot be read ({error.strerror}), expected a file; {remedy}") from error
-        try:
-            lines = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
-            header = next(lines, [])
-            missing = [column for column in COLUMNS if column not in header]
-            if missing or len(set(header)) < len(header):
-                raise DataError(
-                    f"{self.manifest}: got the columns {','.join(header)[:200] or '(none)'}, expected "
-                    f"{','.join(COLUMNS)}; {remedy}"
-                )
-            rows = []
-            for fields in lines:
-                if len(fields) != len(header):
-                    raise DataError(
-                        f"{self.manifest} line {lines.line_num}: got {len(fields)} fields, expected {len(header)}; "
-                        f"{remedy}"
-                    )
-                rows.append(dict(zip(header, fields, strict=True)))
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"{self.manifest}: is not a CSV file in UTF-8 ({error}); {remedy}") from error
-        return [*header, *(column for column in every if column not in header)], rows
+        found = read_manifest(self.manifest, remedy="correct it, or give --out another folder; nothing was changed")
+        # Every row is written again with the next recording: none may be left out.
+        for misfit in found.misfits:
+            raise DataError(misfit)
+        columns = [*found.header, *(column for column in every if column not in found.header)]
+        return columns, [row for _, row in found.rows]
 
     def _write_manifest(self, rows: list[dict[str, str]]) -> None:
-        text = io.StringIO(newline="")
-        # Quoted throughout: a carriage return within a cell would otherwise end the row for whoever reads it.
-        unsafe = any("\r" in cell for row in rows for cell in row.values())
-        quoting: Literal[0, 1] = csv.QUOTE_ALL if unsafe else csv.QUOTE_MINIMAL
-        writer = csv.DictWriter(text, self._columns, restval="", lineterminator="\n", quoting=quoting)
-        writer.writeheader()
-        writer.writerows(rows)
-        self._write(self.manifest, text.getvalue().encode(), replace=True)
+        with self._writing(self.manifest):
+            write_manifest(self.manifest, self._columns, rows)
         self.rows = rows
 
     def _restore_rows(self) -> int:
@@ -200,7 +167,7 @@ class Collection:
         for folder in ("live", "replay", "people", "play"):
             if (self.root / folder).is_symlink():
                 continue  # what lies behind it is somebody else's
-            for left in self.root.glob(f"{folder}/**/{_UNFINISHED}"):
+            for left in self.root.glob(f"{folder}/**/{UNFINISHED}"):
                 if left.is_file() and not left.is_symlink():
                     left.unlink(missing_ok=True)  # what was being written when the program was killed
         return len(found)
@@ -428,11 +395,6 @@ class Collection:
                     f"{path}: is there already, expected a free name; nothing was overwritten: move it away"
                 )
             write_whole(path, lambda file: file.write(content), durable=True, one_writer=True)
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
 
 
 def _word_id(label: str) -> str:

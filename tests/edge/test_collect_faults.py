@@ -17,9 +17,9 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("content", "where"),
         [
-            (b"", "got the columns"),
-            (b"path,speaker\nx,y\n", "got the columns path,speaker"),
-            (GOOD.encode() + b"a.flac,c,ann\n", "line 2: got 3 fields, expected 9"),
+            (b"", "got no column path, .* among none"),
+            (b"path,speaker\nx,y\n", "got no column corpus, .* among path,speaker"),
+            (GOOD.encode() + b"a.flac,c,ann\n", "line 2: got 3 cells, expected 9"),
             (GOOD.encode() + b'"a.flac,c', "not a CSV file"),
             (b"\xff\xfe\x00", "not a CSV file in UTF-8"),
         ],

@@ -9,13 +9,13 @@ import pytest
 import soundfile
 
 from edge.cli import EXIT_FAULT, EXIT_INTERRUPTED, main
+from edge.manifest_file import COLUMNS, OPTIONAL_COLUMNS
 from train.clip import Clip
 from train.exploration import measure as measuring
 from train.exploration.measure import Measured, cache_file, measure, measure_all
 from train.exploration.summary import duration, outliers
 from train.exploration.svg import histogram
 from train.folder_check import Content
-from train.manifest import COLUMNS, OPTIONAL_COLUMNS
 
 RATE_HZ = 16_000
 VOID_TAGS = {"meta", "br"}

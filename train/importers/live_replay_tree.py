@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge.errors import DataError, UsageError
+from edge.manifest_file import SOURCES
 from train.importers.found import Found, Options, Recording
 from train.importers.seeded_split import THREE_WAYS, seeded_split
-from train.manifest import SOURCES
 
 __all__ = ["LICENCE", "SUFFIXES", "SUMMARY", "find"]
 

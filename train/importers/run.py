@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.errors import AudioError, DataError, UsageError
+from edge.manifest_file import COLUMNS, FILE_NAME, OPTIONAL_COLUMNS, Manifest, read_manifest, write_manifest
+from train.atomic_file import writing
 from train.fault import Fault
 from train.importers.audio_copy import Copied, bring, target_suffix
 from train.importers.folder_lock import only_writer
 from train.importers.found import Found, Recording
 from train.importers.journal import Journal, job_key
-from train.manifest import COLUMNS, FILE_NAME, OPTIONAL_COLUMNS, read_rows, to_clips, write_rows
+from train.manifest import to_clips
 from train.manifest_checks import across_rows
 from train.progress import with_progress
 
@@ -123,11 +125,13 @@ def _import(
         return imported
     if not imported.rows:
         raise DataError(f"{source}: none of {len(recordings)} recordings can be used; {imported.unusable[0].message}")
-    rows = [*others, *imported.rows]
+    # Sorted: equal rows give equal bytes.
+    rows = sorted([*others, *imported.rows], key=lambda row: row["path"])
     manifest = out / FILE_NAME
-    write_rows(manifest, header, rows)
+    with writing(manifest):
+        write_manifest(manifest, header, rows)
     journal.remove()
-    clips, _ = to_clips(manifest, enumerate(rows, start=2))
+    clips, _ = to_clips(Manifest(manifest, header, [*enumerate(rows, start=2)]))
     imported.doubts = list(across_rows(manifest, clips))
     return imported
 
@@ -185,12 +189,12 @@ def _rows_of_others(manifest: Path, name: str) -> tuple[list[str], list[dict[str
     known = [*COLUMNS, *OPTIONAL_COLUMNS]
     if not manifest.is_file():
         return known, []
-    header, rows = read_rows(manifest)
-    _, faults = to_clips(manifest, rows)
+    found = read_manifest(manifest)
+    _, faults = to_clips(found)
     for fault in faults:
         raise DataError(fault.message)
-    others = [row for _, row in rows if not row["path"].startswith(f"{name}/")]
-    return [*known, *(column for column in header if column not in known)], others
+    others = [row for _, row in found.rows if not row["path"].startswith(f"{name}/")]
+    return [*known, *(column for column in found.header if column not in known)], others
 
 
 def totals(rows: list[dict[str, str]]) -> dict[str, dict[str, int]]:

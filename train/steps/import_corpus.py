@@ -22,6 +22,7 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from edge.cli import add_output_arguments, columns, plain_text
+    from edge.manifest_file import SPLITS
     from train.importers.kinds import KINDS, layout
 
     rows = [(f"  {kind}", layout(kind).SUMMARY) for kind in KINDS]
@@ -44,9 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PHRASE",
         help="phrase that is a wake word; several times",
     )
-    parser.add_argument(
-        "--only", action="append", default=[], choices=("train", "dev", "test"), help="import this split; several times"
-    )
+    parser.add_argument("--only", action="append", default=[], choices=SPLITS, help="import this split; several times")
     parser.add_argument(
         "--seed", type=int, default=1, metavar="N", help="of splits that the publisher did not make [%(default)s]"
     )
