@@ -22,7 +22,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -157,7 +157,7 @@ class Collection:
         found = []
         for path in sorted([*self.root.glob("live/*/*/*.flac"), *self.root.glob("replay/*/*/*/*.flac")]):
             name = path.relative_to(self.root).as_posix()
-            if name in known:
+            if name in known or not path.is_file():
                 continue
             row = _row_inside(path)
             if row is not None and row.get("path") == name:
@@ -175,9 +175,27 @@ class Collection:
     # ---------------------------------------------------------------------------------- recordings
 
     def takes(self, speaker: str, **where: str) -> list[dict[str, str]]:
-        """Return the rows of a speaker's takes that have these values, e.g. ``label="hey house", room="hall"``."""
-        wanted = {"corpus": CORPUS, "speaker": speaker, "source": "live", **where}
-        return [row for row in self.rows if all(row.get(column) == value for column, value in wanted.items())]
+        """Return the rows of a speaker's takes that have these values, e.g. ``label="hey house", room="hall"``.
+
+        Raises
+        ------
+        DataError
+            If such a row names a file that does not lie where takes do.
+        """
+        wanted = {"speaker": speaker, "source": "live", **where}
+        found = [row for row in self._rows_of(speaker) if all(row.get(key) == value for key, value in wanted.items())]
+        for row in found:
+            folder = f"live/{speaker}/{_word_id(row['label'])}"
+            if not re.fullmatch(rf"{re.escape(folder)}/[0-9]{{1,9}}\.flac", row["path"]):
+                raise DataError(
+                    f"{self.manifest}: path is {row['path'][:200]!r}, expected {folder}/NUMBER.flac for a take of "
+                    f"{speaker!r}; move the file there and correct the row, or take both out; nothing was changed"
+                )
+        return found
+
+    def _rows_of(self, speaker: str) -> list[dict[str, str]]:
+        """Return the rows of a person, those as well whose corpus somebody renamed."""
+        return [row for row in self.rows if _is_of(row, speaker)]
 
     def replay_of(self, take: Mapping[str, str], loudspeaker: str) -> dict[str, str] | None:
         """Return the row of a take's replay by a loudspeaker, if there is one."""
@@ -188,7 +206,7 @@ class Collection:
 
     def split_of(self, speaker: str) -> str | None:
         """Return the split that a speaker is in already."""
-        return next((row["split"] for row in self.rows if (row["corpus"], row["speaker"]) == (CORPUS, speaker)), None)
+        return next((row["split"] for row in self._rows_of(speaker)), None)
 
     def add_take(self, samples: npt.NDArray[np.int16], facts: Mapping[str, str]) -> dict[str, str]:
         """Keep a take under the next free number.
@@ -331,21 +349,27 @@ class Collection:
 
     def belongings(self, speaker: str) -> tuple[list[Path], int]:
         """Return all files of a person, listed in the manifest or not, and how many rows there are."""
-        rows = [row for row in self.rows if (row["corpus"], row["speaker"]) == (CORPUS, speaker)]
+        rows = self._rows_of(speaker)
         # Only what lies in the person's own folders: a row or a link may name anybody's file.
         files = {path for folder in self._folders(speaker) for path in folder.rglob("*") if not path.is_dir()}
         person = self._person_file(speaker)
-        return sorted(files | ({person} if person.is_file() else set())), len(rows)
+        if person.is_symlink() or person.is_file():
+            self._refuse_link(person.parent)
+            files.add(person)
+        return sorted(files), len(rows)
 
     def _folders(self, speaker: str) -> list[Path]:
         folders = [self.root / "live" / speaker, self.root / "play" / speaker]
         found = [folder for folder in [*folders, *self.root.glob(f"replay/*/{speaker}")] if folder.is_dir()]
         for folder in found:
-            if folder.resolve() != self.root.resolve() / folder.relative_to(self.root):
-                raise DataError(
-                    f"{folder}: is a link, or lies behind one, expected a folder; remove the link; nothing was deleted"
-                )
+            self._refuse_link(folder)
         return found
+
+    def _refuse_link(self, folder: Path) -> None:
+        if folder.resolve() != self.root.resolve() / folder.relative_to(self.root):
+            raise DataError(
+                f"{folder}: is a link, or lies behind one, expected a folder; remove the link; nothing was deleted"
+            )
 
     def delete(self, speaker: str) -> tuple[int, int]:
         """Remove everything of a person: recordings, rows and metadata.
@@ -371,7 +395,7 @@ class Collection:
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
         if rows:
-            self._write_manifest([row for row in self.rows if (row["corpus"], row["speaker"]) != (CORPUS, speaker)])
+            self._write_manifest([row for row in self.rows if not _is_of(row, speaker)])
         return len(files), rows
 
     # ------------------------------------------------------------------------------------- writing
@@ -395,6 +419,16 @@ class Collection:
                     f"{path}: is there already, expected a free name; nothing was overwritten: move it away"
                 )
             write_whole(path, lambda file: file.write(content), durable=True, one_writer=True)
+
+
+def _is_of(row: Mapping[str, str], speaker: str) -> bool:
+    """Whether a row is about a person: it says so, or its file lies in one of their folders."""
+    folders = PurePosixPath(row["path"]).parts[:-1]
+    return (
+        (row["corpus"], row["speaker"]) == (CORPUS, speaker)
+        or folders[:2] == ("live", speaker)
+        or (folders[:1] == ("replay",) and folders[2:3] == (speaker,))
+    )
 
 
 def _word_id(label: str) -> str:

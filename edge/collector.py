@@ -156,6 +156,7 @@ class Collector:
                     f"--split: got {self._args.split}, expected {split}, where '{self._speaker}' is already; a speaker "
                     "is in one split only: leave it, or give another --speaker"
                 )
+            self._takes()  # a row that is damaged is told of before anybody is asked
             try:
                 if not self._agree():
                     self._say("Not agreed: nothing was recorded.")

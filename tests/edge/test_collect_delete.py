@@ -63,6 +63,36 @@ class TestDelete:
         assert {path: path.read_bytes() for path in bobs} == bobs
         assert not list(out.glob("live/ann/**/*.flac"))
 
+    def test_rows_whose_corpus_was_renamed_by_hand_go_with_their_files(self, tmp_path):
+        self.two_people(tmp_path)
+        path = tmp_path / "manifest.csv"
+        path.write_text(path.read_text().replace(",collected,", ",home,"))
+        scene = Scene()
+        assert delete(tmp_path, "ann", Terminal(io.StringIO(), scene), confirmed=True) == 0
+        assert "and 6 rows." in scene.text
+        # Bob's rows stay, and all that is left is there.
+        assert {row["speaker"] for row in rows_of(tmp_path)} == {"bob"}
+        assert len(rows_of(tmp_path)) == 6
+        assert all((tmp_path / row["path"]).is_file() for row in rows_of(tmp_path))
+
+    def test_metadata_behind_a_link_is_not_followed(self, tmp_path):
+        out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+        self.two_people(out)
+        (out / "people").rename(elsewhere)
+        (out / "people").symlink_to(elsewhere)
+        before = content_of(out)
+        with pytest.raises(DataError, match="people: is a link, or lies behind one"):
+            delete(out, "ann", Terminal(io.StringIO(), Scene()), confirmed=True)
+        assert content_of(out) == before
+        assert len(list(elsewhere.iterdir())) == 2
+        # A link in place of the file goes, and what it leads to stays.
+        (out / "people").unlink()
+        (out / "people").mkdir()
+        (out / "people/ann.json").symlink_to(elsewhere / "ann.json")
+        assert delete(out, "ann", Terminal(io.StringIO(), Scene()), confirmed=True) == 0
+        assert not (out / "people").exists()
+        assert len(list(elsewhere.iterdir())) == 2
+
     def test_a_link_is_not_followed(self, tmp_path):
         out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
         self.two_people(out)

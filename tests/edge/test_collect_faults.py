@@ -1,5 +1,7 @@
 """``vivavoce collect`` with broken folders and options: one line, and nothing is lost."""
 
+import os
+
 import pytest
 from collecting import WORDS, collect, collect_in_a_process, content_of, rows_of
 from scripted_person import Scene
@@ -9,6 +11,9 @@ from edge.collection import checked_name, checked_phrase
 from edge.commands.collect import configure, run
 from edge.errors import DataError, UsageError
 from train.corpus import load_manifest
+
+DEEP_SESSION = b'{"consent": {"answer": "yes"}, "sessions": [%s]}' % (b"[" * 900 + b"]" * 900)
+"""Metadata that could be read, and not be written again."""
 
 
 class TestFaults:
@@ -72,11 +77,62 @@ scene = Scene([word(0), fill])
         with pytest.raises(UsageError, match="--split: got test, expected train"):
             collect(Scene(WORDS), tmp_path, "--split", "test")
 
-    def test_damaged_metadata_of_a_person(self, tmp_path):
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"{}", b"\xff", b"[" * 100_000, DEEP_SESSION],
+        ids=["empty", "no consent", "noise", "deep", "deep session"],
+    )
+    def test_damaged_metadata_of_a_person(self, content, tmp_path):
         assert collect(Scene(WORDS), tmp_path) == 0
-        (tmp_path / "people/ann.json").write_text("{}")
+        (tmp_path / "people/ann.json").write_bytes(content)
+        before = content_of(tmp_path)
         with pytest.raises(DataError, match=r"ann\.json: got something that is not the metadata"):
             collect(Scene(WORDS), tmp_path)
+        assert content_of(tmp_path) == before
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "first.flac",
+            "live/ann/hey_house/first.flac",
+            "live/ann/other_word/001.flac",
+            "live/bob/hey_house/001.flac",
+            "live/ann/hey_house/1.wav",
+            f"live/ann/hey_house/{'9' * 5000}.flac",
+            "live/ann/hey_house/../001.flac",
+            "/live/ann/hey_house/001.flac",
+        ],
+        ids=range(8),
+    )
+    def test_a_take_that_lies_elsewhere_is_one_line_before_anybody_is_asked(self, path, tmp_path):
+        assert collect(Scene(WORDS), tmp_path) == 0
+        manifest = tmp_path / "manifest.csv"
+        manifest.write_text(manifest.read_text().replace("live/ann/hey_house/001.flac", path))
+        (tmp_path / "live/ann/hey_house/001.flac").unlink()
+        before = content_of(tmp_path)
+        scene = Scene(WORDS)
+        with pytest.raises(DataError, match=r"expected live/ann/hey_house/NUMBER\.flac for a take of 'ann'"):
+            collect(scene, tmp_path, "--loudspeaker", "tv")
+        assert content_of(tmp_path) == before
+        assert "say" not in scene.text
+
+    def test_takes_whose_corpus_was_renamed_by_hand_are_takes(self, tmp_path):
+        assert collect(Scene(WORDS), tmp_path) == 0
+        manifest = tmp_path / "manifest.csv"
+        manifest.write_text(manifest.read_text().replace(",collected,", ",home,"))
+        scene = Scene()
+        assert collect(scene, tmp_path) == 0
+        assert "3 of 3 takes are there" in scene.text
+        with pytest.raises(UsageError, match="--split: got test, expected train"):
+            collect(Scene(WORDS), tmp_path, "--split", "test")
+
+    def test_what_is_named_like_a_recording_and_is_no_file_is_passed_over(self, tmp_path):
+        assert collect(Scene(WORDS), tmp_path) == 0
+        before = content_of(tmp_path)
+        os.mkfifo(tmp_path / "live/ann/hey_house/008.flac")  # reading it would wait for ever
+        (tmp_path / "live/ann/hey_house/009.flac").mkdir()
+        assert collect(Scene(), tmp_path) == 0
+        assert content_of(tmp_path)["manifest.csv"] == before["manifest.csv"]
 
     @pytest.mark.parametrize("name", ["", "a/b", "..", ".x", "a\nb/", "-x", "x" * 99, "unknown"])
     def test_names_that_are_no_folders(self, name):
