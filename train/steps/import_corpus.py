@@ -10,12 +10,14 @@ SUMMARY = "bring a published corpus or own recordings into a data folder"
 _EPILOG = """\
 Writes OUT/NAME/... and OUT/manifest.csv; rows of other names stay. Audio becomes 16 kHz mono FLAC. SOURCE is only read.
 The same command goes on where it was interrupted, and gives the same bytes. The manifest is written last, in one step,
-and only if every recording can be read, or with --leave-out-unusable.
+and only if every recording can be read, or with --leave-out-unusable. What has gone from SOURCE since an earlier import
+loses its row; its audio in OUT/NAME is counted, and removed with --prune.
 
 examples:
   vivavoce train import tree recordings --licence CC0-1.0 --wake "smart mirror" --out DATA
   vivavoce train import asvspoof2019-pa ASVspoof2019/PA --only dev --out DATA
   vivavoce train import manifest OTHER_DATA --name ours --out DATA
+  vivavoce train import manifest OTHER_DATA --name ours --out DATA --prune
 """
 
 
@@ -55,6 +57,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--leave-out-unusable", action="store_true", help="import the others where recordings cannot be read"
     )
+    parser.add_argument(
+        "--prune",
+        action="store_true",
+        help="remove the audio in DIR/NAME that this import does not put there",
+    )
     add_output_arguments(parser)
 
 
@@ -77,6 +84,10 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.kind == "manifest" and (args.licence is not None or args.wake):
         raise UsageError("got --licence or --wake for a manifest, expected none: its rows say both; correct them there")
+    if args.prune and args.only:
+        raise UsageError(
+            "got --prune and --only, expected one of them: what --only leaves out is still in SOURCE; leave --only out"
+        )
     if not args.source.is_dir():
         raise DataError(f"{args.source}: no such folder, expected an unpacked corpus; check the path")
     options = Options(licence, tuple(args.wake), args.seed, tuple(args.only))
@@ -86,7 +97,13 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--wake is {missed[0]!r}, expected a phrase that a recording has as its label; correct it")
     name = args.name or args.kind
     imported = import_recordings(
-        found, args.source, args.out, name, link=args.link, leave_out_unusable=args.leave_out_unusable
+        found,
+        args.source,
+        args.out,
+        name,
+        link=args.link,
+        leave_out_unusable=args.leave_out_unusable,
+        prune=args.prune,
     )
     for fault in first_of_each_kind(imported.unusable, 5, more="mend these first"):
         report_error(fault.message)
@@ -98,6 +115,12 @@ def run(args: argparse.Namespace) -> int:
         return EXIT_FAULT
     for doubt in found.doubts:
         warn(doubt)
+    if imported.left:
+        remedy = "give it again without --only to have them back" if args.only else "--prune removes them"
+        warn(
+            f"{args.out / name}: {imported.left} recordings of an earlier import are not in this one; they have no "
+            f"row, and their audio stays: {remedy}"
+        )
     for fault in first_of_each_kind(imported.doubts, 1, more="'vivavoce train check' lists them"):
         warn(fault.message)
     seconds = sum(float(row["seconds"]) for row in imported.rows)
@@ -109,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
         f"{args.out / name}: {len(imported.rows)} clips, {seconds / 3600:.2f} h",
         *columns([(f"  {column}", value, n) for column, by_value in counts.items() for value, n in by_value.items()]),
         *(f"  dropped {n}: {reason}" for reason, n in dropped.items()),
+        *([f"  pruned {imported.pruned}"] if imported.pruned else []),
     ]
     out(args).event(
         {
@@ -121,6 +145,8 @@ def run(args: argparse.Namespace) -> int:
             "seconds": round(seconds, 3),
             **counts,
             "dropped": dropped,
+            "left": imported.left,
+            "pruned": imported.pruned,
             "manifest_sha256": data_hash(args.out),
         },
         "\n".join(lines),
