@@ -76,7 +76,8 @@ def holds(samples: np.ndarray, said: np.ndarray) -> bool:
 _PROCESS = """
 import sys
 sys.path.insert(0, sys.argv.pop(1))
-from edge.cli import Parser, report_error
+from edge.cli import Parser
+from edge.output import report_error
 from edge.commands.collect import configure, run
 from edge.errors import VivavoceError
 from scripted_person import Scene, word

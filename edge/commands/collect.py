@@ -97,8 +97,8 @@ def run(args: argparse.Namespace, open_microphone: "Callable[[str | None], Micro
     open_microphone : callable, optional
         Returns the microphone that has this in its name; :class:`edge.microphone.MicSource` by default.
     """
-    from edge.cli import columns, out
     from edge.errors import UsageError
+    from edge.output import columns, out
 
     if args.list_devices:
         from edge.microphone import list_devices

@@ -24,7 +24,7 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.cli import add_output_arguments
+    from edge.output import add_output_arguments
     from train.manifest_checks import DISPUTABLE
 
     parser.epilog = _EPILOG
@@ -49,9 +49,10 @@ def run(args: argparse.Namespace) -> int:
     """Measure the folder and write the page."""
     from collections import Counter
 
-    from edge.cli import EXIT_FAULT, out, report_error
+    from edge.cli import EXIT_FAULT
     from edge.errors import DataError, UsageError
     from edge.manifest_file import read_manifest
+    from edge.output import out, report_error
     from train.atomic_file import put_bytes
     from train.exploration.measure import cache_file, measure_all
     from train.exploration.page import page

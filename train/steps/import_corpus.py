@@ -23,8 +23,9 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.cli import add_output_arguments, columns, plain_text
+    from edge.cli import plain_text
     from edge.manifest_file import SPLITS
+    from edge.output import add_output_arguments, columns
     from train.importers.kinds import KINDS, layout
 
     rows = [(f"  {kind}", layout(kind).SUMMARY) for kind in KINDS]
@@ -67,8 +68,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import the corpus."""
-    from edge.cli import EXIT_FAULT, columns, out, report_error, warn
+    from edge.cli import EXIT_FAULT
     from edge.errors import DataError, UsageError
+    from edge.output import columns, out, report_error, warn
     from train.corpus import data_hash
     from train.fault import first_of_each_kind
     from train.importers.found import Options
