@@ -42,6 +42,10 @@ NOT_ONE_TALKER = frozenset({"", "many", "unknown"})
 """Speakers that are no ids, and so may be in every split."""
 
 
+_LONGEST = 4096
+"""Characters of a cell: more is no path on Linux, and no line to read."""
+
+
 @dataclass(slots=True)
 class Manifest:
     """A manifest as text.
@@ -54,7 +58,8 @@ class Manifest:
     rows : list of (int, dict)
         Line number (the last one, of a row over several lines), and the cells by column.
     misfits : list of str
-        For each row that has not as many cells as there are columns, and so is not among `rows`: what is wrong.
+        For each row that has not as many cells as there are columns, or a cell that is endless, and so is not among
+        `rows`: what is wrong.
     """
 
     path: Path
@@ -90,14 +95,20 @@ def read_manifest(path: Path, *, remedy: str = "correct it") -> Manifest:
         header = next(lines, [])
         _check_header(path, header, remedy)
         found = Manifest(path, header)
+        known = [at for at, column in enumerate(header) if column in (*COLUMNS, *OPTIONAL_COLUMNS)]
         for cells in lines:
-            if len(cells) == len(header):
-                found.rows.append((lines.line_num, dict(zip(header, cells, strict=True))))
-            elif cells:
+            where = f"{path} line {lines.line_num}"
+            if cells and len(cells) != len(header):
                 found.misfits.append(
-                    f"{path} line {lines.line_num}: got {len(cells)} cells, expected {len(header)} as in the header; "
-                    f"put text that holds commas into quotes, or {remedy}"
+                    f"{where}: got {len(cells)} cells, expected {len(header)} as in the header; put text that holds "
+                    f"commas into quotes, or {remedy}"
                 )
+            elif endless := [header[at] for at in known if cells and len(cells[at]) > _LONGEST]:
+                found.misfits.append(
+                    f"{where}: {endless[0]} has more than {_LONGEST} characters, expected at most as many; {remedy}"
+                )
+            elif cells:
+                found.rows.append((lines.line_num, dict(zip(header, cells, strict=True))))
     except csv.Error as error:
         raise _no_csv(path, f"line {lines.line_num}: {error}", remedy) from error
     return found
