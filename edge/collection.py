@@ -109,6 +109,8 @@ class Collection:
             raise UsageError(
                 f"{root}: another 'vivavoce collect' is using this folder, expected to be alone; wait for its end"
             ) from error
+        except OSError:
+            pass  # some network file systems have no locks: better to go on than to refuse all of them
         try:
             self._columns, self.rows = self._read_manifest()
             self.restored = self._restore_rows()

@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import os
 import re
 import shlex
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -77,7 +78,7 @@ def delete(root: Path, speaker: str, terminal: Terminal, *, confirmed: bool) -> 
         If the manifest is damaged, or something cannot be removed.
     """
     speaker = checked_name(speaker, "--delete")
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise UsageError(f"{root}: there is no such folder, expected one that 'vivavoce collect' made; check --out")
     with Collection(root) as collection:
         files, rows = collection.belongings(speaker)

@@ -1,6 +1,7 @@
 """The recordings that training reads: a folder with a ``manifest.csv`` and the files that it names."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def read_clip(clip: Clip) -> npt.NDArray[np.float32]:
     """
     import soundfile
 
-    if not clip.file.is_file():
+    if not os.path.isfile(clip.file):
         raise DataError(f"{clip.file}: the manifest names it and it is not there; restore it or drop its row")
     try:
         samples, rate_hz = soundfile.read(clip.file, dtype="float32", always_2d=True)

@@ -1,6 +1,7 @@
 """Verifying a data folder: every row, and every file that a row names."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -81,7 +82,7 @@ def read_content(clip: Clip) -> tuple[Content, npt.NDArray[np.float32]]:
     sha256 = ""
     try:
         # Hashing costs a second pass over the file; without a hash in the row there is nothing to compare.
-        if clip.sha256 and clip.file.is_file():
+        if clip.sha256 and os.path.isfile(clip.file):
             with clip.file.open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         samples = read_clip(clip)

@@ -1,6 +1,7 @@
 """What a row of ``manifest.csv`` means to training: a clip, or one line that says what is wrong with it."""
 
 import difflib
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -28,9 +29,9 @@ def manifest_path(data_dir: Path | str) -> Path:
         If there is none.
     """
     path = Path(data_dir) / FILE_NAME
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DataError(
-            f"{path}: no such manifest; expected a folder that holds {FILE_NAME} with the columns "
+            f"{path}: no such manifest that may be read; expected a folder that holds {FILE_NAME} with the columns "
             f"{','.join(COLUMNS)}; check the path"
         )
     return path

@@ -1,6 +1,7 @@
 """``manifest.csv``: what is written is read again, and what is none is one line."""
 
 import csv
+import os
 
 import pytest
 
@@ -97,6 +98,13 @@ def test_what_is_no_manifest_is_one_line_with_the_remedy(content, told, tmp_path
     assert len(str(caught.value)) < 500
 
 
-def test_a_manifest_that_is_a_folder_is_one_line(tmp_path):
-    with pytest.raises(DataError, match=r"cannot be read \(Is a directory\)"):
-        read_manifest(tmp_path)
+def test_a_manifest_that_is_no_file_is_one_line(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path, told in (
+        (tmp_path, "is a folder or device, expected a file"),
+        (tmp_path / "pipe", "is a folder or device, expected a file"),
+        (tmp_path / "none", r"cannot be read \(No such file or directory\)"),
+        (tmp_path / ("x" * 300), r"cannot be read \(File name too long\)"),
+    ):
+        with pytest.raises(DataError, match=told):
+            read_manifest(path)

@@ -27,6 +27,14 @@ def job_key(file: Path, channel: int | None, *, link: bool, expected_sha256: str
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
+def _lines(path: Path) -> list[str]:
+    """Return the lines of a journal; where it cannot be read, everything is done again."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    except OSError:
+        return []
+
+
 class Journal:
     """A file with one line of JSON a finished recording.
 
@@ -45,8 +53,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._done: dict[str, tuple[str, Copied]] = {}
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-        kept = [line for line in lines if self._take(line)]
+        kept = [line for line in _lines(path) if self._take(line)]
         # Whole lines only: what is appended must not continue half of one.
         put_bytes(path, "".join(f"{line}\n" for line in kept).encode())
 

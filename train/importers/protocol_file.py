@@ -61,7 +61,7 @@ def text_lines(path: Path, what: str) -> Iterator[tuple[str, str]]:
         If it is missing, not readable, not UTF-8, or blank throughout.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read ({error.strerror}), expected {what}; check that SOURCE is the folder of the "

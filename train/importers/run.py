@@ -1,5 +1,6 @@
 """An import: bring each recording into the data folder, then write the manifest, in one step, or not at all."""
 
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -213,7 +214,7 @@ def _refuse_unusable_names(recordings: list[Recording]) -> None:
 def _rows_of_others(manifest: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
     """Return the header to write, and the rows of the manifest that do not belong to this import."""
     known = [*COLUMNS, *OPTIONAL_COLUMNS]
-    if not manifest.is_file():
+    if not os.path.lexists(manifest):
         return known, []
     found = read_manifest(manifest)
     _, faults = to_clips(found)

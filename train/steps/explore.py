@@ -1,6 +1,7 @@
 """``vivavoce train explore``: a page that shows what recordings are like, and what is wrong with them."""
 
 import argparse
+import os
 from pathlib import Path
 
 __all__ = ["SUMMARY", "configure", "run"]
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.workers is not None and args.workers < 1:
         raise UsageError(f"--workers is {args.workers}, expected 1 or more")
-    if args.out.is_dir():
+    if os.path.isdir(args.out):
         raise UsageError(f"--out is {args.out}, a folder; expected the name of a file, such as report.html")
     manifest = manifest_path(args.data)
     clips, unread = to_clips(read_manifest(manifest))

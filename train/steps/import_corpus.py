@@ -1,6 +1,7 @@
 """``vivavoce train import``: a corpus as it is published becomes rows of a manifest, and 16 kHz mono files."""
 
 import argparse
+import os
 from pathlib import Path
 
 __all__ = ["SUMMARY", "configure", "run"]
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(
             "got --prune and --only, expected one of them: what --only leaves out is still in SOURCE; leave --only out"
         )
-    if not args.source.is_dir():
+    if not os.path.isdir(args.source):
         raise DataError(f"{args.source}: no such folder, expected an unpacked corpus; check the path")
     options = Options(licence, tuple(args.wake), args.seed, tuple(args.only))
     found = module.find(args.source, options)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,44 @@ def test_only_a_split_is_told_and_cannot_be_pruned(corpus, run, tmp_path):
     assert (code, err.count("\n")) == (EXIT_FAULT, 1)
     assert "got --prune and --only" in err
     assert files(data) == before
+
+
+@pytest.mark.parametrize("hidden", ["live/talker3/one.wav", "live"])
+def test_what_cannot_be_reached_now_is_not_taken_for_gone(hidden, corpus, run, tmp_path):
+    source, data = corpus("tree"), tmp_path / "data"
+    arguments = ("import", "tree", source, "--licence", "L", "--out", data, "--prune")
+    assert run(*arguments)[0] == 0
+    before = files(data)
+    # A link to a disk that is not mounted, which also root cannot read.
+    (source / hidden).rename(tmp_path / "disk")
+    (source / hidden).symlink_to(tmp_path / "mount")
+    code, out, err = run(*arguments, "--leave-out-unusable")
+    if hidden == "live":
+        assert (code, out, err.count("\n")) == (EXIT_FAULT, "", 1)
+    else:
+        assert code == 0
+        assert "talker3/one.wav: cannot be read (No such file or directory)" in err
+    assert files(data) == before
+
+
+def test_folders_that_cannot_be_read_are_one_line(corpus, run, tmp_path, monkeypatch):
+    def scan(folder):
+        if Path(folder).name in ("talker3", "bed"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    scandir = os.scandir
+    for kind, licence in (("tree", ("--licence", "L")), ("speech-commands", ())):
+        source, data = corpus(kind), tmp_path / f"data-{kind}"
+        arguments = ("import", kind, source, *licence, "--out", data, "--prune")
+        assert run(*arguments)[0] == 0
+        before = files(data)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "scandir", scan)
+            code, _, err = run(*arguments)
+        assert (code, err.count("\n")) == (EXIT_FAULT, 1)
+        assert "cannot be read (Permission denied), expected a folder of the corpus" in err
+        assert files(data) == before
 
 
 def test_rows_go_first_and_the_same_call_goes_on(shrunk, monkeypatch):
