@@ -255,6 +255,28 @@ def test_a_cache_that_cannot_be_used_is_made_anew(content, folder, explore, tmp_
     assert len(json.loads(cache.read_bytes())["clips"]) == len(folder.rows)
 
 
+@pytest.mark.parametrize("number", ["99.5", '"x"', "NaN", "null", "[]", "1" * 400])
+def test_numbers_that_somebody_edited_are_measured_again(number, folder, explore, tmp_path):
+    _, first, _, _ = explore()
+    cache = cache_file(tmp_path, folder.path)
+    content = json.loads(cache.read_bytes())
+    level = content["clips"]["a computer.flac"]["measured"]["level_dbfs"]
+    edited = cache.read_text().replace(f'"level_dbfs": {level}', f'"level_dbfs": {number}')
+    assert edited != cache.read_text()
+    cache.write_text(edited)
+    code, second, _, _ = explore()
+    assert (code, second) == (0, first)
+    assert json.loads(cache.read_bytes()) == content
+
+
+def test_nothing_is_measured_where_it_could_not_be_remembered(folder, explore, tmp_path, monkeypatch):
+    monkeypatch.setattr(measuring, "measure", lambda clip: pytest.fail("measured in vain"))
+    (tmp_path / "file").write_text("")
+    code, _, _, err = explore("--cache", str(tmp_path / "file"))
+    assert (code, err.count("\n")) == (EXIT_FAULT, 1)
+    assert "cannot be written" in err
+
+
 def test_processes_measure_what_one_does(folder, tmp_path, monkeypatch):
     clips = [clip_of(folder, row) for row in folder.rows]
     alone, _ = measure_all(clips, tmp_path / "a.json", workers=1)
