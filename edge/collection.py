@@ -191,7 +191,7 @@ class Collection:
             if not re.fullmatch(rf"{re.escape(folder)}/[0-9]{{1,9}}\.flac", row["path"]):
                 raise DataError(
                     f"{self.manifest}: path is {row['path'][:200]!r}, expected {folder}/NUMBER.flac for a take of "
-                    f"{speaker!r}; move the file there and correct the row, or take both out; nothing was changed"
+                    f"{speaker!r}; move the file there and correct the row, or take the row out"
                 )
         return found
 
@@ -321,6 +321,7 @@ class Collection:
             answer = found["consent"]["answer"]
             if not isinstance(answer, str) or not isinstance(found["sessions"], list):
                 raise TypeError
+            _person_bytes(found)  # it is written again with the next session
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -339,8 +340,7 @@ class Collection:
         DataError
             If it cannot be written.
         """
-        text = json.dumps(person, indent=2, ensure_ascii=False) + "\n"
-        self._write(self._person_file(speaker), text.encode(), replace=True)
+        self._write(self._person_file(speaker), _person_bytes(person), replace=True)
 
     def speakers(self) -> list[str]:
         """Return everybody of whom there is anything."""
@@ -431,6 +431,10 @@ def _is_of(row: Mapping[str, str], speaker: str) -> bool:
         or folders[:2] == ("live", speaker)
         or (folders[:1] == ("replay",) and folders[2:3] == (speaker,))
     )
+
+
+def _person_bytes(person: Mapping[str, Any]) -> bytes:
+    return (json.dumps(person, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _word_id(label: str) -> str:

@@ -13,6 +13,7 @@ from edge.errors import DataError, UsageError
 from train.corpus import load_manifest
 
 DEEP_SESSION = b'{"consent": {"answer": "yes"}, "sessions": [%s]}' % (b"[" * 900 + b"]" * 900)
+SURROGATE = b'{"consent": {"answer": "yes", "text": "\\ud800"}, "sessions": []}'
 """Metadata that could be read, and not be written again."""
 
 
@@ -79,8 +80,8 @@ scene = Scene([word(0), fill])
 
     @pytest.mark.parametrize(
         "content",
-        [b"", b"{}", b"\xff", b"[" * 100_000, DEEP_SESSION],
-        ids=["empty", "no consent", "noise", "deep", "deep session"],
+        [b"", b"{}", b"\xff", b"[" * 100_000, DEEP_SESSION, SURROGATE],
+        ids=["empty", "no consent", "noise", "deep", "deep session", "surrogate"],
     )
     def test_damaged_metadata_of_a_person(self, content, tmp_path):
         assert collect(Scene(WORDS), tmp_path) == 0
