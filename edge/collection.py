@@ -30,7 +30,7 @@ import numpy.typing as npt
 
 from edge.errors import DataError, UsageError
 from edge.events import SAMPLE_RATE_HZ
-from edge.files import UNFINISHED, write_whole
+from edge.files import UNFINISHED, read_file, write_whole
 from edge.json_reading import parse_json
 from edge.manifest_file import COLUMNS, FILE_NAME, NOT_ONE_TALKER, OPTIONAL_COLUMNS, read_manifest, write_manifest
 
@@ -317,7 +317,7 @@ class Collection:
         """
         path = self._person_file(speaker)
         try:
-            found = parse_json(path.read_text(encoding="utf-8"))
+            found = parse_json(read_file(path).decode())
             answer = found["consent"]["answer"]
             if not isinstance(answer, str) or not isinstance(found["sessions"], list):
                 raise TypeError

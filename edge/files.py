@@ -1,15 +1,31 @@
 """Writing files so that they are whole or not there, whoever reads meanwhile and whatever stops the writing."""
 
+import contextlib
+import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["UNFINISHED", "link_whole", "write_whole"]
+__all__ = ["UNFINISHED", "link_whole", "read_file", "write_whole"]
 
 UNFINISHED = ".*.tmp"
 """Names, as a glob pattern, of what is being written, or was when the program was killed."""
+
+
+def read_file(path: Path) -> bytes:
+    """Return the content of a file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is no file: a pipe would be waited for.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "is a folder or device")
+        return file.read()
 
 
 def write_whole(
@@ -31,7 +47,8 @@ def write_whole(
     Raises
     ------
     OSError
-        If it cannot be written; nothing is left behind, and what was there before still is.
+        If it cannot be written, or there is something else than a file; nothing is left behind, and what was there
+        before still is.
     """
     with _in_place_of(path, one_writer) as part, part.open("xb") as file:
         write(file)
@@ -58,9 +75,13 @@ def link_whole(path: Path, target: Path) -> None:
         part.symlink_to(target)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _in_place_of(path: Path, one_writer: bool) -> Iterator[Path]:
     """Lend a name beside a file that nothing has; what is made under it takes the place of the file at the end."""
+    # root may replace a device: nobody would have /dev/null any more.
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError(errno.EINVAL, "is a folder or device")
     path.parent.mkdir(parents=True, exist_ok=True)
     # A name of its own, or the same one every time.
     name = os.fsdecode(os.fsencode(path.name)[:200]) if one_writer else f"{os.getpid()}.{os.urandom(4).hex()}"

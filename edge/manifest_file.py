@@ -5,14 +5,13 @@ One row is one recording. What its cells may hold is for :mod:`train.manifest` t
 
 import csv
 import io
-import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from edge.errors import DataError
-from edge.files import write_whole
+from edge.files import read_file, write_whole
 
 __all__ = [
     "COLUMNS",
@@ -84,9 +83,7 @@ def read_manifest(path: Path, *, remedy: str = "correct it") -> Manifest:
         If it cannot be read, a column is missing or comes twice, or if it is no CSV file in UTF-8.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
-            raise DataError(f"{path}: is a folder or device, expected a file; {remedy}")
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_file(path).decode("utf-8-sig")
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}), expected a file; {remedy}") from error
     except UnicodeDecodeError as error:

@@ -134,6 +134,10 @@ scene = Scene([word(0), fill])
         (tmp_path / "live/ann/hey_house/009.flac").mkdir()
         assert collect(Scene(), tmp_path) == 0
         assert content_of(tmp_path)["manifest.csv"] == before["manifest.csv"]
+        (tmp_path / "people/ann.json").unlink()
+        os.mkfifo(tmp_path / "people/ann.json")
+        with pytest.raises(DataError, match="not the metadata of a person"):
+            collect(Scene(), tmp_path)
 
     @pytest.mark.parametrize("name", ["", "a/b", "..", ".x", "a\nb/", "-x", "x" * 99, "unknown"])
     def test_names_that_are_no_folders(self, name):

@@ -41,8 +41,31 @@ def test_a_link_that_a_killed_process_left_is_not_written_through(tmp_path):
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "victim"]
 
 
-def test_a_folder_is_not_replaced_by_a_link(tmp_path):
-    (tmp_path / "a").mkdir()
-    with pytest.raises(OSError, match="Is a directory"):
-        link_whole(tmp_path / "a", tmp_path)
-    assert os.listdir(tmp_path) == ["a"]
+@pytest.mark.parametrize("what", ["folder", "pipe", "link to a pipe"])
+def test_what_is_no_file_is_not_replaced(what, tmp_path):
+    # A pipe stands for a device: root may replace /dev/null, too.
+    if what == "folder":
+        (tmp_path / "a").mkdir()
+    else:
+        os.mkfifo(tmp_path / ("pipe" if "link" in what else "a"))
+    if "link" in what:
+        (tmp_path / "a").symlink_to("pipe")
+    before = {path.name: path.lstat() for path in tmp_path.iterdir()}
+    for put in (
+        lambda: write_whole(tmp_path / "a", lambda file: file.write(b"new")),
+        lambda: write_whole(tmp_path / "a", lambda file: file.write(b"new"), one_writer=True),
+        lambda: link_whole(tmp_path / "a", tmp_path),
+    ):
+        with pytest.raises(OSError, match="is a folder or device"):
+            put()
+    assert {path.name: path.lstat() for path in tmp_path.iterdir()} == before
+
+
+def test_links_to_files_are_replaced_also_where_they_lead_nowhere(tmp_path):
+    (tmp_path / "mine").write_bytes(b"mine")
+    for target in ("mine", "nowhere"):
+        (tmp_path / "a").symlink_to(target)
+        write_whole(tmp_path / "a", lambda file: file.write(b"new"))
+        assert not (tmp_path / "a").is_symlink()
+        (tmp_path / "a").unlink()
+    assert (tmp_path / "mine").read_bytes() == b"mine"

@@ -101,8 +101,8 @@ def test_what_is_no_manifest_is_one_line_with_the_remedy(content, told, tmp_path
 def test_a_manifest_that_is_no_file_is_one_line(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path, told in (
-        (tmp_path, "is a folder or device, expected a file"),
-        (tmp_path / "pipe", "is a folder or device, expected a file"),
+        (tmp_path, r"cannot be read \(Is a directory\), expected a file"),
+        (tmp_path / "pipe", r"cannot be read \(is a folder or device\), expected a file"),
         (tmp_path / "none", r"cannot be read \(No such file or directory\)"),
         (tmp_path / ("x" * 300), r"cannot be read \(File name too long\)"),
     ):

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from edge.cues import CueSettings
 from edge.endpoint import FRAME_SAMPLES, speech_span
 from edge.events import SAMPLE_RATE_HZ
+from edge.files import read_file
 from edge.json_reading import parse_json
 from edge.quality import assess
 from edge.void import VoidSettings, segment_powers
@@ -219,7 +220,7 @@ def _digest(clips: dict[str, Any]) -> str:
 def _read_cache(cache: Path) -> dict[str, Any]:
     """Return the entries of a cache; none if there is none that could be used."""
     try:
-        data = parse_json(cache.read_bytes())
+        data = parse_json(read_file(cache))
     except (OSError, ValueError):
         return {}
     if not isinstance(data, dict) or data.get("version") != VERSION or not isinstance(data.get("clips"), dict):

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def _sha256(file: Path) -> str:
 
 def _is_ready(file: Path) -> bool:
     """Say whether training can read a file as it is."""
-    if file.suffix.lower() not in LINKED_SUFFIXES:
+    if file.suffix.lower() not in LINKED_SUFFIXES or not os.path.isfile(file):
         return False
     try:
         info = soundfile.info(file)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from edge.errors import DataError
+from edge.files import read_file
 from edge.json_reading import parse_json
 from train.atomic_file import put_bytes
 from train.importers.audio_copy import Copied
@@ -30,7 +31,7 @@ def job_key(file: Path, channel: int | None, *, link: bool, expected_sha256: str
 def _lines(path: Path) -> list[str]:
     """Return the lines of a journal; where it cannot be read, everything is done again."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+        return read_file(path).decode("utf-8", "replace").splitlines()
     except OSError:
         return []
 

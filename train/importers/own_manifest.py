@@ -10,6 +10,7 @@ from edge.errors import DataError
 from edge.manifest_file import read_manifest
 from train.importers.found import Found, Options, Recording
 from train.manifest import manifest_path, to_clips
+from train.manifest_checks import paths_listed_twice
 
 __all__ = ["LICENCE", "SUMMARY", "find"]
 
@@ -25,8 +26,9 @@ def find(source: Path, options: Options) -> Found:
     DataError
         If it is missing or has a faulty row.
     """
-    clips, faults = to_clips(read_manifest(manifest_path(source)))
-    for fault in faults:
+    manifest = manifest_path(source)
+    clips, faults = to_clips(read_manifest(manifest))
+    for fault in (*faults, *paths_listed_twice(manifest, clips)):
         raise DataError(fault.message)
     found = Found()
     for clip in clips:

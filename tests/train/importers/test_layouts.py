@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -240,6 +241,32 @@ def test_a_protocol_that_is_no_text_is_refused(corpus):
     (source / TRAIN_2017).write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="not UTF-8"):
         layout("asvspoof2017").find(source, OPTIONS)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(corpus):
+    source = corpus("asvspoof2017")
+    protocol = source / "protocol_V2/ASVspoof2017_V2_dev.trl.txt"
+    protocol.write_bytes(b"\xef\xbb\xbf" + protocol.read_bytes())
+    found = layout("asvspoof2017").find(source, Options("L"))
+    assert all(recording.file.is_file() for recording in found.recordings)
+
+
+def test_a_pipe_is_no_protocol_and_no_recording_and_is_not_waited_for(corpus, run, tmp_path):
+    source = corpus("asvspoof2017")
+    for name in ("ASVspoof2017_V2_dev/D_1000001.wav", "protocol_V2/ASVspoof2017_V2_dev.trl.txt"):
+        (source / name).unlink()
+        os.mkfifo(source / name)
+        code, _, err = run("import", "asvspoof2017", source, "--licence", "L", "--out", tmp_path / "data", "--link")
+        assert code == EXIT_FAULT
+        assert str(source / name) in err.splitlines()[0]
+
+
+def test_a_recording_that_is_listed_twice_is_told(corpus):
+    source = corpus("manifest")
+    manifest = source / "manifest.csv"
+    manifest.write_text(manifest.read_text() + manifest.read_text().splitlines()[1] + "\n")
+    with pytest.raises(DataError, match=r"wake/a\.wav is listed twice; keep one row a file"):
+        layout("manifest").find(source, Options())
 
 
 def test_a_file_without_a_talker_in_its_name_is_refused(corpus, write_audio):
