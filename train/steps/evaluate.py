@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             return build_liveness_clips(
                 args.data, split, args.cache, n=n, seed=args.seed + 200,
                 cues=CueSettings.from_dict(bundle.liveness.cues),
-                audio=True, workers=args.workers,
+                keep="heard", workers=args.workers,
             )  # fmt: skip
 
         liveness = {

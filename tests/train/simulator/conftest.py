@@ -5,8 +5,9 @@ import pytest
 import scipy.signal
 
 from train.simulator.chain import Simulator
-from train.simulator.loudspeakers import GRID_HZ, Curves
+from train.simulator.loudspeakers import GRID_HZ, Curves, Loudspeakers
 from train.simulator.noise import NoisePool
+from train.simulator.recipe import shipped_recipe
 from train.simulator.rooms import RoomBank, make_room
 
 
@@ -37,18 +38,19 @@ def words() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="session")
-def curves() -> Curves:
-    """Two brands in each split, each with a tilt of its own."""
+def loudspeakers() -> Loudspeakers:
+    """Two measured brands in each split, each with a tilt of its own."""
     splits = ("train", "dev", "test") * 2
     tilts_db = np.linspace(-3, 3, 6)
     on_axis = tilts_db[:, None] * (np.log2(GRID_HZ) - np.log2(1000))[None, :] / 3
-    return Curves(
+    curves = Curves(
         tuple(f"Model {i}" for i in range(6)),
         tuple(f"brand{i}" for i in range(6)),
         splits,
         on_axis,
         np.full((6, GRID_HZ.size), 5.0),
     )
+    return Loudspeakers(shipped_recipe(), curves)
 
 
 @pytest.fixture(scope="session")
@@ -57,5 +59,5 @@ def bank() -> RoomBank:
 
 
 @pytest.fixture(scope="session")
-def simulator(bank: RoomBank, curves: Curves) -> Simulator:
-    return Simulator("dev", bank, curves, NoisePool([]))
+def simulator(bank: RoomBank, loudspeakers: Loudspeakers) -> Simulator:
+    return Simulator("dev", bank, loudspeakers, NoisePool([]))
