@@ -17,7 +17,7 @@ from edge.events import SAMPLE_RATE_HZ
 from train.corpus import Clip, data_hash, load_manifest, read_clip
 from train.population import Population
 from train.shards import Arrays, build_shards
-from train.simulator.chain import LABELS, Simulator
+from train.simulator.chain import LABELS, Simulator, clip_rng
 from train.simulator.levels import to_int16
 from train.simulator.loudspeakers import Loudspeakers, load_curves
 from train.simulator.noise import NoisePool
@@ -29,7 +29,7 @@ __all__ = ["CONDITIONS", "NAMED_CONDITIONS", "Kept", "build_liveness_clips", "lo
 CONDITIONS = ("distance_m", "snr_db", "t60_s", "level_dbfs", "idle_db", "tv_ratio_db", "first_distance_m")
 """Conditions of a rendering that are numbers; NaN where there is none, as in a recording as it is."""
 
-NAMED_CONDITIONS = ("kind", "variant", "loudspeaker", "brand", "room", "first_room", "codec", "noise")
+NAMED_CONDITIONS = ("kind", "variant", "loudspeaker", "brand", "room", "first_room", "codec", "noise", "tv_programme")
 """Conditions of a rendering that are names."""
 
 Kept = Literal["cues", "heard", "whole"]
@@ -96,9 +96,9 @@ def _setup(data: Path, population: Population, cache: Path, recipe: Recipe) -> t
 def _render(
     clips: list[Clip], simulator: Simulator, number: int, seed: int, raw_share: float
 ) -> tuple[dict[str, Any], np.ndarray, int, Clip, str, int]:
-    rng = np.random.default_rng([seed, 5, number])
     # Pairs of one source: an even number is its live rendering, the odd one behind it its replay.
     clip = clips[np.random.default_rng([seed, 4, number // 2]).integers(len(clips))]
+    rng = clip_rng(clip.path, seed, number, recipe=simulator.recipe)
     label = "live" if number % 2 == 0 else "replay"
     if label == "live" and rng.random() < raw_share:
         samples, stop = render_raw(clip, rng)

@@ -30,10 +30,10 @@ from train.simulator.codec import CODECS, draw_codec, transcode
 from train.simulator.directivity import place_source, talker_directivity_db
 from train.simulator.filters import apply_responses
 from train.simulator.levels import decibels_to_gain, rms, speech_rms, to_int16
-from train.simulator.loudspeakers import GRID_HZ, Loudspeakers, LoudspeakerSpec, realise
+from train.simulator.loudspeakers import GRID_HZ, Loudspeakers, realise
 from train.simulator.microphone import draw_microphone
 from train.simulator.noise import NoisePool, coloured_noise
-from train.simulator.nonlinearity import apply_limiter, apply_nonlinearity
+from train.simulator.playback import play
 from train.simulator.recipe import Layout, Recipe, shipped_recipe
 from train.simulator.rooms import DIRECT_SAMPLE, RoomBank
 
@@ -121,16 +121,6 @@ def _speech(source: Samples, layout: Layout) -> tuple[Samples, int, int]:
     speech[:fade] *= ramp
     speech[speech.size - fade :] *= ramp[::-1]
     return speech, start - first, stop - first
-
-
-def _play(x: Samples, spec: LoudspeakerSpec) -> Samples:
-    """Return what drives the linear part of the loudspeaker: limited, and with harmonics."""
-    # Peak: that of 1 ms in a thousand, so that one click does not set the level.
-    x = x / np.float32(max(float(np.quantile(np.abs(x[x != 0.0]), 0.999)), 1e-9))
-    if spec.limiter is not None:
-        x = apply_limiter(x, spec.limiter)
-    drive = np.float32(decibels_to_gain(spec.nonlinearity.drive_db))
-    return apply_nonlinearity(x * drive, spec.nonlinearity)
 
 
 class Simulator:
@@ -292,7 +282,7 @@ class Simulator:
         microphone = draw_microphone(hearing, recipe.microphone)
         from_loudspeaker = place_source(room, GRID_HZ, spec.directivity_db, turned)
         if label == "replay":
-            x = _play(x, spec)
+            x = play(x, spec)
             heard = apply_responses(x, loudspeaker, from_loudspeaker, microphone.taps, delay=DIRECT_SAMPLE)
         else:
             talking = place_source(room, GRID_HZ, talker, turned)
@@ -320,7 +310,7 @@ class Simulator:
             programme, tv_name = self.noise_pool.programme(n, behind)
             tv_loudspeaker = tv.name
             sound = apply_responses(
-                _play(programme, tv),
+                play(programme, tv),
                 realise(tv),
                 place_source(other, GRID_HZ, tv.directivity_db, float(behind.beta(1.0, 2.0))),
                 microphone.taps,
