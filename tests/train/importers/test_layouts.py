@@ -283,6 +283,14 @@ def test_a_recording_above_the_folder_of_its_talker_is_refused(corpus, write_aud
         layout("tree").find(source, OPTIONS)
 
 
+def test_folders_behind_links_are_not_entered(corpus):
+    source = corpus("tree")
+    before = layout("tree").find(source, Options("L")).recordings
+    (source / "live/talker0/up").symlink_to("..")
+    (source / "live/talker9").symlink_to("talker0")
+    assert layout("tree").find(source, Options("L")).recordings == before
+
+
 def test_a_tree_without_replays_is_refused(corpus, tmp_path):
     source = corpus("tree")
     (source / "replay").rename(tmp_path / "elsewhere")

@@ -56,6 +56,7 @@ def test_what_is_left_is_told_in_one_line_and_stays(shrunk):
 def test_pruning_removes_it_and_its_folder_and_nothing_else(shrunk):
     assert shrunk()[0] == 0
     (shrunk.data / "ours/wake/notes.txt").write_text("mine")
+    (shrunk.data / "ours/noise/mine.wav").write_bytes(b"no import makes a WAV file")
     (shrunk.data / "ours/noise/.c.flac.tmp").write_text("of a killed import")
     before = files(shrunk.data)
     rows = paths(shrunk.data)
@@ -195,6 +196,13 @@ def test_a_data_folder_within_is_left_alone(shrunk):
     assert "pruned 1" in shrunk("--prune")[1]
     assert (inner / "gsc/x.flac").is_file()
     assert (inner / "y.flac").is_file()
+
+
+def test_the_folder_of_the_import_stays_where_nothing_is_left_in_it(tmp_path):
+    (tmp_path / "ours/deep").mkdir(parents=True)
+    (tmp_path / "ours/deep/x.flac").write_bytes(b"")
+    leftovers.remove_leftovers(tmp_path / "ours", [tmp_path / "ours/deep/x.flac"])
+    assert [path.name for path in tmp_path.rglob("*")] == ["ours"]
 
 
 def test_a_folder_that_is_a_link_is_left_alone(tmp_path):
