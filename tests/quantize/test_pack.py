@@ -10,7 +10,8 @@ from edge.bundle import MANIFEST_NAME, open_bundle
 from edge.errors import BundleError, DataError, ModelAbiError
 from edge.pipeline import Pipeline
 from quantize import pack as module
-from quantize.pack import MAX_BUNDLE_BYTES, pack
+from quantize.hard_limits import bundle_bytes
+from quantize.pack import pack
 
 pytestmark = pytest.mark.tf
 
@@ -45,7 +46,7 @@ def test_a_packed_bundle_opens_and_runs(copies, tmp_path):
         assert bundle.training[role]["seed"] == 11
     assert [entry.licence for entry in bundle.licences] == ["CC0-1.0"]
     size = sum(path.stat().st_size for path in (tmp_path / "bundle").iterdir())
-    assert report["bytes"] == size < MAX_BUNDLE_BYTES
+    assert report["bytes"] == size < bundle_bytes()
     assert not report["provisional"]
     pipeline = Pipeline(bundle)
     samples = np.random.default_rng(2).integers(-9000, 9000, 24_000).astype(np.int16)
@@ -147,7 +148,7 @@ def refused(copies, tmp_path, error, match, **settings):
 
 def test_a_bundle_that_is_too_large(copies, tmp_path):
     card = write(tmp_path / "long.json", {f"figure{i}": "x" * 6000 for i in range(60)})
-    refused(copies, tmp_path, DataError, f"expected at most {MAX_BUNDLE_BYTES}", results=[card])
+    refused(copies, tmp_path, DataError, f"expected at most {bundle_bytes()}", results=[card])
 
 
 def test_a_network_that_does_not_fit_is_not_packed(copies, tmp_path):

@@ -1,0 +1,566 @@
+"""The contract of the task: what has to be reached, read strictly from ``task.toml``, and held against results.
+
+No other module knows a limit. A limit says which results file holds its value and where, so that there is no second
+table of paths either; a ``*`` in such a path stands for several entries, of which the worst counts.
+"""
+
+import hashlib
+import json
+import math
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from edge.errors import DataError, VivavoceError
+from edge.events import SAMPLE_RATE_HZ
+from edge.judgement import DIRECTIONS, EVIDENCE, UNITS, Interval, Judgement, LimitVerdict, show_value
+from edge.strict_json import Table, kind, show
+
+__all__ = [
+    "DEFAULT_TASK",
+    "Cutoffs",
+    "Device",
+    "Existing",
+    "Inputs",
+    "Measure",
+    "Quantisation",
+    "Task",
+    "judge",
+    "judgement",
+    "load_task",
+    "read_existing",
+]
+
+DEFAULT_TASK = Path(__file__).resolve().parent / "task.toml"
+"""The contract of what ships."""
+
+_REMEDY = "correct the file; train/task.toml of the program shows every entry"
+_MAX_BYTES = 1 << 20
+_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_FILE = re.compile(r"[A-Za-z0-9{][A-Za-z0-9._{}-]{0,99}")
+_SPLIT = "{split}"
+_PATH = re.compile(r"[^.*]+(\.([^.*]+|\*))*")
+_BY = ("them", "us")
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the networks are given."""
+
+    sample_rate_hz: int
+    """Rate of the stream, Hz."""
+    channels: int
+    """Microphones."""
+    sample_type: str
+    """Type of a sample."""
+    what: str
+    """The stream, in words."""
+    judged: str
+    """What of it liveness is judged by, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What runs it."""
+
+    what: str
+    """The device, in words."""
+    bundle_bytes: int
+    """What a bundle may take, all files together; a larger one is not made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantisation:
+    """How far int8 may be from float."""
+
+    max_rms_share: float
+    """Largest rms difference of an output, as a share of the spread of its float values."""
+    min_agreement: float
+    """Smallest share of equal decisions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoffs:
+    """Where the cut-offs are drawn on dev."""
+
+    false_accepts_per_hour: float
+    """Of all words together."""
+    live_refused: float
+    """Share of live users below the accept cut-off."""
+    live_rejected: float
+    """Share of live users below the reject cut-off; not above the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One limit, and where its value is found."""
+
+    id: str
+    """Name in files and options."""
+    title: str
+    """What is measured, as people read it."""
+    unit: str
+    """One of :data:`edge.judgement.UNITS`."""
+    direction: str
+    """``at_most`` or ``at_least``."""
+    limit: float
+    """In the unit."""
+    evidence: str
+    """One of :data:`edge.judgement.EVIDENCE`."""
+    file: str
+    """Name of the results file."""
+    value: str
+    """Dotted path of the value in it."""
+    counted: str
+    """What ``n`` counts."""
+    why: str
+    """Where the limit comes from."""
+    split: str | None = None
+    """Split of the recordings; None where none are measured on."""
+    interval: str | tuple[str, str] | None = None
+    """Dotted path of two numbers, or of each; an empty one is an end that is not known."""
+    n: str | None = None
+    """Dotted path of how much was measured."""
+    factor: float = 1.0
+    """What numbers of the file are multiplied with to have the unit."""
+
+    def file_name(self, split: str | None = None) -> str:
+        """Return the name of the results file, of the limit's own split or of another one."""
+        return self.file if self.split is None else self.file.replace(_SPLIT, split or self.split)
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """What an existing solution reaches."""
+
+    name: str
+    """The solution."""
+    what: str
+    """What was measured."""
+    by: str
+    """``them``: reported by others and not measured again; ``us``: measured by this project."""
+    conditions: str
+    """How."""
+    source: str
+    """Where it is published, or what measured it."""
+    figure: str | None = None
+    """The figure as text, where no results file holds it."""
+    file: str | None = None
+    """Name of the results file."""
+    value: str | None = None
+    """Dotted path of the value in it."""
+    interval: str | None = None
+    """Dotted path of its interval."""
+    unit: str | None = None
+    """Its unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A contract that has been read."""
+
+    path: Path
+    """The file."""
+    sha256: str
+    """Its hash."""
+    name: str
+    """Name of the task."""
+    version: str
+    """Changes whenever a limit does."""
+    question: str
+    """What is asked."""
+    inputs: Inputs
+    """What the networks are given."""
+    classes: dict[str, str]
+    """The answers, each with what it means."""
+    device: Device
+    """What runs it."""
+    quantisation: Quantisation
+    """How far int8 may be from float."""
+    cutoffs: Cutoffs
+    """Where the cut-offs are drawn on dev."""
+    measures: tuple[Measure, ...]
+    """The limits."""
+    existing: tuple[Existing, ...]
+    """What existing solutions reach."""
+
+    def measure(self, name: str) -> Measure:
+        """Return a limit by its id.
+
+        Raises
+        ------
+        DataError
+            If the task has no such limit, which a part of the program needs.
+        """
+        for measure in self.measures:
+            if measure.id == name:
+                return measure
+        raise DataError(f"{self.path}: measures.{name}: got no such entry, expected one; {_REMEDY}")
+
+
+# --------------------------------------------------------------------------------------------------- reading a contract
+
+
+def load_task(path: Path | None = None) -> Task:
+    """Read a contract; by default that of what ships.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, an entry is unknown, missing or of another kind, or a value makes no sense; the
+        message names it by its dotted path, and of an unknown one the nearest that is known.
+    """
+    path = DEFAULT_TASK if path is None else Path(path)
+    content = _read(path)
+    try:
+        plain = tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: got text that is not TOML ({error}), expected a task; {_REMEDY}") from error
+    top = Table(path, plain, remedy=_REMEDY, error=DataError)
+    top.only(("task", "inputs", "classes", "device", "quantisation", "cutoffs", "measures", "existing"))
+    head = top.table("task")
+    head.only(("name", "version", "question"))
+    return Task(
+        path=path,
+        sha256=hashlib.sha256(content).hexdigest(),
+        name=head.text("name"),
+        version=head.text("version"),
+        question=head.text("question"),
+        inputs=_inputs(top.table("inputs")),
+        classes=_classes(top.table("classes")),
+        device=_device(top.table("device")),
+        quantisation=_quantisation(top.table("quantisation")),
+        cutoffs=_cutoffs(top.table("cutoffs")),
+        measures=_measures(top.table("measures")),
+        existing=tuple(_existing(entry) for entry in top.tables("existing")) if "existing" in top.names else (),
+    )
+
+
+def _read(path: Path) -> bytes:
+    from edge.regular_file import read_regular
+
+    try:
+        return read_regular(path, _MAX_BYTES, what="a task", remedy="give the TOML file of a task")
+    except VivavoceError as error:
+        raise DataError(str(error)) from error
+
+
+def _known(part: Table, cls: type) -> None:
+    part.only([field.name for field in fields(cls) if field.name != "id"])
+
+
+def _optional_text(part: Table, key: str, pattern: re.Pattern[str] | None = None, what: str = "text") -> str | None:
+    return part.text(key, pattern, what) if key in part.names else None
+
+
+def _share(part: Table, key: str) -> float:
+    return part.number(key, 0.0, 1.0)
+
+
+def _inputs(part: Table) -> Inputs:
+    _known(part, Inputs)
+    return Inputs(
+        # The networks, the frontend and every time in the program are made for this one.
+        sample_rate_hz=part.integer("sample_rate_hz", SAMPLE_RATE_HZ, SAMPLE_RATE_HZ),
+        channels=part.integer("channels", 1, 1),
+        sample_type=part.choice("sample_type", ("int16",)),
+        what=part.text("what"),
+        judged=part.text("judged"),
+    )
+
+
+def _classes(part: Table) -> dict[str, str]:
+    part.only(("live", "replay"))
+    return {name: part.text(name) for name in ("live", "replay")}
+
+
+def _device(part: Table) -> Device:
+    _known(part, Device)
+    return Device(part.text("what"), part.integer("bundle_bytes", 1, 1 << 30))
+
+
+def _quantisation(part: Table) -> Quantisation:
+    _known(part, Quantisation)
+    return Quantisation(_share(part, "max_rms_share"), _share(part, "min_agreement"))
+
+
+def _cutoffs(part: Table) -> Cutoffs:
+    _known(part, Cutoffs)
+    rate, refused = part.number("false_accepts_per_hour", 0.0), _share(part, "live_refused")
+    return Cutoffs(rate, refused, part.number("live_rejected", 0.0, refused))
+
+
+def _measures(part: Table) -> tuple[Measure, ...]:
+    names = part.names
+    if not names:
+        raise part.fault("*", "no entry", "at least one limit")
+    for name in names:
+        if not _ID.fullmatch(name):
+            raise part.fault(name, "this name", "lower-case letters, digits and underscores")
+    return tuple(_measure(name, part.table(name)) for name in names)
+
+
+def _measure(name: str, part: Table) -> Measure:
+    _known(part, Measure)
+    unit = part.choice("unit", UNITS)
+    direction = part.choice("direction", DIRECTIONS)
+    limit = _share(part, "limit") if unit == "share" else part.number("limit", 0.0)
+    # Every possible result would meet it: a limit that was forgotten, or set the wrong way round.
+    if (unit == "share" and limit == 1.0 and direction == "at_most") or (limit == 0.0 and direction == "at_least"):
+        raise part.fault("limit", f"{limit:g} {DIRECTIONS[direction]}", "one that a result can miss")
+    split = part.choice("split", ("dev", "test")) if "split" in part.names else None
+    file = part.text("file", _FILE, "the name of a results file")
+    if (split is not None) != (_SPLIT in file):
+        expected = f"a name with {_SPLIT} in it" if split else f"no {_SPLIT}, as there is no split"
+        raise part.fault("file", show(file), expected)
+    value = _path(part, "value")
+    n = _path(part, "n") if "n" in part.names else None
+    interval = _interval_path(part) if "interval" in part.names else None
+    for key, path in (("n", n), *(("interval", one) for one in _parts(interval))):
+        if path is not None and path.count("*") not in (0, value.count("*")):
+            raise part.fault(key, show(path), "no *, or as many as the value has")
+    return Measure(
+        id=name,
+        title=part.text("title"),
+        unit=unit,
+        direction=direction,
+        limit=limit,
+        evidence=part.choice("evidence", EVIDENCE),
+        file=file,
+        value=value,
+        counted=part.text("counted"),
+        why=part.text("why"),
+        split=split,
+        interval=interval,
+        n=n,
+        factor=part.number("factor", 1e-9) if "factor" in part.names else 1.0,
+    )
+
+
+def _path(part: Table, key: str) -> str:
+    return part.text(key, _PATH, "a dotted path, such as int8.recall.*.rate")
+
+
+def _interval_path(part: Table) -> str | tuple[str, str]:
+    value = part.take("interval")
+    texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    good = all(isinstance(one, str) and (not one or _PATH.fullmatch(one)) for one in texts)
+    if good and len(texts) == 1 and isinstance(value, str) and value:
+        return value
+    if not good or len(texts) != 2 or not any(texts):
+        raise part.fault("interval", show(value), "a dotted path, or a list of two of which one may be empty")
+    return texts[0], texts[1]
+
+
+def _parts(interval: str | tuple[str, str] | None) -> tuple[str, ...]:
+    return () if interval is None else (interval,) if isinstance(interval, str) else interval
+
+
+def _existing(part: Table) -> Existing:
+    _known(part, Existing)
+    figure = _optional_text(part, "figure")
+    file = _optional_text(part, "file", _FILE, "the name of a results file")
+    if (figure is None) == (file is None):
+        got = "both" if figure else "neither 'figure' nor 'file'"
+        raise part.fault("figure", got, "either 'figure', or 'file', 'value' and 'unit'")
+    entry = Existing(
+        name=part.text("name"),
+        what=part.text("what"),
+        by=part.choice("by", _BY),
+        conditions=part.text("conditions"),
+        source=part.text("source"),
+        figure=figure,
+        file=file,
+        value=_path(part, "value") if file else None,
+        unit=part.choice("unit", UNITS) if file else None,
+        interval=_optional_text(part, "interval", _PATH, "a dotted path") if file else None,
+    )
+    if part.names:
+        raise part.fault(part.names[0], "an entry beside 'figure'", "it beside 'file' only")
+    return entry
+
+
+# -------------------------------------------------------------------------------------------------------------- judging
+
+
+def judge(
+    task: Task, results: Path, *, bundle_sha256: str | None = None, split: str | None = None
+) -> list[LimitVerdict]:
+    """Hold results against the limits of a task.
+
+    Parameters
+    ----------
+    task : Task
+    results : Path
+        Folder with results files. One that is missing, or does not have the entry, leaves its limits not measured.
+    bundle_sha256 : str, optional
+        Which bundle is judged (:func:`edge.bundle.bundle_hash`): a results file that is about another one counts as
+        none. A file that names no bundle is about the program, and counts.
+    split : str, optional
+        Judge what is measured on recordings by this split in place of the limit's own.
+
+    Returns
+    -------
+    list of LimitVerdict
+        In the order of the task.
+
+    Raises
+    ------
+    DataError
+        If a results file cannot be read, or holds no number, interval or share where there should be one.
+    """
+    read: dict[str, tuple[Any, str] | str] = {}
+    verdicts = []
+    for measure in task.measures:
+        name = measure.file_name(split)
+        if name not in read:
+            read[name] = _result(results / name, bundle_sha256)
+        found = read[name]
+        if isinstance(found, str):
+            verdicts.append(_verdict(measure, found))
+        else:
+            verdicts.append(_judged(measure, results / name, *found))
+    return verdicts
+
+
+def judgement(task: Task, verdicts: Sequence[LimitVerdict], bundle_sha256: str) -> Judgement:
+    """Put verdicts together with what was judged, and by what."""
+    return Judgement(task.name, task.version, task.sha256, bundle_sha256, tuple(verdicts))
+
+
+def read_existing(entry: Existing, results: Path) -> str:
+    """Return what an existing solution reaches, as text; read from its results file if it has one."""
+    if entry.file is None or entry.value is None or entry.unit is None:
+        return entry.figure or ""
+    path = results / entry.file
+    found = _result(path, None)
+    value = None if isinstance(found, str) else _single(path, found[0], entry.value, entry.unit, 1.0)
+    if isinstance(found, str) or value is None:
+        return f"not measured ({found if isinstance(found, str) else f'{entry.file} has no {entry.value}'})"
+    text = show_value(value, entry.unit)
+    if entry.interval is not None:
+        interval = _interval(path, found[0], entry.interval, entry.unit, 1.0)
+        if interval is not None and None not in interval:
+            factor, digits, _ = UNITS[entry.unit]
+            text += " (" + "-".join(f"{factor * end:{digits}}" for end in interval if end is not None) + ")"
+    return text
+
+
+def _result(path: Path, bundle_sha256: str | None) -> tuple[Any, str] | str:
+    """Return a results file and its hash, or why there is none."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return f"there is no {path.name}"
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}), expected a results file; check the path"
+        ) from error
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: got text that is not JSON ({error}), expected results; measure again") from error
+    if not isinstance(body, dict):
+        raise DataError(f"{path}: got {kind(body)}, expected an object; measure again")
+    about = body.get("bundle_sha256")
+    if bundle_sha256 is not None and about is not None and about != bundle_sha256:
+        return f"{path.name} is about another bundle, {str(about)[:12]}"
+    return body, hashlib.sha256(content).hexdigest()
+
+
+def _verdict(measure: Measure, reason: str = "", **measured: Any) -> LimitVerdict:
+    nothing: dict[str, Any] = dict.fromkeys(("measured", "interval", "n", "of", "source", "source_sha256"))
+    return LimitVerdict(
+        id=measure.id,
+        title=measure.title,
+        unit=measure.unit,
+        direction=measure.direction,
+        limit=measure.limit,
+        evidence=measure.evidence,
+        counted=measure.counted,
+        reason=reason,
+        **(nothing | measured),
+    )
+
+
+def _judged(measure: Measure, path: Path, body: Any, digest: str) -> LimitVerdict:
+    values = []
+    for names in _matches(body, measure.value.split("."), ()):
+        value = _single(path, body, _filled(measure.value, names), measure.unit, measure.factor)
+        if value is not None:
+            values.append((value, names))
+    if not values:
+        return _verdict(measure, f"{path.name} has no {measure.value}")
+    worst = max if measure.direction == "at_most" else min
+    value, names = worst(values, key=lambda one: one[0])
+    interval = None
+    if isinstance(measure.interval, str):
+        interval = _interval(path, body, _filled(measure.interval, names), measure.unit, measure.factor)
+    elif measure.interval is not None:
+        low, high = (
+            _single(path, body, _filled(end, names), measure.unit, measure.factor) if end else None
+            for end in measure.interval
+        )
+        interval = None if low is None and high is None else (low, high)
+    return _verdict(
+        measure,
+        measured=value,
+        interval=interval,
+        n=_single(path, body, _filled(measure.n, names), "", 1.0) if measure.n else None,
+        of=" ".join(names) or None,
+        source=path.name,
+        source_sha256=digest,
+    )
+
+
+def _matches(body: Any, parts: list[str], names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield what each ``*`` of a path stands for, one after the other."""
+    if not parts:
+        yield names
+    elif isinstance(body, dict):
+        for key in list(body) if parts[0] == "*" else [parts[0]] if parts[0] in body else []:
+            yield from _matches(body[key], parts[1:], (*names, key) if parts[0] == "*" else names)
+
+
+def _filled(path: str, names: tuple[str, ...]) -> str:
+    """Put names in place of the ``*`` of a path."""
+    for name in names:
+        path = path.replace("*", name, 1)
+    return path
+
+
+def _entry(body: Any, path: str) -> Any:
+    for key in path.split("."):
+        if not isinstance(body, dict) or key not in body:
+            return None
+        body = body[key]
+    return body
+
+
+def _number(path: Path, dotted: str, value: Any, unit: str, factor: float) -> float:
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not good or value < 0 or (unit == "share" and value * factor > 1.0):
+        expected = "a share from 0 to 1" if unit == "share" else "a number from 0"
+        raise DataError(f"{path}: {dotted}: got {show(value)}, expected {expected}; measure again, or correct the task")
+    # What is kept is what is shown: no digits beyond those of the measurement.
+    return float(f"{value * factor:.6g}")
+
+
+def _single(path: Path, body: Any, dotted: str, unit: str, factor: float) -> float | None:
+    value = _entry(body, dotted)
+    return None if value is None else _number(path, dotted, value, unit, factor)
+
+
+def _interval(path: Path, body: Any, dotted: str, unit: str, factor: float) -> Interval | None:
+    value = _entry(body, dotted)
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2:
+        raise DataError(
+            f"{path}: {dotted}: got {show(value)}, expected two numbers; measure again, or correct the task"
+        )
+    low, high = (_number(path, dotted, end, unit, factor) for end in value)
+    return low, high
