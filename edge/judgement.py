@@ -17,6 +17,7 @@ judged by, each with what was measured, so that a device knows what it runs with
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +31,10 @@ __all__ = [
     "UNITS",
     "Judgement",
     "LimitVerdict",
+    "by_evidence",
     "card_without_limits",
     "is_met",
+    "limit_rows",
     "read_judgement",
     "show_value",
 ]
@@ -40,11 +43,11 @@ DIRECTIONS = {"at_most": "at most", "at_least": "at least"}
 """Which side of a limit is good, and how that is said."""
 
 EVIDENCE = {
-    "simulated": "simulated replays",
-    "real": "real recordings",
-    "machine": "one machine",
+    "real": "real recordings of people",
+    "simulated": "simulated replays, and live renderings beside them",
+    "machine": "one machine, which the results name",
 }
-"""What a figure was measured on. Simulated and real figures are never mixed."""
+"""What a figure was measured on. Simulated and real figures are never in one table: :func:`by_evidence`."""
 
 UNITS = {
     "share": (100.0, ".1f", " %"),
@@ -158,9 +161,10 @@ class LimitVerdict:
         return "" if self.n is None else f"{self.n:,.10g} {self.counted}"
 
     def told(self) -> str:
-        """Return e.g. ``wake words heard 84.8 % (at least 85 %)``."""
+        """Return e.g. ``equal error rate 19.5 % (at most 10 %; simulated)``."""
         value = "not measured" if self.measured is None else show_value(self.measured, self.unit)
-        return f"{self.title} {value} ({self.shown_limit()})"
+        simulated = "; simulated" if self.evidence == "simulated" else ""
+        return f"{self.title} {value} ({self.shown_limit()}{simulated})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry of a manifest."""
@@ -179,6 +183,24 @@ class LimitVerdict:
             "met": self.met,
             "source": None if self.source is None else {"file": self.source, "sha256": self.source_sha256},
         }
+
+
+def by_evidence(verdicts: Iterable[LimitVerdict]) -> dict[str, list[LimitVerdict]]:
+    """Return the verdicts apart by what was measured on, one of :data:`EVIDENCE` each; none without a verdict."""
+    apart: dict[str, list[LimitVerdict]] = {name: [] for name in EVIDENCE}
+    for verdict in verdicts:
+        apart[verdict.evidence].append(verdict)
+    return {name: found for name, found in apart.items() if found}
+
+
+def limit_rows(verdicts: Iterable[LimitVerdict]) -> list[str]:
+    """Return the lines of a Markdown table."""
+    lines = ["| what | must be | reached | on | verdict |", "|---|---|---|---|---|"]
+    for verdict in verdicts:
+        state = verdict.shown_state() if verdict.met else f"**{verdict.shown_state()}**"
+        cells = (verdict.title, verdict.shown_limit(), verdict.shown_value(), verdict.shown_n() or "-", state)
+        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+    return lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +227,9 @@ class Judgement:
         met, missed, open_ = (self.of_state(state) for state in ("met", "missed", "not measured"))
         parts = [f"meets {len(met)} of {len(self.verdicts)} limits of {self.task} {self.task_version}"]
         if missed:
-            parts.append(f"misses: {'; '.join(verdict.told() for verdict in missed)}")
+            parts.append(f"Misses: {'; '.join(verdict.told() for verdict in missed)}")
         if open_:
-            parts.append(f"not measured: {'; '.join(verdict.title for verdict in open_)}")
+            parts.append(f"Not measured: {'; '.join(verdict.title for verdict in open_)}")
         return ". ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -228,7 +250,7 @@ def read_judgement(part: Table) -> Judgement:
         As `part` was made to: an entry is missing, unknown, of another kind, or contradicts another one.
     """
     task = part.table("task")
-    name, version = task.text("name"), task.text("version")
+    name, version = task.line("name"), task.line("version")
     task_hash = task.text("sha256", _SHA256, _HASH)
     task.end()
     bundle = part.text("bundle_sha256", _SHA256, _HASH)
@@ -269,7 +291,7 @@ def _verdict(entry: Table) -> LimitVerdict:
     source = None if entry.null("source") else entry.table("source")
     verdict = LimitVerdict(
         id=entry.text("id", _ID, "lower-case letters, digits and underscores"),
-        title=entry.text("title"),
+        title=entry.line("title"),
         unit=entry.choice("unit", UNITS),
         direction=entry.choice("direction", DIRECTIONS),
         limit=entry.number("limit"),
@@ -277,9 +299,9 @@ def _verdict(entry: Table) -> LimitVerdict:
         measured=measured,
         interval=_interval(entry),
         n=None if entry.null("n") else entry.number("n", 0.0),
-        counted=entry.text("counted"),
-        of=None if entry.null("of") else entry.text("of"),
-        source=None if source is None else source.text("file"),
+        counted=entry.line("counted"),
+        of=None if entry.null("of") else entry.line("of"),
+        source=None if source is None else source.line("file"),
         source_sha256=None if source is None else source.text("sha256", _SHA256, _HASH),
     )
     if source is not None:

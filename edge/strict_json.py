@@ -14,6 +14,7 @@ from edge.errors import BundleError, VivavoceError
 
 __all__ = ["Table", "kind", "load_object", "show"]
 
+_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,1000}")
 _LARGEST = 1e9  # of any number; beyond are infinity, and integers that no float holds
 _INSTALL = "install the bundle again"
 _MAKE = "use another bundle, or make this one again with 'vivavoce quantize pack'"
@@ -114,6 +115,10 @@ class Table:
         if not isinstance(value, str) or not value.strip() or (pattern and not pattern.fullmatch(value)):
             raise self.fault(key, show(value), what)
         return value
+
+    def line(self, key: str) -> str:
+        """Take text that is printed as it is: one line, and nothing that a terminal would act on."""
+        return self.text(key, _LINE, "text on one line, at most 1000 characters")
 
     def choice(self, key: str, choices: Collection[str]) -> str:
         """Take text that is one of several."""

@@ -4,7 +4,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge.judgement import CARD_BEGIN, CARD_END, Judgement, card_without_limits
+from edge.judgement import (
+    CARD_BEGIN,
+    CARD_END,
+    EVIDENCE,
+    Judgement,
+    by_evidence,
+    card_without_limits,
+    limit_rows,
+)
 
 __all__ = ["card_with_limits", "model_card"]
 
@@ -135,12 +143,10 @@ _LIMITS = """\
 ## What it had to reach
 
 By the task {task} {version} (sha256 `{sha256}`): {met} limits met, {missed} missed,
-{open} not measured. Intervals are 95 % intervals, and the range of the runs where a machine was measured; a limit is met
-or missed by the value itself.
+{open} not measured. Intervals are 95 % intervals, and the range of the runs where a machine was measured; a limit is
+met or missed by the value itself. The manifest names the results file of each.
 
-| limit | reached | must be | verdict | measured on | results |
-|---|---|---|---|---|---|
-{rows}
+{tables}
 
 """
 
@@ -156,7 +162,6 @@ def card_with_limits(card: bytes, judgement: Judgement) -> bytes:
     judgement : Judgement
         What it is to say.
     """
-    verdicts = judgement.verdicts
     section = _LIMITS.format(
         task=judgement.task,
         version=judgement.task_version,
@@ -164,16 +169,9 @@ def card_with_limits(card: bytes, judgement: Judgement) -> bytes:
         met=len(judgement.of_state("met")),
         missed=len(judgement.of_state("missed")),
         open=len(judgement.of_state("not measured")),
-        rows=_rows(
-            (
-                verdict.title,
-                verdict.shown_value(),
-                verdict.shown_limit(),
-                verdict.shown_state() if verdict.met else f"**{verdict.shown_state()}**",
-                ", ".join(filter(None, (verdict.evidence, verdict.shown_n()))),
-                f"`{verdict.source}`" if verdict.source else "-",
-            )
-            for verdict in verdicts
+        tables="\n\n".join(
+            "\n".join([f"On {EVIDENCE[evidence]}:", "", *limit_rows(found)])
+            for evidence, found in by_evidence(judgement.verdicts).items()
         ),
     )
     written = (CARD_BEGIN + section + CARD_END).encode()

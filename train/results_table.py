@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.bundle import Bundle, bundle_hash
-from edge.judgement import EVIDENCE
+from edge.judgement import EVIDENCE, by_evidence, limit_rows
 from train.task import judge, load_task
 from train.verdicts import count_verdicts
 
@@ -38,14 +38,9 @@ def limits_table(folder: Path, bundle: Bundle) -> str:
     verdicts = judge(task, folder, bundle_sha256=bundle_hash(bundle.path))
     lines = [
         f"Bundle {bundle.bundle_version}, by version {task.version} of the task: **{count_verdicts(verdicts)}**.",
-        "",
-        "| what | must be | reached | measured on | verdict |",
-        "|---|---|---|---|---|",
     ]
-    for verdict in verdicts:
-        state = verdict.shown_state() if verdict.met else f"**{verdict.shown_state()}**"
-        on = ", ".join(filter(None, (EVIDENCE[verdict.evidence], verdict.shown_n())))
-        lines.append(f"| {verdict.title} | {verdict.shown_limit()} | {verdict.shown_value()} | {on} | {state} |")
+    for evidence, found in by_evidence(verdicts).items():
+        lines += ["", f"On {EVIDENCE[evidence]}:", "", *limit_rows(found)]
     return "\n".join(lines) + "\n"
 
 

@@ -226,9 +226,9 @@ def load_task(path: Path | None = None) -> Task:
     return Task(
         path=path,
         sha256=hashlib.sha256(content).hexdigest(),
-        name=head.text("name"),
-        version=head.text("version"),
-        question=head.text("question"),
+        name=head.line("name"),
+        version=head.line("version"),
+        question=head.line("question"),
         inputs=_inputs(top.table("inputs")),
         classes=_classes(top.table("classes")),
         device=_device(top.table("device")),
@@ -252,7 +252,7 @@ def _known(part: Table, cls: type) -> None:
     part.only([field.name for field in fields(cls) if field.name != "id"])
 
 
-def _optional_text(part: Table, key: str, pattern: re.Pattern[str] | None = None, what: str = "text") -> str | None:
+def _optional_text(part: Table, key: str, pattern: re.Pattern[str], what: str) -> str | None:
     return part.text(key, pattern, what) if key in part.names else None
 
 
@@ -267,19 +267,19 @@ def _inputs(part: Table) -> Inputs:
         sample_rate_hz=part.integer("sample_rate_hz", SAMPLE_RATE_HZ, SAMPLE_RATE_HZ),
         channels=part.integer("channels", 1, 1),
         sample_type=part.choice("sample_type", ("int16",)),
-        what=part.text("what"),
-        judged=part.text("judged"),
+        what=part.line("what"),
+        judged=part.line("judged"),
     )
 
 
 def _classes(part: Table) -> dict[str, str]:
     part.only(("live", "replay"))
-    return {name: part.text(name) for name in ("live", "replay")}
+    return {name: part.line(name) for name in ("live", "replay")}
 
 
 def _device(part: Table) -> Device:
     _known(part, Device)
-    return Device(part.text("what"), part.integer("bundle_bytes", 1, 1 << 30))
+    return Device(part.line("what"), part.integer("bundle_bytes", 1, 1 << 30))
 
 
 def _quantisation(part: Table) -> Quantisation:
@@ -324,15 +324,15 @@ def _measure(name: str, part: Table) -> Measure:
             raise part.fault(key, show(path), "no *, or as many as the value has")
     return Measure(
         id=name,
-        title=part.text("title"),
+        title=part.line("title"),
         unit=unit,
         direction=direction,
         limit=limit,
         evidence=part.choice("evidence", EVIDENCE),
         file=file,
         value=value,
-        counted=part.text("counted"),
-        why=part.text("why"),
+        counted=part.line("counted"),
+        why=part.line("why"),
         split=split,
         interval=interval,
         n=n,
@@ -361,17 +361,17 @@ def _parts(interval: str | tuple[str, str] | None) -> tuple[str, ...]:
 
 def _existing(part: Table) -> Existing:
     _known(part, Existing)
-    figure = _optional_text(part, "figure")
+    figure = part.line("figure") if "figure" in part.names else None
     file = _optional_text(part, "file", _FILE, "the name of a results file")
     if (figure is None) == (file is None):
         got = "both" if figure else "neither 'figure' nor 'file'"
         raise part.fault("figure", got, "either 'figure', or 'file', 'value' and 'unit'")
     entry = Existing(
-        name=part.text("name"),
-        what=part.text("what"),
+        name=part.line("name"),
+        what=part.line("what"),
         by=part.choice("by", _BY),
-        conditions=part.text("conditions"),
-        source=part.text("source"),
+        conditions=part.line("conditions"),
+        source=part.line("source"),
         figure=figure,
         file=file,
         value=_path(part, "value") if file else None,
@@ -545,8 +545,8 @@ def _number(path: Path, dotted: str, value: Any, unit: str, factor: float) -> fl
     if not good or value < 0 or (unit == "share" and value * factor > 1.0):
         expected = "a share from 0 to 1" if unit == "share" else "a number from 0"
         raise DataError(f"{path}: {dotted}: got {show(value)}, expected {expected}; measure again, or correct the task")
-    # What is kept is what is shown: no digits beyond those of the measurement.
-    return float(f"{value * factor:.6g}")
+    # Without the dust of a multiplication; a value at its limit is not rounded over it.
+    return float(f"{value * factor:.12g}")
 
 
 def _single(path: Path, body: Any, dotted: str, unit: str, factor: float) -> float | None:

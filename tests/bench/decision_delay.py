@@ -2,8 +2,8 @@
 
     python tests/bench/decision_delay.py
 
-Each recording of a word stands between stretches of noise at its own floor, as it does where recall is measured. The end
-of the word is found in the whole recording, and not by what the device knew when it heard the word. What a machine
+Each recording of a word stands between stretches of noise at its own floor, as it does where recall is measured. The
+end of the word is found in the whole recording, and not by what the device knew when it heard the word. What a machine
 adds by computing is measured by ``tests/bench/frontend.py`` (``decision``), and is less than a millisecond.
 """
 
@@ -67,9 +67,9 @@ def main() -> int:
         "data_hash": data_hash(args.data),
         "bundle_sha256": bundle_hash(bundle.path),
         "method": (
-            "recordings of the words of dev between stretches of noise at their own floor; from the end of the word, by "
-            "its energy in the whole recording, to the first decision about it, in time of the sound; negative where "
-            "the decision comes before the word has died away; intervals resample talkers"
+            "recordings of the words of dev between stretches of noise at their own floor; from the end of the word, "
+            "by its energy in the whole recording, to the first decision about it, in time of the sound; negative "
+            "where the decision comes before the word has died away; intervals resample talkers"
         ),
         "results": {"clips": len(clips), "decisions": len(delays), "talkers": len(set(talkers)), "delay_s": figures},
     }

@@ -66,8 +66,11 @@ def run(args: argparse.Namespace) -> int:
         put_bytes(args.out, (json.dumps(made, indent=1, allow_nan=False) + "\n").encode())
     output = out(args)
     output.event(_contract(task, bundle), "\n".join(_told(task, bundle)))
-    for verdict, line in zip(verdicts, verdict_lines(verdicts), strict=True):
-        output.event({"event": "limit", **verdict.to_dict(), "reason": verdict.reason or None}, line)
+    if output.as_json:
+        for verdict in verdicts:
+            output.event({"event": "limit", **verdict.to_dict(), "reason": verdict.reason or None}, "")
+    else:
+        output.text("\n".join(verdict_lines(verdicts)))
     output.event({"event": "verdicts"} | {
         state.replace(" ", "_"): sum(verdict.state == state for verdict in verdicts)
         for state in ("met", "missed", "not measured")
