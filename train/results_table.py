@@ -6,7 +6,8 @@ from typing import Any
 
 from edge.bundle import Bundle, bundle_hash
 from edge.judgement import EVIDENCE, by_evidence, limit_rows
-from train.task import judge, load_task
+from train.judging import judge
+from train.task import load_task
 from train.verdicts import count_verdicts
 
 __all__ = ["limits_table", "results_table"]

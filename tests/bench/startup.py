@@ -103,7 +103,8 @@ def main() -> int:
 
 def limits(written: Path) -> list[str]:
     """Say of each limit on a start whether it is met."""
-    from train.task import judge, load_task
+    from train.judging import judge
+    from train.task import load_task
     from train.verdicts import verdict_lines
 
     if written.name != NAME:

@@ -11,9 +11,10 @@ from edge.bundle import DEFAULT_BUNDLE, bundle_hash, open_bundle
 from edge.cli import Parser
 from edge.events import SAMPLE_RATE_HZ
 from train import task as module
+from train.judging import judge, judgement
 from train.results_table import limits_table
 from train.steps import baseline, cutoffs
-from train.task import DEFAULT_TASK, judge, judgement, load_task
+from train.task import DEFAULT_TASK, load_task
 
 DOCUMENTS = ("README.md", "docs/architecture.md", "docs/threats.md", "docs/training.md")
 

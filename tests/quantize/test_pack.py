@@ -9,7 +9,6 @@ import pytest
 from edge.bundle import MANIFEST_NAME, open_bundle
 from edge.errors import BundleError, DataError, ModelAbiError
 from edge.pipeline import Pipeline
-from quantize import pack as module
 from quantize.hard_limits import bundle_bytes
 from quantize.pack import pack
 
@@ -121,9 +120,7 @@ def test_a_failure_leaves_the_older_bundle(copies, tmp_path, monkeypatch, when):
         monkeypatch.setattr("edge.bundle.seal", full)
     else:
         rename = os.rename
-        monkeypatch.setattr(
-            module.os, "rename", lambda a, b: full() if os.path.basename(a) == "fresh" else rename(a, b)
-        )
+        monkeypatch.setattr(os, "rename", lambda a, b: full() if os.path.basename(a) == "fresh" else rename(a, b))
     with pytest.raises(OSError, match="No space"):
         packed(copies, tmp_path / "bundle", bundle_version="1.1")
     assert {path.name: path.read_bytes() for path in (tmp_path / "bundle").iterdir()} == before
@@ -149,6 +146,9 @@ def refused(copies, tmp_path, error, match, **settings):
 def test_a_bundle_that_is_too_large(copies, tmp_path):
     card = write(tmp_path / "long.json", {f"figure{i}": "x" * 6000 for i in range(60)})
     refused(copies, tmp_path, DataError, f"expected at most {bundle_bytes()}", results=[card])
+    task = tmp_path / "task.toml"
+    task.write_text("[device]\nbundle_bytes = 1_000\n")
+    refused(copies, tmp_path, DataError, "expected at most 1000", task=task)
 
 
 def test_a_network_that_does_not_fit_is_not_packed(copies, tmp_path):

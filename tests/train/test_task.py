@@ -8,7 +8,8 @@ import pytest
 from edge.bundle import bundle_hash, open_bundle
 from edge.cli import main
 from edge.errors import DataError
-from train.task import DEFAULT_TASK, judge, judgement, load_task, read_existing
+from train.judging import judge, judgement, read_existing
+from train.task import DEFAULT_TASK, load_task
 
 TASK = """
 [task]
@@ -187,6 +188,14 @@ def test_nothing_measured_is_no_verdict(write, results):
     assert {(verdict.met, verdict.source, verdict.certain) for verdict in found} == {(None, None, None)}
 
 
+def test_the_mean_of_nothing_is_nothing(write, results):
+    nan = float("nan")
+    (results / "live_test.json").write_text(json.dumps({"all": {"bpcer": nan, "interval": [nan, nan]}}))
+    assert judge(load_task(write()), results)[0].state == "not measured"
+    (results / "live_test.json").write_text(json.dumps({"all": {"bpcer": 0.1, "interval": [nan, nan]}}))
+    assert judge(load_task(write()), results)[0].interval is None
+
+
 def test_another_split_is_read_where_there_are_splits(write, results):
     (results / "live_dev.json").write_text(json.dumps({"all": {"bpcer": 0.5}}))
     found = by_id(judge(load_task(write()), results, split="dev"))
@@ -211,7 +220,8 @@ def test_results_of_another_bundle_say_nothing_of_this_one(write, results):
         ({"all": {"bpcer": True}}, "all.bpcer: got true"),
         ({"all": {"bpcer": 5.0}}, "all.bpcer: got 5.0, expected a share from 0 to 1"),
         ({"all": {"bpcer": -0.1}}, "all.bpcer: got -0.1"),
-        ({"all": {"bpcer": float("nan")}}, "all.bpcer: got NaN"),
+        ({"all": {"bpcer": float("inf")}}, "all.bpcer: got Infinity"),
+        ({"all": {"bpcer": 0.1, "interval": [0.1, float("nan")]}}, "all.interval: got NaN"),
         ({"all": {"bpcer": 0.1, "interval": [0.1]}}, r"all.interval: got \[0.1\], expected two numbers"),
         ({"all": {"bpcer": 0.1, "interval": [0.1, None]}}, "all.interval: got null"),
         ({"all": {"bpcer": 0.1, "clips": "many"}}, 'all.clips: got "many"'),

@@ -57,10 +57,11 @@ def run(args: argparse.Namespace) -> int:
     from edge.bundle import bundle_hash, open_bundle
     from edge.cues import CueSettings
     from train.corpus import data_hash, load_manifest
+    from train.judging import judge
     from train.liveness_evaluation import evaluate_raw, evaluate_simulated
     from train.liveness_scenes import build_liveness_clips, sources
     from train.results import float_twin, open_test_split, write_result
-    from train.task import judge, load_task
+    from train.task import load_task
     from train.verdicts import count_verdicts, verdict_lines
     from train.wake_evaluation import evaluate_wake
 

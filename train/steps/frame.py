@@ -52,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
     from edge.cli import out
     from edge.errors import UsageError
     from train.atomic_file import put_bytes
-    from train.task import judge, judgement, load_task, read_existing
+    from train.judging import judge, judgement, read_existing
+    from train.task import load_task
     from train.verdicts import count_verdicts, verdict_lines
 
     task = load_task(args.task)
