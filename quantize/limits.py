@@ -102,7 +102,8 @@ def write_limits(bundle: Path, verdicts: Path, *, task: Path | None = None) -> "
         )
     card = card_with_limits(opened.content(CARD_NAME), judgement) if CARD_NAME in opened.files else None
     try:
-        with replacing(bundle) as folder:
+        # What a link leads to is the bundle, and not the link, by which a device may choose among several.
+        with replacing(bundle.resolve()) as folder:
             # Files that the manifest does not list stay, whoever put them there.
             shutil.copytree(bundle, folder, dirs_exist_ok=True, symlinks=True)
             write_judgement(folder, judgement, card)

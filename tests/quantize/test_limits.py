@@ -60,6 +60,14 @@ def test_a_second_time_replaces_the_first(folder, verdicts):
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == once
 
 
+def test_a_link_to_a_bundle_stays_one(folder, verdicts):
+    link = folder.parent / "current"
+    link.symlink_to(folder)
+    write_limits(link, verdicts)
+    assert link.is_symlink()
+    assert open_bundle(folder).limits is not None
+
+
 @pytest.mark.parametrize("card", [b"", b"# mine\n", b"# mine\n\n## Limits\n\nmany\n", b"\n## Limits\na\n## Limits\nb"])
 def test_any_card_comes_back(card):
     written = card_with_limits(card, open_bundle().limits)

@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _contract(task: "Task", bundle: "Bundle") -> dict:
+def _contract(task: "Task", bundle: "Bundle") -> dict[str, object]:
     from dataclasses import asdict
 
     return {
