@@ -297,7 +297,7 @@ def seal(folder: str | os.PathLike[str]) -> None:
     for file in sorted(folder.iterdir()):
         if file.name not in (MANIFEST_NAME, CHECKSUM_NAME):
             content = _read(file, _MAX_FILE_BYTES)
-            if "limits" in manifest and file.name == CARD_NAME:
+            if file.name == CARD_NAME and _is_judged(manifest):
                 content = card_without_limits(content)
                 file.write_bytes(content)
             entries[file.name] = _entry(content)
@@ -318,7 +318,7 @@ def bundle_hash(folder: str | os.PathLike[str]) -> str:
     folder = Path(folder)
     content = _read(folder / MANIFEST_NAME, _MAX_MANIFEST_BYTES)
     manifest = load_object(folder / MANIFEST_NAME, content)
-    if "limits" not in manifest:
+    if not _is_judged(manifest):
         return hashlib.sha256(content).hexdigest()
     files = manifest.get("files")
     has_card = isinstance(files, dict) and CARD_NAME in files
@@ -352,8 +352,8 @@ def write_judgement(folder: str | os.PathLike[str], judgement: Judgement, card: 
         files[CARD_NAME] = _entry(card)
         (folder / CARD_NAME).write_bytes(card)
     # The long list last, for who reads the file.
-    head = {key: value for key, value in _unjudged(manifest).items() if key != "limits"}
-    _write_manifest(folder, {**head, "format_version": FORMAT_VERSION, "files": files, "limits": judgement.to_dict()})
+    judged = {"format_version": FORMAT_VERSION, "files": files, "limits": judgement.to_dict()}
+    _write_manifest(folder, _unjudged(manifest) | judged)
     if (found := bundle_hash(folder)) != judgement.bundle_sha256:
         raise BundleError(
             f"{folder}: got a bundle that is {found[:16]}..., expected {judgement.bundle_sha256[:16]}..., which was "
@@ -376,9 +376,14 @@ def _text(manifest: dict[str, Any]) -> bytes:
     return (json.dumps(manifest, indent=2, allow_nan=False) + "\n").encode()
 
 
+def _is_judged(manifest: dict[str, Any]) -> bool:
+    """Tell whether a manifest says what was reached, in the way that this program writes it: not so a newer one."""
+    return "limits" in manifest and manifest.get("format_version") == FORMAT_VERSION
+
+
 def _unjudged(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return a manifest without what it says of limits; another one as it is."""
-    if "limits" not in manifest:
+    if not _is_judged(manifest):
         return manifest
     return {key: value for key, value in manifest.items() if key != "limits"} | {"format_version": UNJUDGED_VERSION}
 

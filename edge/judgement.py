@@ -225,7 +225,7 @@ class Judgement:
     def summary(self) -> str:
         """Return one line: how many limits are met, and each that is not, with its figures."""
         met, missed, open_ = (self.of_state(state) for state in ("met", "missed", "not measured"))
-        parts = [f"meets {len(met)} of {len(self.verdicts)} limits of {self.task} {self.task_version}"]
+        parts = [f"meets {len(met)} of {len(self.verdicts)} limits (task {self.task}, version {self.task_version})"]
         if missed:
             parts.append(f"Misses: {'; '.join(verdict.told() for verdict in missed)}")
         if open_:

@@ -82,7 +82,7 @@ def test_what_was_written_comes_back(folder):
     assert bundle_hash(folder) == before
     assert b"all is well" in bundle.content(CARD_NAME)
     assert bundle.limits.summary() == (
-        "meets 1 of 3 limits of small 3. Misses: words heard 84.8 % (at least 85 %). Not measured: words heard"
+        "meets 1 of 3 limits (task small, version 3). Misses: words heard 84.8 % (at least 85 %). Not measured: words heard"
     )
     assert json.loads((folder / MANIFEST_NAME).read_bytes())["format_version"] == FORMAT_VERSION
     assert bundle.size == sum(file.stat().st_size for file in folder.iterdir())
@@ -214,7 +214,10 @@ def test_cards_without_a_section_stay_as_they_are():
 
 @pytest.mark.parametrize(
     ("measured", "state", "found"),
-    [(0.848, "note", "Misses: words heard 84.8 % (at least 85 %)"), (0.85, "ok", "meets 1 of 1 limits of small 3")],
+    [
+        (0.848, "note", "Misses: words heard 84.8 % (at least 85 %)"),
+        (0.85, "ok", "meets 1 of 1 limits (task small, version 3)"),
+    ],
 )
 def test_the_doctor_tells_what_is_missed(folder, monkeypatch, measured, state, found):
     monkeypatch.setattr(doctor, "open_bundle", lambda: open_bundle(folder))

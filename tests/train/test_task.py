@@ -313,7 +313,7 @@ def test_every_entry_is_needed_and_no_other_allowed(tmp_path, subtests):
 @pytest.mark.parametrize(
     ("old", "new", "shown"),
     [
-        ("limit = 0.05", "limt = 0.05", "measures.refused.limt: got an entry that is not known, expected 'limit'"),
+        ("limit = 0.05", "limmit = 0.05", "measures.refused.limmit: got an entry that is not known, expected 'limit'"),
         ("[device]", "[devise]", "devise: got an entry that is not known, expected 'device', which is nearest"),
         ("limit = 0.05", 'limit = "5 %"', 'measures.refused.limit: got "5 %", expected a number from 0 to 1'),
         ("limit = 0.05", "limit = 5", "measures.refused.limit: got 5, expected a number from 0 to 1"),
