@@ -82,7 +82,8 @@ def test_what_was_written_comes_back(folder):
     assert bundle_hash(folder) == before
     assert b"all is well" in bundle.content(CARD_NAME)
     assert bundle.limits.summary() == (
-        "meets 1 of 3 limits (task small, version 3). Misses: words heard 84.8 % (at least 85 %). Not measured: words heard"
+        "meets 1 of 3 limits (task small, version 3). Misses: words heard 84.8 % (at least 85 %). "
+        "Not measured: words heard"
     )
     assert json.loads((folder / MANIFEST_NAME).read_bytes())["format_version"] == FORMAT_VERSION
     assert bundle.size == sum(file.stat().st_size for file in folder.iterdir())
