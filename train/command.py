@@ -15,6 +15,7 @@ STEPS = {
     "import": "train.steps.import_corpus",
     "check": "train.steps.check",
     "explore": "train.steps.explore",
+    "render": "train.steps.render",
     "wake": "train.steps.wake",
     "join": "train.steps.join",
     "liveness": "train.steps.liveness",

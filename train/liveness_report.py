@@ -15,7 +15,6 @@ from edge.errors import DataError
 from train.calibration import Calibration
 from train.detection_cost import CostModel, act_dcf, min_dcf
 from train.likelihood_ratios import cllr, min_cllr
-from train.liveness_scenes import CONDITIONS
 from train.metrics import (
     Floats,
     Scores,
@@ -51,7 +50,7 @@ def clusters_of(clips: Clips) -> list[list[str]]:
 
 def near_and_quiet(clips: Clips) -> Mask:
     """Tell which clips are near (at most 1.5 m), quiet (at least 20 dB) and without television."""
-    distance, snr = (clips["conditions"][:, CONDITIONS.index(name)] for name in ("distance_m", "snr_db"))
+    distance, snr = clips["distance_m"], clips["snr_db"]
     chosen: Mask = (distance <= _NEAR_M) & (snr >= _QUIET_DB) & (clips["television"] == 0)
     return chosen
 
@@ -189,7 +188,7 @@ def _rate(name: str, hits: Mask, clusters: Sequence[npt.NDArray[np.str_]], chose
 
 def _conditions(clips: Clips) -> dict[str, Mask]:
     """Return which clips are of each condition, by its name."""
-    distance, snr = (clips["conditions"][:, CONDITIONS.index(name)] for name in ("distance_m", "snr_db"))
+    distance, snr = clips["distance_m"], clips["snr_db"]
     chosen: dict[str, Mask] = {"near_and_quiet": near_and_quiet(clips)}
     for name, values, edges, unit in (("distance", distance, _DISTANCES_M, "m"), ("snr", snr, _SNRS_DB, "db")):
         for low, high in pairwise(edges):

@@ -4,10 +4,10 @@ Both classes are made from the same source clips, so that neither the word, the 
 apart; what the device would look back on after a detection is cut out by the device's own code.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,18 +15,24 @@ from edge.cues import CueSettings, liveness_cues
 from edge.endpoint import LOOK_BACK_SAMPLES, loudest_window, speech_span
 from edge.events import SAMPLE_RATE_HZ
 from train.corpus import Clip, data_hash, load_manifest, read_clip
+from train.population import Population
 from train.shards import Arrays, build_shards
-from train.simulator import RECIPE_VERSION
-from train.simulator.chain import Rendered, Simulator
+from train.simulator.chain import LABELS, Simulator, clip_rng
 from train.simulator.levels import to_int16
-from train.simulator.loudspeakers import load_curves
+from train.simulator.loudspeakers import Loudspeakers, load_curves
 from train.simulator.noise import NoisePool
+from train.simulator.recipe import Recipe, shipped_recipe
 from train.simulator.rooms import load_room_bank
 
-__all__ = ["CONDITIONS", "build_liveness_clips", "look_back", "render_raw", "sources"]
+__all__ = ["CONDITIONS", "NAMED_CONDITIONS", "Kept", "build_liveness_clips", "look_back", "render_raw", "sources"]
 
-CONDITIONS = ("distance_m", "snr_db", "t60_s")
-"""Conditions of a rendering that are kept as numbers; NaN for a recording as it is."""
+CONDITIONS = ("distance_m", "snr_db", "t60_s", "level_dbfs", "idle_db", "tv_ratio_db", "first_distance_m")
+"""Conditions of a rendering that are numbers; NaN where there is none, as in a recording as it is."""
+
+NAMED_CONDITIONS = ("kind", "variant", "loudspeaker", "brand", "room", "first_room", "codec", "noise", "tv_programme")
+"""Conditions of a rendering that are names."""
+
+Kept = Literal["cues", "heard", "whole"]
 
 _CLIPS_PER_SHARD = 200
 _RAW_VERSION = 2
@@ -74,122 +80,137 @@ def render_raw(clip: Clip, rng: np.random.Generator) -> tuple[np.ndarray, int]:
     return samples, speech_span(samples).stop
 
 
-@dataclass(frozen=True, slots=True)
-class _Setup:
-    clips: list[Clip]
-    simulator: Simulator
-
-
-@lru_cache(maxsize=1)
-def _setup(data: Path, split: str, cache: Path) -> _Setup:
-    clips = [clip for clip in load_manifest(data) if clip.split == split]
+@lru_cache(maxsize=2)
+def _setup(data: Path, population: Population, cache: Path, recipe: Recipe) -> tuple[list[Clip], Simulator]:
+    clips = load_manifest(data)
     simulator = Simulator(
-        split,
-        load_room_bank(cache, split),
-        load_curves(data),
-        NoisePool(clips),
+        population.loudspeakers,
+        load_room_bank(cache, population.rooms, ranges=recipe.rooms),
+        Loudspeakers(recipe, load_curves(data)),
+        NoisePool([clip for clip in clips if clip.split == population.rooms], recipe.background),
+        kinds=population.kinds,
     )
-    return _Setup(sources(clips), simulator)
+    return population.recordings_of(sources(clips)), simulator
 
 
 def _render(
-    setup: _Setup, number: int, seed: int, raw_share: float
-) -> tuple[Rendered | None, np.ndarray, int, Clip, str]:
-    rng = np.random.default_rng([seed, 5, number])
+    clips: list[Clip], simulator: Simulator, number: int, seed: int, raw_share: float
+) -> tuple[dict[str, Any], np.ndarray, int, Clip, str, int]:
     # Pairs of one source: an even number is its live rendering, the odd one behind it its replay.
-    clip = setup.clips[np.random.default_rng([seed, 4, number // 2]).integers(len(setup.clips))]
+    clip = clips[np.random.default_rng([seed, 4, number // 2]).integers(len(clips))]
+    rng = clip_rng(clip.path, seed, number, recipe=simulator.recipe)
     label = "live" if number % 2 == 0 else "replay"
     if label == "live" and rng.random() < raw_share:
         samples, stop = render_raw(clip, rng)
-        return None, samples, stop, clip, label
-    rendered = setup.simulator.render(read_clip(clip), label, rng)
-    return rendered, rendered.samples, rendered.speech_stop, clip, label
+        return {"kind": "raw", "variant": "raw"}, samples, stop, clip, label, 0
+    rendered = simulator.render(read_clip(clip), LABELS[number % 2], rng)
+    return rendered.conditions, rendered.samples, rendered.speech_stop, clip, label, rendered.speech_start
 
 
 def _make_shard(
     index: int,
     *,
     data: Path,
-    split: str,
+    population: Population,
     cache: Path,
     seed: int,
     n: int,
     cues: CueSettings,
     raw_share: float,
-    audio: bool,
+    keep: Kept,
+    recipe: Recipe,
 ) -> Arrays:
-    setup = _setup(data, split, cache)
+    clips, simulator = _setup(data, population, cache, recipe)
     rows: dict[str, list[Any]] = {}
+    wholes: list[np.ndarray] = []
     for number in range(index * _CLIPS_PER_SHARD, min(n, (index + 1) * _CLIPS_PER_SHARD)):
-        rendered, samples, stop, clip, label = _render(setup, number, seed, raw_share)
-        heard = look_back(samples, stop, np.random.default_rng([seed, 6, number]))
-        conditions = rendered.conditions if rendered is not None else {"kind": "raw", "variant": "raw"}
+        conditions, samples, stop, clip, label, start = _render(clips, simulator, number, seed, raw_share)
         row: dict[str, Any] = {
             "live": np.int8(label == "live"),
-            "kind": str(conditions["kind"]),
-            "variant": str(conditions["variant"]),
-            "loudspeaker": str(conditions.get("loudspeaker", "none")),
             "talker": clip.talker,
             "corpus": clip.corpus,
+            "source": clip.path,
             "television": np.int8(conditions.get("tv_ratio_db") is not None),
-            "conditions": np.array([conditions.get(name, np.nan) for name in CONDITIONS], np.float32),
+            **{name: str(conditions.get(name, "none")) for name in NAMED_CONDITIONS},
+            **{name: np.float32(_number(conditions.get(name))) for name in CONDITIONS},
         }
-        if audio:
-            row["audio"] = np.concatenate((np.zeros(LOOK_BACK_SAMPLES - heard.size, np.int16), heard))
-            row["audio_size"] = np.int32(heard.size)
-            row["room"] = str(conditions.get("room", "none"))
+        if keep == "whole":
+            wholes.append(samples)
+            row |= {"size": np.int32(samples.size), "speech_start": np.int32(start), "speech_stop": np.int32(stop)}
         else:
-            span = loudest_window(heard, cues.window_samples)
-            row["cues"] = np.round(liveness_cues(heard[span.start : span.stop], cues) * 255).astype(np.uint8)
+            heard = look_back(samples, stop, np.random.default_rng([seed, 6, number]))
+            if keep == "heard":
+                row["audio"] = np.concatenate((np.zeros(LOOK_BACK_SAMPLES - heard.size, np.int16), heard))
+                row["audio_size"] = np.int32(heard.size)
+            else:
+                span = loudest_window(heard, cues.window_samples)
+                row["cues"] = np.round(liveness_cues(heard[span.start : span.stop], cues) * 255).astype(np.uint8)
         for name, value in row.items():
             rows.setdefault(name, []).append(value)
-    return {name: np.array(values) for name, values in rows.items()}
+    arrays = {name: np.array(values) for name, values in rows.items()}
+    return arrays if keep != "whole" else {**arrays, "samples": np.concatenate(wholes)}
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)
 
 
 def build_liveness_clips(
     data: Path,
-    split: str,
+    population: Population | str,
     cache: Path,
     *,
     n: int,
     seed: int,
     cues: CueSettings,
     raw_share: float = 0.0,
-    audio: bool = False,
+    keep: Kept = "cues",
+    recipe: Recipe | None = None,
     workers: int | None = None,
 ) -> Arrays:
-    """Render clips of a split and compute their cues, or read them from the cache.
+    """Render clips and compute their cues, or read them from the cache.
 
     Parameters
     ----------
+    population : Population or str
+        Whose voices, which loudspeakers, which rooms; the name of a split stands for all of that split.
     n : int
         Clips, half of them live.
     raw_share : float
         Share of the live clips that are recordings as they are, without simulated room.
-    audio : bool
-        Return the looked-back audio instead of its cues, for an evaluation that runs the device's own stage.
+    keep : str
+        ``cues``; or ``heard``, the looked-back audio in place of its cues, for an evaluation that runs the device's
+        own stage; or ``whole``, the clips as rendered.
+    recipe : Recipe, optional
+        The shipped one by default.
 
     Returns
     -------
     dict
-        ``cues`` ``(n, rows, bands) uint8`` (1/255), or ``audio`` ``(n, 25600) int16`` whose last ``audio_size`` samples
-        count, and ``room``; ``live`` ``(n,) int8``; ``kind``, ``variant``, ``loudspeaker``, ``talker``, ``corpus`` as
-        strings; ``television`` ``(n,) int8``; ``conditions`` ``(n, 3)`` in the order of :data:`CONDITIONS`.
+        ``cues`` ``(n, rows, bands) uint8`` (1/255); or ``audio`` ``(n, 25600) int16`` whose last ``audio_size`` samples
+        count; or ``samples`` ``(sum of size,) int16``, one clip behind the other, with ``size``, ``speech_start`` and
+        ``speech_stop``. ``live`` ``(n,) int8``; ``talker``, ``corpus``, ``source`` (its path) and
+        :data:`NAMED_CONDITIONS` as strings; ``television`` ``(n,) int8``; :data:`CONDITIONS` ``(n,) float32``.
     """
+    if isinstance(population, str):
+        population = Population.of_split(population)
+    recipe = recipe or shipped_recipe()
     settings: dict[str, Any] = {
-        "recipe": RECIPE_VERSION,
-        "raw_recipe": _RAW_VERSION, "data": data_hash(data), "split": split, "n": n, "seed": seed,
-        "cues": cues.to_dict(), "raw_share": raw_share, "audio": audio,
+        "recipe": recipe.hash, "recipe_version": recipe.version,
+        "raw_recipe": _RAW_VERSION, "data": data_hash(data), "population": asdict(population), "n": n, "seed": seed,
+        "cues": cues.to_dict() if keep == "cues" else None, "raw_share": raw_share, "keep": keep,
     }  # fmt: skip
     make = partial(
         _make_shard,
         data=data,
-        split=split,
+        population=population,
         cache=cache,
         seed=seed,
         n=n,
         cues=cues,
         raw_share=raw_share,
-        audio=audio,
+        keep=keep,
+        recipe=recipe,
     )
-    return build_shards(cache, f"liveness-{split}", settings, -(-n // _CLIPS_PER_SHARD), make, workers=workers)
+    name = f"liveness-{population.name}"
+    return build_shards(cache, name, settings, -(-n // _CLIPS_PER_SHARD), make, workers=workers)

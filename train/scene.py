@@ -23,11 +23,11 @@ import scipy.signal
 from edge.errors import UsageError
 from edge.events import SAMPLE_RATE_HZ, seconds
 from train.corpus import Clip
-from train.simulator import RECIPE_VERSION
 from train.simulator.chain import Label, Rendered, Simulator, clip_rng
 from train.simulator.levels import rms
-from train.simulator.loudspeakers import GRID_HZ, Curves
+from train.simulator.loudspeakers import GRID_HZ, Curves, Loudspeakers
 from train.simulator.noise import NoisePool
+from train.simulator.recipe import shipped_recipe
 from train.simulator.rooms import RoomBank, make_room
 from train.synthesis import synthesise, synthesiser_version
 
@@ -139,7 +139,7 @@ def make_scene(word: str, voice: str, seed: int, *, clips: Sequence[Clip] = ()) 
     simulator = Simulator(
         _SPLIT,
         RoomBank([make_room(_SPLIT, number) for number in range(_ROOMS)]),
-        curves,
+        Loudspeakers(shipped_recipe(), curves),
         NoisePool([clip for clip in clips if clip.split == _SPLIT]),
     )
     source = f"scene-v{SCENE_VERSION}/{word}/{voice}"
@@ -177,7 +177,7 @@ def make_scene(word: str, voice: str, seed: int, *, clips: Sequence[Clip] = ()) 
             "recipe": {
                 "module": "train.scene",
                 "scene_version": SCENE_VERSION,
-                "simulator_version": RECIPE_VERSION,
+                "simulator_version": shipped_recipe().version,
                 "command": f"vivavoce train scene --word {word} --voice {voice} --seed {seed}"
                 + " --data DIR" * bool(clips),
                 "background": rendered[0].conditions["noise"],

@@ -59,7 +59,6 @@ def rendered(split: str, n: int, seed: int) -> dict[str, np.ndarray]:
         "room": rng.integers(6, size=n).astype(str),
         "talker": np.array([f"corpus/{t}" for t in talkers]),
         "television": (rng.random(n) < 0.2).astype(np.int8),
-        "conditions": np.stack((rng.uniform(0.1, 4, n), rng.uniform(5, 40, n), rng.uniform(0.1, 1, n)), axis=1).astype(
-            np.float32
-        ),
+        "distance_m": rng.uniform(0.1, 4, n).astype(np.float32),
+        "snr_db": rng.uniform(5, 40, n).astype(np.float32),
     }

@@ -26,9 +26,8 @@ def _clips() -> dict[str, np.ndarray]:
         "room": np.array([f"room{i % 4}" for i in range(n)]),
         "talker": np.array([f"t{i % 5}" for i in range(n)]),
         "television": (np.arange(n) % 4 == 0).astype(np.int8),
-        "conditions": np.stack(
-            (np.where(np.arange(n) % 2, 1.0, 2.0), np.where(np.arange(n) % 3, 30.0, 10.0), np.full(n, 0.3)), axis=1
-        ).astype(np.float32),
+        "distance_m": np.where(np.arange(n) % 2, 1.0, 2.0).astype(np.float32),
+        "snr_db": np.where(np.arange(n) % 3, 30.0, 10.0).astype(np.float32),
     }
 
 

@@ -2,18 +2,22 @@
 
 ::
 
-    live    [first room, recorder]                 (15 %: "two rooms, no loudspeaker")
-            codec (60 %)                                        -> room -> background -> microphone -> level
-    replay  first room, recorder                   (80 %; the rest is a programme: direct)
-            codec (60 %) -> limiter, harmonics -> loudspeaker   -> room -> background -> microphone -> level
+    live    [first room, recorder]                 ("two rooms, no loudspeaker")
+            [codec]                                             -> room -> background -> microphone -> level
+    replay  [first room, recorder]                 (a programme, or the device's own voice: without)
+            [codec]      -> limiter, harmonics -> loudspeaker   -> room -> background -> microphone -> level
 
 Recorder noise and loudspeaker hiss are in *both* classes, through a loudspeaker of the same population (in a
 live clip it stands in the room and plays nothing else), and a television may run behind both; so neither the
-silence before a word nor its length or level tells the class.
+silence before a word nor its length or level tells the class. How often each way is taken, and all ranges, are the
+recipe's (``recipe.toml``).
+
+The device's own playback is a replay by a loudspeaker that sits where the microphone does; talkers come as near as
+that as often.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,18 +26,18 @@ import numpy.typing as npt
 
 from edge.endpoint import loudest_window, speech_span
 from edge.events import SAMPLE_RATE_HZ
-from train.simulator import RECIPE_VERSION
 from train.simulator.codec import CODECS, draw_codec, transcode
 from train.simulator.directivity import place_source, talker_directivity_db
 from train.simulator.filters import apply_responses
 from train.simulator.levels import decibels_to_gain, rms, speech_rms, to_int16
-from train.simulator.loudspeakers import GRID_HZ, Curves, LoudspeakerSpec, draw_spec, realise
-from train.simulator.microphone import DEVICE_HIGHPASS_HZ, RECORDER_HIGHPASS_HZ, draw_microphone
+from train.simulator.loudspeakers import GRID_HZ, Loudspeakers, realise
+from train.simulator.microphone import draw_microphone
 from train.simulator.noise import NoisePool, coloured_noise
-from train.simulator.nonlinearity import apply_limiter, apply_nonlinearity
+from train.simulator.playback import play
+from train.simulator.recipe import Layout, Recipe, shipped_recipe
 from train.simulator.rooms import DIRECT_SAMPLE, RoomBank
 
-__all__ = ["FORCED", "LABELS", "Label", "Rendered", "Simulator", "clip_rng"]
+__all__ = ["FORCED", "LABELS", "VARIANTS", "Label", "Rendered", "Simulator", "clip_rng"]
 
 Label = Literal["live", "replay"]
 LABELS: tuple[Label, Label] = ("live", "replay")
@@ -41,24 +45,12 @@ LABELS: tuple[Label, Label] = ("live", "replay")
 FORCED = frozenset({"variant", "kind", "codec", "snr_db", "level_dbfs", "distance_m", "tv_ratio_db"})
 """Conditions that a caller may fix; all else is drawn as ever, so two renderings can differ in one thing."""
 
-_LEAD_S = (0.5, 1.0)
-_TAIL_S = (0.4, 0.8)
-_MARGIN_S = 0.08
-_MAX_SPEECH_S = 2.0
-_TWO_ROOMS_SHARE = 0.15
-_PROGRAMME_SHARE = 0.2
-_CODEC_SHARE = 0.6
-_CLOSE_SHARE = 0.15
-_CLOSE_M = (0.1, 0.5)
-_DISTANCE_M = (0.3, 5.0)
-_FIRST_ROOM_M = (0.1, 1.5)
-_TV_SHARE = 0.1
-_TV_RATIOS_DB = (20.0, 10.0, 5.0, 0.0)
-_RECORDER_SNR_DB = (20.0, 50.0)
-_HISS_DB = (-70.0, -40.0)
-_SNR_DB = (5.0, 40.0)
-_LEVEL_DBFS = (-45.0, -15.0)
-_SELF_NOISE_DBFS = (-92.0, -76.0)
+VARIANTS: dict[Label, tuple[str, ...]] = {
+    "live": ("plain", "two_rooms"),
+    "replay": ("recorded", "programme", "own_playback"),
+}
+"""Ways that a sound may take, for each label."""
+
 _FADE = SAMPLE_RATE_HZ // 100
 
 Samples = npt.NDArray[np.float32]
@@ -87,7 +79,7 @@ class Rendered:
     conditions: dict[str, Any]
 
 
-def clip_rng(source: str, seed: int, number: int = 0) -> np.random.Generator:
+def clip_rng(source: str, seed: int, number: int = 0, *, recipe: Recipe | None = None) -> np.random.Generator:
     """Return the generator of one rendering.
 
     Parameters
@@ -97,8 +89,10 @@ def clip_rng(source: str, seed: int, number: int = 0) -> np.random.Generator:
     seed : int
     number : int
         Counts the renderings of one source.
+    recipe : Recipe, optional
+        Its version moves all draws; the shipped one by default.
     """
-    text = f"{RECIPE_VERSION}|{seed}|{source}|{number}"
+    text = f"{(recipe or shipped_recipe()).version}|{seed}|{source}|{number}"
     return np.random.default_rng(list(hashlib.sha256(text.encode()).digest()))
 
 
@@ -106,19 +100,19 @@ def _uniform(rng: np.random.Generator, limits: tuple[float, float]) -> float:
     return float(rng.uniform(*limits))
 
 
-def _speech(source: Samples) -> tuple[Samples, int, int]:
+def _speech(source: Samples, layout: Layout) -> tuple[Samples, int, int]:
     """Cut the word out of its recording; return it at active level 1, and where in it the word lies."""
     peak = float(np.abs(source).max(initial=0.0))
     if peak == 0.0:
         raise ValueError("the source is digital silence")
     coarse = to_int16(source * np.float32(0.5 / peak))
     span = speech_span(coarse)
-    longest = int(_MAX_SPEECH_S * SAMPLE_RATE_HZ)
+    longest = int(layout.longest_speech_s * SAMPLE_RATE_HZ)
     start, stop = span.start, span.stop
     if stop - start > longest:
         window = loudest_window(coarse[start:stop], longest)
         start, stop = start + window.start, start + window.stop
-    margin = int(_MARGIN_S * SAMPLE_RATE_HZ)
+    margin = int(layout.margin_s * SAMPLE_RATE_HZ)
     first, last = max(0, start - margin), min(source.size, stop + margin)
     speech = source[first:last].astype(np.float32)
     speech /= np.float32(max(speech_rms(source[start:stop]), 1e-9))
@@ -129,36 +123,41 @@ def _speech(source: Samples) -> tuple[Samples, int, int]:
     return speech, start - first, stop - first
 
 
-def _play(x: Samples, spec: LoudspeakerSpec) -> Samples:
-    """Return what drives the linear part of the loudspeaker: limited, and with harmonics."""
-    # Peak: that of 1 ms in a thousand, so that one click does not set the level.
-    x = x / np.float32(max(float(np.quantile(np.abs(x[x != 0.0]), 0.999)), 1e-9))
-    if spec.limiter is not None:
-        x = apply_limiter(x, spec.limiter)
-    drive = np.float32(decibels_to_gain(spec.nonlinearity.drive_db))
-    return apply_nonlinearity(x * drive, spec.nonlinearity)
-
-
 class Simulator:
-    """Renders recordings of one split.
+    """Renders recordings.
 
     Parameters
     ----------
     split : str
         ``train``, ``dev`` or ``test``: which loudspeakers to use.
     bank : RoomBank
-        Rooms of that split.
-    curves : Curves
-        Measured loudspeakers, all splits.
+        Rooms to use.
+    loudspeakers : Loudspeakers
+        Of all splits; they bring the recipe.
     noise_pool : NoisePool
-        Background sound of that split.
+        Background sound.
+    kinds : collection of str
+        Kinds of loudspeakers that replay; all by default.
     """
 
-    def __init__(self, split: str, bank: RoomBank, curves: Curves, noise_pool: NoisePool) -> None:
+    def __init__(
+        self,
+        split: str,
+        bank: RoomBank,
+        loudspeakers: Loudspeakers,
+        noise_pool: NoisePool,
+        *,
+        kinds: Collection[str] = (),
+    ) -> None:
+        recipe = loudspeakers.recipe
+        self.recipe = recipe
         self.split = split
         self.bank = bank
-        self.curves = curves
+        self.loudspeakers = loudspeakers
         self.noise_pool = noise_pool
+        self._kinds = tuple(kind for kind in recipe.loudspeakers if not kinds or kind in kinds)
+        # With a kind left out, the device's own loudspeaker is of one of the others, if one of them can be.
+        self._own_kinds = tuple(kind for kind in self._kinds if recipe.loudspeakers[kind].own)
 
     def render_live(
         self, source: Samples, rng: np.random.Generator, *, conditions: Mapping[str, Any] | None = None
@@ -192,7 +191,7 @@ class Simulator:
         rng : numpy.random.Generator
         conditions : mapping, optional
             Values to fix, by the names in :data:`FORCED`: ``variant`` (live: ``plain``, ``two_rooms``;
-            replay: ``recorded``, ``programme``), ``kind`` of the loudspeaker, ``codec`` (a name, or
+            replay: ``recorded``, ``programme``, ``own_playback``), ``kind`` of the loudspeaker, ``codec`` (a name, or
             ``none``), ``snr_db``, ``level_dbfs``, ``distance_m`` (kept where a room allows it), and
             ``tv_ratio_db`` (a number, or None for no television).
 
@@ -210,43 +209,50 @@ class Simulator:
         fixed = dict(conditions or {})
         if not fixed.keys() <= FORCED:
             raise ValueError(f"cannot fix {sorted(fixed.keys() - FORCED)}; known are {sorted(FORCED)}")
+        recipe = self.recipe
+        variants, background, placement = recipe.variants, recipe.background, recipe.placement
         # One stream a stage: what one stage draws does not move the others.
         layout, first, coding, playing, placing, behind, hearing = rng.spawn(7)
-        speech, word_start, word_stop = _speech(source)
-        lead = int(_uniform(layout, _LEAD_S) * SAMPLE_RATE_HZ)
-        tail = int(_uniform(layout, _TAIL_S) * SAMPLE_RATE_HZ)
+        speech, word_start, word_stop = _speech(source, recipe.layout)
+        lead = int(_uniform(layout, recipe.layout.lead_s) * SAMPLE_RATE_HZ)
+        tail = int(_uniform(layout, recipe.layout.tail_s) * SAMPLE_RATE_HZ)
         n = lead + speech.size + tail
         start = lead + word_start
         stop = lead + word_stop
-        level_dbfs = float(fixed.get("level_dbfs", _uniform(layout, _LEVEL_DBFS)))
-        snr_db = float(fixed.get("snr_db", _uniform(layout, _SNR_DB)))
+        level_dbfs = float(fixed.get("level_dbfs", _uniform(layout, recipe.layout.level_dbfs)))
+        snr_db = float(fixed.get("snr_db", _uniform(layout, background.snr_db)))
+
+        # Which way the sound takes. Where the device's own loudspeaker is, a talker may be as well.
+        own = placing.random() < variants.own_playback and bool(self._own_kinds)
+        draw = first.random()
+        if label == "live":
+            variant = "two_rooms" if draw < variants.two_rooms else "plain"
+        elif own:
+            variant = "own_playback"
+        else:
+            variant = "programme" if draw < variants.programme else "recorded"
+        if "variant" in fixed:
+            variant = str(fixed["variant"])
+            own = variant == "own_playback" or (own and label == "live")
+        if variant not in VARIANTS[label]:
+            raise ValueError(f"variant {variant!r} is none of {label}: {', '.join(VARIANTS[label])}")
 
         # First room and recorder.
-        talker = talker_directivity_db(first, GRID_HZ)
-        once_more = first.random() < (_TWO_ROOMS_SHARE if label == "live" else 1.0 - _PROGRAMME_SHARE)
-        variant = {
-            ("live", False): "plain",
-            ("live", True): "two_rooms",
-            ("replay", False): "programme",
-            ("replay", True): "recorded",
-        }[label, once_more]
-        variant = str(fixed.get("variant", variant))
-        if variant not in (("plain", "two_rooms") if label == "live" else ("recorded", "programme")):
-            raise ValueError(f"variant {variant!r} is none of {label}")
         recorded = variant in ("two_rooms", "recorded")
-        first_room = self.bank.draw(first).at_distance(_uniform(first, _FIRST_ROOM_M))
+        talker = talker_directivity_db(first, recipe.directivity, GRID_HZ)
+        first_room = self.bank.draw(first).at_distance(_uniform(first, recipe.recorder.distance_m))
         x = np.zeros(n, np.float32)
         x[lead : lead + speech.size] = speech
         if recorded:
-            recorder = draw_microphone(first, RECORDER_HIGHPASS_HZ)
+            recorder = draw_microphone(first, recipe.microphone, highpass_hz=recipe.recorder.highpass_hz)
             turned = float(first.beta(1.0, 4.0))
             x = apply_responses(
                 x, place_source(first_room, GRID_HZ, talker, turned), recorder.taps, delay=DIRECT_SAMPLE
             )
 
         # Codec, on the part that is not silence.
-        use_codec = coding.random() < _CODEC_SHARE
-        codec = draw_codec(coding)
+        use_codec = coding.random() < recipe.codec.share
+        codec = draw_codec(coding, recipe.codec.opus_weight)
         if "codec" in fixed:
             use_codec = fixed["codec"] != "none"
             if use_codec:
@@ -255,25 +261,28 @@ class Simulator:
             x[max(0, lead - _FADE) :] = transcode(x[max(0, lead - _FADE) :], codec)
 
         # Loudspeaker: heard playing, or (live) only hissing.
-        spec = draw_spec(playing, self.split, self.curves, kind=fixed.get("kind"))
+        kinds = (str(fixed["kind"]),) if "kind" in fixed else self._own_kinds if own else self._kinds
+        spec = self.loudspeakers.draw(playing, self.split, kinds)
         loudspeaker = realise(spec)
         # Recorder noise is heard as often in both classes: in live clips as if a replay had just gone silent.
-        recorder_noise = decibels_to_gain(-_uniform(playing, _RECORDER_SNR_DB))
-        as_if_recorded = playing.random() < 1.0 - _PROGRAMME_SHARE
+        recorder_noise = decibels_to_gain(-_uniform(playing, recipe.recorder.snr_db))
+        as_if_recorded = playing.random() >= variants.programme and not own
         if not (recorded if label == "replay" else as_if_recorded):
             recorder_noise = 0.0
-        idle_level = float(np.hypot(recorder_noise, decibels_to_gain(_uniform(playing, _HISS_DB))))
+        hiss = decibels_to_gain(_uniform(playing, background.hiss_db))
+        idle_level = float(np.hypot(recorder_noise, hiss))
         idle = coloured_noise(n, playing, _uniform(playing, (0.0, 1.0)))
 
         # The device's room and microphone.
-        limits_m = _CLOSE_M if placing.random() < _CLOSE_SHARE else _DISTANCE_M
+        close = placing.random() < placement.close_share
+        limits_m = placement.own_m if own else placement.close_m if close else placement.distance_m
         distance_m = float(np.exp(_uniform(placing, (np.log(limits_m[0]), np.log(limits_m[1])))))
         room, other = self.bank.draw_pair_at(placing, float(fixed.get("distance_m", distance_m)))
         turned = float(placing.beta(1.0, 4.0))
-        microphone = draw_microphone(hearing, DEVICE_HIGHPASS_HZ)
+        microphone = draw_microphone(hearing, recipe.microphone)
         from_loudspeaker = place_source(room, GRID_HZ, spec.directivity_db, turned)
         if label == "replay":
-            x = _play(x, spec)
+            x = play(x, spec)
             heard = apply_responses(x, loudspeaker, from_loudspeaker, microphone.taps, delay=DIRECT_SAMPLE)
         else:
             talking = place_source(room, GRID_HZ, talker, turned)
@@ -292,16 +301,16 @@ class Simulator:
         noise, noise_name = self.noise_pool.draw_named(n, behind)
         noise = apply_responses(noise, microphone.taps)
         add(noise, decibels_to_gain(-snr_db), rms(noise))
-        with_tv = behind.random() < _TV_SHARE
-        tv_ratio_db = float(behind.choice(_TV_RATIOS_DB)) if with_tv else None
+        with_tv = behind.random() < recipe.television.share
+        tv_ratio_db = float(behind.choice(recipe.television.ratios_db)) if with_tv else None
         tv_ratio_db = fixed.get("tv_ratio_db", tv_ratio_db)
         tv_name, tv_loudspeaker = "", ""
         if tv_ratio_db is not None:
-            tv = draw_spec(behind, self.split, self.curves, kind="tv")
+            tv = self.loudspeakers.draw(behind, self.split, (recipe.television.kind,))
             programme, tv_name = self.noise_pool.programme(n, behind)
             tv_loudspeaker = tv.name
             sound = apply_responses(
-                _play(programme, tv),
+                play(programme, tv),
                 realise(tv),
                 place_source(other, GRID_HZ, tv.directivity_db, float(behind.beta(1.0, 2.0))),
                 microphone.taps,
@@ -310,7 +319,7 @@ class Simulator:
             add(sound, decibels_to_gain(-tv_ratio_db), speech_rms(sound))
 
         mixed = mixed * np.float32(decibels_to_gain(level_dbfs))
-        self_noise_dbfs = _uniform(hearing, _SELF_NOISE_DBFS)
+        self_noise_dbfs = _uniform(hearing, background.self_noise_dbfs)
         mixed = mixed + coloured_noise(n, hearing, 0.0) * np.float32(decibels_to_gain(self_noise_dbfs))
         return Rendered(
             to_int16(mixed),
@@ -325,6 +334,7 @@ class Simulator:
                 "limiter": label == "replay" and spec.limiter is not None,
                 "harmonics_db": spec.nonlinearity.harmonics_db[:2] if label == "replay" else None,
                 "first_room": first_room.room if recorded else "none",
+                "first_distance_m": first_room.distance_m if recorded else None,
                 "codec": codec.name if use_codec else "none",
                 "room": room.room,
                 "t60_s": room.t60_s,

@@ -52,9 +52,9 @@ CODECS = (
 """Bit rates in the names were measured on wake words at 16 kHz."""
 
 
-def draw_codec(rng: np.random.Generator) -> Codec:
-    """Draw a codec; Opus, the slowest to run, half as often as the others."""
-    weights = np.array([0.5 if codec.encoding == "OPUS" else 1.0 for codec in CODECS])
+def draw_codec(rng: np.random.Generator, opus_weight: float) -> Codec:
+    """Draw a codec; one of Opus with a weight, against 1 of each other."""
+    weights = np.array([opus_weight if codec.encoding == "OPUS" else 1.0 for codec in CODECS])
     return CODECS[rng.choice(len(CODECS), p=weights / weights.sum())]
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import scipy.signal
 
 from train.simulator.filters import minimum_phase_fir
+from train.simulator.recipe import DirectivityRanges
 from train.simulator.rooms import DIRECT_SAMPLE, RoomResponse
 
 __all__ = [
@@ -21,30 +22,31 @@ __all__ = [
 
 DIRECTIVITY_TAPS = 128
 
-_HZ = np.array([125.0, 200.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0])
-_LOUDSPEAKER_DB = np.array([0.8, 1.6, 4.0, 5.9, 7.6, 8.0, 8.8])  # median of 1,124 measured loudspeakers
-_TALKER_DB = np.array([1.0, 1.5, 3.0, 3.5, 4.5, 6.0, 8.0])  # after the range that the literature gives
-_OMNI_SHARE = 0.15
 _MAX_OFF_AXIS = 0.8  # share of the index by which the direct sound may fall when the source is turned away
 
 
 def _index_db(
-    base_db: npt.NDArray[np.float64], frequency_hz: npt.NDArray[np.float64], scale: float, offset_db: float
+    hz: tuple[float, ...],
+    base_db: tuple[float, ...],
+    frequency_hz: npt.NDArray[np.float64],
+    scale: float,
+    offset_db: float,
 ) -> npt.NDArray[np.float64]:
-    index = np.interp(np.log(frequency_hz), np.log(_HZ), base_db * scale)
+    index = np.interp(np.log(frequency_hz), np.log(hz), np.array(base_db) * scale)
     # Below the lowest measured band every source is small against the wavelength.
-    low = np.clip(frequency_hz / _HZ[0], 0.0, 1.0)
-    return np.maximum(0.0, index + offset_db * np.clip(np.log2(frequency_hz / _HZ[0]) / 3, 0.0, 1.0)) * low
+    low = np.clip(frequency_hz / hz[0], 0.0, 1.0)
+    return np.maximum(0.0, index + offset_db * np.clip(np.log2(frequency_hz / hz[0]) / 3, 0.0, 1.0)) * low
 
 
 def loudspeaker_directivity_db(
-    rng: np.random.Generator, frequency_hz: npt.NDArray[np.float64]
+    rng: np.random.Generator, ranges: DirectivityRanges, frequency_hz: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Draw the directivity index of a loudspeaker that was not measured: +-3 dB, 15 % nearly omnidirectional.
+    """Draw the directivity index of a loudspeaker that was not measured: some are nearly omnidirectional.
 
     Parameters
     ----------
     rng : numpy.random.Generator
+    ranges : DirectivityRanges
     frequency_hz : float array, shape (k,)
 
     Returns
@@ -52,13 +54,18 @@ def loudspeaker_directivity_db(
     float array, shape (k,)
         On-axis level above that of the mean over all directions, dB.
     """
-    scale = rng.uniform(0.1, 0.35) if rng.random() < _OMNI_SHARE else rng.uniform(0.75, 1.1)
-    return _index_db(_LOUDSPEAKER_DB, frequency_hz, scale, float(rng.uniform(-3.0, 3.0)) * min(1.0, scale))
+    omni = rng.random() < ranges.omni_share
+    scale = float(rng.uniform(*(ranges.omni_scale if omni else ranges.loudspeaker_scale)))
+    offset_db = float(rng.uniform(*ranges.loudspeaker_offset_db)) * min(1.0, scale)
+    return _index_db(ranges.hz, ranges.loudspeaker_db, frequency_hz, scale, offset_db)
 
 
-def talker_directivity_db(rng: np.random.Generator, frequency_hz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def talker_directivity_db(
+    rng: np.random.Generator, ranges: DirectivityRanges, frequency_hz: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
     """Draw the directivity index of a talker, ``(k,)`` dB."""
-    return _index_db(_TALKER_DB, frequency_hz, float(rng.uniform(0.8, 1.2)), float(rng.uniform(-1.5, 1.5)))
+    scale, offset_db = float(rng.uniform(*ranges.talker_scale)), float(rng.uniform(*ranges.talker_offset_db))
+    return _index_db(ranges.hz, ranges.talker_db, frequency_hz, scale, offset_db)
 
 
 def place_source(

@@ -3,13 +3,15 @@
 Phones, laptops and televisions are parametric; standalone and smart loudspeakers are measured curves. Every
 split has a fixed population of devices with ids, so that results can be resampled by device. Populations are
 disjoint: measured curves by brand, parametric devices by *cells*: the plane of corner frequency and slope is
-cut into 10 x 5 cells, and cell (i, j) belongs to the split ``_CELL_SPLIT[(i + 2 * j) % 5]``. So a test device
+cut into 5 x 3 cells, and cell (i, j) belongs to the split ``_CELL_SPLIT[(i + 2 * j) % 5]``. So a test device
 lies beside training devices and never among them: a device that was not seen, not a kind that was not seen.
+Kinds that were not seen are made by drawing from some kinds only.
 """
 
 import zipfile
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +21,17 @@ from edge.errors import DataError
 from train.simulator.directivity import loudspeaker_directivity_db
 from train.simulator.filters import minimum_phase_fir, smooth_random_curve_db
 from train.simulator.nonlinearity import Limiter, Nonlinearity
+from train.simulator.recipe import LimiterRanges, LoudspeakerKind, Recipe, SmallLoudspeakers
 
 __all__ = [
     "CURVES_FILE",
-    "DEVICES_PER_KIND",
     "GRID_HZ",
-    "KIND_SHARES",
     "LOUDSPEAKER_TAPS",
     "Curves",
     "LoudspeakerSpec",
+    "Loudspeakers",
     "cell_split",
-    "draw_spec",
     "load_curves",
-    "make_spec",
     "realise",
     "response_db",
 ]
@@ -39,27 +39,12 @@ __all__ = [
 CURVES_FILE = "loudspeakers/curves.npz"
 """Measured responses, below the data folder."""
 
-KIND_SHARES = {"phone": 0.35, "laptop": 0.25, "tv": 0.15, "standalone": 0.25}
-"""How often each kind plays a replay."""
-
-DEVICES_PER_KIND = {"train": 200, "dev": 60, "test": 60}
-"""Devices of each parametric kind in each split."""
-
 LOUDSPEAKER_TAPS = 1024
 
 GRID_HZ = np.geomspace(20.0, 8000.0, 120)
 """Frequencies at which responses are specified, 1/14 octave apart, Hz."""
 
 _OCTAVES = np.log2(GRID_HZ)
-_CORNER_HZ = {"phone": (400.0, 1000.0), "laptop": (200.0, 850.0), "tv": (90.0, 250.0)}
-_SLOPE_DB_OCTAVE = (12.0, 24.0)
-_EXCURSION_HZ = {
-    "phone": (900.0, 1600.0),
-    "laptop": (600.0, 1400.0),
-    "tv": (250.0, 700.0),
-    "standalone": (100.0, 300.0),
-}
-_CELLS = (10, 5)
 _CELL_SPLIT = ("test", "train", "dev", "train", "train")
 _SPLIT_NUMBER = {"train": 1, "dev": 2, "test": 3}
 _SEED = 83_160
@@ -77,8 +62,6 @@ class Curves:
         One entry a loudspeaker.
     on_axis_db, directivity_db : float arrays, shape (loudspeakers, 120)
         On-axis response and directivity index at :data:`GRID_HZ`, dB.
-    specs : dict
-        Devices that :func:`make_spec` made so far, by row.
     """
 
     model: tuple[str, ...]
@@ -86,7 +69,6 @@ class Curves:
     split: tuple[str, ...]
     on_axis_db: npt.NDArray[np.float64]
     directivity_db: npt.NDArray[np.float64]
-    specs: "dict[int, LoudspeakerSpec]" = field(default_factory=dict, repr=False)
 
     def of_split(self, split: str) -> list[int]:
         """Return the rows of a split."""
@@ -102,7 +84,7 @@ class LoudspeakerSpec:
     name : str
         Id, unique over kinds and splits, e.g. ``phone-train-017`` or ``standalone-genelec-8030c``.
     kind : str
-        A key of :data:`KIND_SHARES`.
+        A kind of the recipe.
     brand : str
         Maker of a measured loudspeaker, ``""`` for a parametric one.
     corner_hz, slope_db_octave : float
@@ -181,37 +163,37 @@ def load_curves(data_dir: Path | str) -> Curves:
     return Curves(model, brand, split, on_axis_db, np.clip(on_axis_db - power_db, -3.0, 16.0))
 
 
-def cell_split(kind: str, corner_hz: float, slope_db_octave: float) -> str:
+def cell_split(kind: LoudspeakerKind, small: SmallLoudspeakers, corner_hz: float, slope_db_octave: float) -> str:
     """Return the split to which a parametric loudspeaker belongs."""
-    low, high = np.log(_CORNER_HZ[kind])
-    i = int((np.log(corner_hz) - low) / (high - low) * _CELLS[0])
-    first, last = _SLOPE_DB_OCTAVE
-    j = int((slope_db_octave - first) / (last - first) * _CELLS[1])
-    return _CELL_SPLIT[(min(i, _CELLS[0] - 1) + 2 * min(j, _CELLS[1] - 1)) % 5]
+    assert kind.corner_hz is not None
+    low, high = np.log(kind.corner_hz)
+    columns, rows = small.cells
+    i = int((np.log(corner_hz) - low) / (high - low) * columns)
+    first, last = small.slope_db_octave
+    j = int((slope_db_octave - first) / (last - first) * rows)
+    return _CELL_SPLIT[(min(i, columns - 1) + 2 * min(j, rows - 1)) % len(_CELL_SPLIT)]
 
 
-def _draw_nonlinearity(rng: np.random.Generator, kind: str) -> Nonlinearity:
-    hifi = kind == "standalone"
-    second = rng.uniform(-60.0, -45.0) if hifi else rng.uniform(-50.0, -20.0)
-    third = rng.uniform(-60.0, -45.0) if hifi else rng.uniform(-55.0, -18.0)
-    levels = (second, third, second - rng.uniform(6.0, 20.0), third - rng.uniform(6.0, 20.0))
-    signs = tuple(int(sign) for sign in rng.choice([-1, 1], 4))
+def _draw_nonlinearity(rng: np.random.Generator, kind: LoudspeakerKind) -> Nonlinearity:
+    second, third = float(rng.uniform(*kind.second_db)), float(rng.uniform(*kind.third_db))
+    fourth, fifth = (float(level - rng.uniform(*kind.higher_below_db)) for level in (second, third))
+    first_sign, second_sign, third_sign, fourth_sign = (int(sign) for sign in rng.choice([-1, 1], 4))
     return Nonlinearity(
-        tuple(float(level) for level in levels),  # type: ignore[arg-type]
-        signs,  # type: ignore[arg-type]
-        float(rng.uniform(*_EXCURSION_HZ[kind])),
-        float(rng.uniform(-12.0, 1.5)),
+        (second, third, fourth, fifth),
+        (first_sign, second_sign, third_sign, fourth_sign),
+        float(rng.uniform(*kind.excursion_hz)),
+        float(rng.uniform(*kind.drive_db)),
     )
 
 
-def _draw_limiter(rng: np.random.Generator) -> Limiter | None:
-    if rng.random() < 0.5:
+def _draw_limiter(rng: np.random.Generator, ranges: LimiterRanges) -> Limiter | None:
+    if rng.random() >= ranges.share:
         return None
     return Limiter(
-        float(rng.uniform(-20.0, -6.0)),
-        float(rng.uniform(2.0, 10.0)),
-        float(rng.uniform(0.002, 0.01)),
-        float(rng.uniform(0.04, 0.25)),
+        float(rng.uniform(*ranges.threshold_db)),
+        float(rng.uniform(*ranges.ratio)),
+        float(rng.uniform(*ranges.attack_s)),
+        float(rng.uniform(*ranges.release_s)),
     )
 
 
@@ -222,105 +204,126 @@ def _roll_off_db(corner_hz: float, slope_db_octave: float) -> npt.NDArray[np.flo
     return -10.0 * np.log10(1.0 + factor * ratio)
 
 
-def _small_response_db(rng: np.random.Generator, corner_hz: float, slope: float) -> npt.NDArray[np.float64]:
+def _small_response_db(
+    rng: np.random.Generator, small: SmallLoudspeakers, corner_hz: float, slope: float
+) -> npt.NDArray[np.float64]:
     """Draw the response of a small loudspeaker in a device: roll-off, ripple, resonances, treble."""
     response = _roll_off_db(corner_hz, slope)
-    ripple = smooth_random_curve_db(rng, _OCTAVES, float(rng.uniform(1.5, 4.0)), float(rng.uniform(0.12, 0.35)))
+    ripple_db, ripple_octaves = float(rng.uniform(*small.ripple_db)), float(rng.uniform(*small.ripple_octaves))
+    ripple = smooth_random_curve_db(rng, _OCTAVES, ripple_db, ripple_octaves)
     # The ripple is that of the pass band; below it the roll-off is a smooth property of membrane and box.
     response += ripple * np.clip((_OCTAVES - np.log2(corner_hz)) / 1.0 + 1.0, 0.2, 1.0)
-    for _ in range(int(rng.integers(1, 5))):
+    for _ in range(int(rng.integers(*small.resonances, endpoint=True))):
         centre = rng.uniform(np.log2(corner_hz), np.log2(7000.0))
-        width = rng.uniform(0.08, 0.35)
-        response += (
-            rng.uniform(3.0, 9.0) * rng.choice([1.0, 1.0, -1.0]) * np.exp(-0.5 * ((_OCTAVES - centre) / width) ** 2)
-        )
-    treble_hz, treble_db = rng.uniform(3500.0, 7500.0), rng.uniform(-9.0, 3.0)
+        width = rng.uniform(*small.resonance_octaves)
+        height_db = rng.uniform(*small.resonance_db) * rng.choice([1.0, 1.0, -1.0])
+        response += height_db * np.exp(-0.5 * ((_OCTAVES - centre) / width) ** 2)
+    treble_hz, treble_db = rng.uniform(*small.treble_hz), rng.uniform(*small.treble_db)
     return response + treble_db * np.clip((_OCTAVES - np.log2(treble_hz)) / 1.0, 0.0, 1.0)
 
 
-@lru_cache(maxsize=4096)
-def _parametric(kind: str, split: str, number: int) -> LoudspeakerSpec:
-    rng = np.random.default_rng([_SEED, sorted(KIND_SHARES).index(kind), _SPLIT_NUMBER[split], number])
-    low, high = np.log(_CORNER_HZ[kind])
-    while True:
-        corner_hz, slope = float(np.exp(rng.uniform(low, high))), float(rng.uniform(*_SLOPE_DB_OCTAVE))
-        if cell_split(kind, corner_hz, slope) == split:
-            break
-    return LoudspeakerSpec(
-        f"{kind}-{split}-{number:03d}",
-        kind,
-        "",
-        corner_hz,
-        slope,
-        _small_response_db(rng, corner_hz, slope),
-        loudspeaker_directivity_db(rng, GRID_HZ),
-        _draw_nonlinearity(rng, kind),
-        _draw_limiter(rng),
-    )
-
-
-def make_spec(kind: str, split: str, number: int, curves: Curves) -> LoudspeakerSpec:
-    """Make one device of a population.
+class Loudspeakers:
+    """All loudspeakers of a recipe.
 
     Parameters
     ----------
-    kind : str
-        A key of :data:`KIND_SHARES`.
-    split : str
-        ``train``, ``dev`` or ``test``.
-    number : int
-        Number of the device: below ``DEVICES_PER_KIND[split]``, or below the number of curves of the split.
+    recipe : Recipe
     curves : Curves
-
-    Returns
-    -------
-    LoudspeakerSpec
-        The same object for the same device.
+        Measured responses, all splits.
     """
-    if kind != "standalone":
-        return _parametric(kind, split, number)
-    row = curves.of_split(split)[number]
-    if row not in curves.specs:
-        rng = np.random.default_rng([_SEED, row, 4])
-        name = "-".join("".join(c if c.isalnum() else " " for c in curves.model[row]).lower().split())
-        curves.specs[row] = LoudspeakerSpec(
-            f"standalone-{name}",
+
+    def __init__(self, recipe: Recipe, curves: Curves) -> None:
+        self.recipe = recipe
+        self.curves = curves
+        self._made: dict[tuple[str, str, int], LoudspeakerSpec] = {}
+
+    @cached_property
+    def _rows_of_brands(self) -> dict[str, list[list[int]]]:
+        """For each split, the numbers of its measured loudspeakers, a list a brand."""
+        result: dict[str, list[list[int]]] = {}
+        for split in _SPLIT_NUMBER:
+            brands: dict[str, list[int]] = {}
+            for number, row in enumerate(self.curves.of_split(split)):
+                brands.setdefault(self.curves.brand[row], []).append(number)
+            result[split] = [brands[brand] for brand in sorted(brands)]
+        return result
+
+    def make(self, kind: str, split: str, number: int) -> LoudspeakerSpec:
+        """Make one device of a population.
+
+        Parameters
+        ----------
+        kind : str
+            A kind of the recipe.
+        split : str
+            ``train``, ``dev`` or ``test``.
+        number : int
+            Number of the device: below ``small.devices`` of the recipe, or below the number of curves of the split.
+
+        Returns
+        -------
+        LoudspeakerSpec
+            The same object for the same device.
+        """
+        key = (kind, split, number)
+        if key not in self._made:
+            measured = self.recipe.loudspeakers[kind].corner_hz is None
+            self._made[key] = self._measured(*key) if measured else self._parametric(*key)
+        return self._made[key]
+
+    def _parametric(self, kind: str, split: str, number: int) -> LoudspeakerSpec:
+        ranges, small = self.recipe.loudspeakers[kind], self.recipe.small
+        assert ranges.corner_hz is not None
+        rng = np.random.default_rng([_SEED, *kind.encode(), _SPLIT_NUMBER[split], number])
+        low, high = np.log(ranges.corner_hz)
+        while True:
+            corner_hz, slope = float(np.exp(rng.uniform(low, high))), float(rng.uniform(*small.slope_db_octave))
+            if cell_split(ranges, small, corner_hz, slope) == split:
+                break
+        return LoudspeakerSpec(
+            f"{kind}-{split}-{number:03d}",
             kind,
-            curves.brand[row],
-            float("nan"),
-            float("nan"),
-            curves.on_axis_db[row],
-            curves.directivity_db[row],
-            _draw_nonlinearity(rng, kind),
-            _draw_limiter(rng),
+            "",
+            corner_hz,
+            slope,
+            _small_response_db(rng, small, corner_hz, slope),
+            loudspeaker_directivity_db(rng, self.recipe.directivity, GRID_HZ),
+            _draw_nonlinearity(rng, ranges),
+            _draw_limiter(rng, self.recipe.limiter),
         )
-    return curves.specs[row]
 
+    def _measured(self, kind: str, split: str, number: int) -> LoudspeakerSpec:
+        row = self.curves.of_split(split)[number]
+        rng = np.random.default_rng([_SEED, *kind.encode(), row])
+        name = "-".join("".join(c if c.isalnum() else " " for c in self.curves.model[row]).lower().split())
+        return LoudspeakerSpec(
+            f"{kind}-{name}",
+            kind,
+            self.curves.brand[row],
+            float("nan"),
+            float("nan"),
+            self.curves.on_axis_db[row],
+            self.curves.directivity_db[row],
+            _draw_nonlinearity(rng, self.recipe.loudspeakers[kind]),
+            _draw_limiter(rng, self.recipe.limiter),
+        )
 
-def draw_spec(rng: np.random.Generator, split: str, curves: Curves, *, kind: str | None = None) -> LoudspeakerSpec:
-    """Draw a loudspeaker of a split.
+    def draw(self, rng: np.random.Generator, split: str, kinds: Collection[str] = ()) -> LoudspeakerSpec:
+        """Draw a loudspeaker of a split.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    split : str
-    curves : Curves
-    kind : str, optional
-        Drawn by :data:`KIND_SHARES` if not given. Measured curves are drawn by brand first, so that no maker
-        dominates.
-
-    Returns
-    -------
-    LoudspeakerSpec
-    """
-    draw = rng.random()
-    if kind is None:
-        kinds = list(KIND_SHARES)
-        kind = kinds[int(np.searchsorted(np.cumsum(list(KIND_SHARES.values()))[:-1], draw, side="right"))]
-    if kind != "standalone":
-        return make_spec(kind, split, int(rng.integers(DEVICES_PER_KIND[split])), curves)
-    rows = curves.of_split(split)
-    brands = sorted({curves.brand[row] for row in rows})
-    brand = brands[rng.integers(len(brands))]
-    numbers = [number for number, row in enumerate(rows) if curves.brand[row] == brand]
-    return make_spec(kind, split, numbers[rng.integers(len(numbers))], curves)
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        split : str
+        kinds : collection of str
+            From which to draw, with the shares of the recipe among them; all by default. Measured curves are drawn
+            by brand first, so that no maker dominates.
+        """
+        chosen = [kind for kind in self.recipe.loudspeakers if not kinds or kind in kinds]
+        limits = np.cumsum([self.recipe.loudspeakers[kind].share for kind in chosen])
+        kind = chosen[int(np.searchsorted(limits[:-1], rng.random() * limits[-1], side="right"))]
+        if self.recipe.loudspeakers[kind].corner_hz is not None:
+            return self.make(kind, split, int(rng.integers(self.recipe.small.devices.of(split))))
+        brands = self._rows_of_brands[split]
+        numbers = brands[rng.integers(len(brands))]
+        return self.make(kind, split, numbers[rng.integers(len(numbers))])

@@ -6,11 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from train.simulator.filters import minimum_phase_fir, smooth_random_curve_db
+from train.simulator.recipe import MicrophoneRanges
 
-__all__ = ["DEVICE_HIGHPASS_HZ", "RECORDER_HIGHPASS_HZ", "Microphone", "draw_microphone"]
-
-DEVICE_HIGHPASS_HZ = (20.0, 120.0)
-RECORDER_HIGHPASS_HZ = (20.0, 200.0)
+__all__ = ["Microphone", "draw_microphone"]
 
 _HZ = np.geomspace(20.0, 8000.0, 60)
 _OCTAVES = np.log2(_HZ)
@@ -36,18 +34,21 @@ class Microphone:
     taps: npt.NDArray[np.float32]
 
 
-def draw_microphone(rng: np.random.Generator, highpass_hz: tuple[float, float]) -> Microphone:
+def draw_microphone(
+    rng: np.random.Generator, ranges: MicrophoneRanges, *, highpass_hz: tuple[float, float] | None = None
+) -> Microphone:
     """Draw a microphone: high-pass, gentle ripple, and the rise or fall of its port towards 8 kHz.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-    highpass_hz : pair of float
-        Range of the high-pass, Hz; drawn log-uniformly.
+    ranges : MicrophoneRanges
+    highpass_hz : pair of float, optional
+        Range of the high-pass in place of that of the ranges, Hz; drawn log-uniformly.
     """
-    corner = float(np.exp(rng.uniform(*np.log(highpass_hz))))
-    tilt = float(rng.uniform(-3.0, 4.0))
+    corner = float(np.exp(rng.uniform(*np.log(highpass_hz or ranges.highpass_hz))))
+    tilt = float(rng.uniform(*ranges.tilt_db))
     response = -10.0 * np.log10(1.0 + (corner / _HZ) ** 4)
     response += tilt * np.clip((_OCTAVES - np.log2(1000.0)) / 3.0, 0.0, 1.0)
-    response += smooth_random_curve_db(rng, _OCTAVES, float(rng.uniform(0.3, 1.5)), 0.6)
+    response += smooth_random_curve_db(rng, _OCTAVES, float(rng.uniform(*ranges.ripple_db)), 0.6)
     return Microphone(corner, tilt, minimum_phase_fir(_HZ, response, _TAPS))

@@ -9,11 +9,10 @@ import scipy.fft
 from edge.events import SAMPLE_RATE_HZ
 from train.corpus import Clip, read_clip
 from train.simulator.levels import rms, speech_rms
+from train.simulator.recipe import Background, shipped_recipe
 
 __all__ = ["NoisePool", "coloured_noise", "mains_hum"]
 
-_RECORDED_SHARE = 0.5
-_MUSIC_SHARE = 0.12
 _FLOOR_DB = -26.0  # under every recording: what was gated to digital silence must not stay so
 _FADE = SAMPLE_RATE_HZ // 50
 _KEPT_S = 30.0  # of each recording, so that a pool of decoded recordings stays small
@@ -63,9 +62,12 @@ class NoisePool:
     clips : sequence of Clip
         Clips of one split. Those with the roles ``noise`` and ``music`` are backgrounds; ``music`` and
         ``speech`` are programmes. Files are read when they are first drawn, and kept.
+    shares : Background, optional
+        Those of the shipped recipe by default.
     """
 
-    def __init__(self, clips: Sequence[Clip]) -> None:
+    def __init__(self, clips: Sequence[Clip], shares: Background | None = None) -> None:
+        self._shares = shares or shipped_recipe().background
         self._noise = [clip for clip in clips if clip.role == "noise"]
         self._music = [clip for clip in clips if clip.role == "music"]
         self._speech = [clip for clip in clips if clip.role == "speech"]
@@ -110,9 +112,9 @@ class NoisePool:
         floor = coloured_noise(n, rng, float(rng.uniform(0.0, 2.0)))
         draw = rng.random()
         recordings: list[Clip] = []
-        if draw < _RECORDED_SHARE:
+        if draw < self._shares.recorded_share:
             recordings = self._noise
-        elif draw < _RECORDED_SHARE + _MUSIC_SHARE:
+        elif draw < self._shares.recorded_share + self._shares.music_share:
             recordings = self._music
         if recordings:
             clip = recordings[int(rng.integers(len(recordings)))]
@@ -121,7 +123,7 @@ class NoisePool:
             if level > 1e-4:  # not a silent stretch
                 mixed = stretch / np.float32(level) + floor * np.float32(10.0 ** (_FLOOR_DB / 20.0))
                 return _unit(mixed), clip.path
-        if rng.random() < 0.15:
+        if rng.random() < self._shares.hum_share:
             mixed = floor + mains_hum(n, rng) * np.float32(10.0 ** (rng.uniform(-15.0, 3.0) / 20.0))
             return _unit(mixed), "generated"
         return floor, "generated"

@@ -6,7 +6,7 @@ positions: one for who speaks (or plays the replay), one for what else sounds in
 """
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,11 @@ from tqdm import tqdm
 from edge.errors import DataError
 from edge.events import SAMPLE_RATE_HZ
 from edge.files import write_whole
+from train.shards import cache_key
+from train.simulator.recipe import RoomRanges, shipped_recipe
 
 __all__ = [
-    "BANK_VERSION",
     "DIRECT_SAMPLE",
-    "ROOMS_PER_SPLIT",
     "RoomBank",
     "RoomResponse",
     "load_room_bank",
@@ -29,24 +29,12 @@ __all__ = [
     "reverberation_time_s",
 ]
 
-BANK_VERSION = 1
-"""Raised whenever a room changes for the same split and number; part of the name of the cache file."""
-
-ROOMS_PER_SPLIT = {"train": 600, "dev": 150, "test": 150}
-"""Rooms of each split, with two source positions each."""
-
 DIRECT_SAMPLE = 40
 """Where the direct sound lies in every response: band-limited reflections close to it begin before it."""
 
 _SEED = 20_201_117
 _SPLIT_NUMBER = {"train": 1, "dev": 2, "test": 3}
 _SOUND_M_S = 343.0
-_IMAGE_ORDER = 12
-_FLOOR_M2 = (2.0, 35.0)
-_HEIGHT_M = (2.2, 3.5)
-_T60_S = (0.1, 1.0)
-_DISTANCE_M = (0.3, 5.0)  # nearer: RoomResponse.at_distance
-_ABSORPTION = (0.04, 0.8)  # what walls and furniture of real rooms have, mean over the surface
 _CROSSOVERS_HZ = (500.0, 2000.0)
 _DECAY = 3.0 * np.log(10.0)  # amplitude falls by exp(-_DECAY) in one T60
 _LENGTH_T60 = 0.8  # responses end 48 dB down: below the quietest noise floor of the recipe
@@ -143,12 +131,15 @@ def _set_decay(late: npt.NDArray[np.float64], t60_s: npt.NDArray[np.float64]) ->
 
 
 def _place(
-    rng: np.random.Generator, size_m: npt.NDArray[np.float64], microphone_m: npt.NDArray[np.float64]
+    rng: np.random.Generator,
+    distance_m: tuple[float, float],
+    size_m: npt.NDArray[np.float64],
+    microphone_m: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
     """Draw a source position: distance first (log-uniform), so that near and far both occur in every room."""
     margin = 0.12
     for _ in range(400):
-        distance = np.exp(rng.uniform(*np.log(_DISTANCE_M)))
+        distance = np.exp(rng.uniform(*np.log(distance_m)))
         elevation = rng.uniform(-0.4, 0.5)
         azimuth = rng.uniform(0.0, 2.0 * np.pi)
         step = distance * np.array(
@@ -160,7 +151,7 @@ def _place(
     return np.clip(microphone_m + np.array([0.0, 0.2, 0.1]), margin, size_m - margin)
 
 
-def make_room(split: str, number: int) -> tuple[RoomResponse, RoomResponse]:
+def make_room(split: str, number: int, ranges: RoomRanges | None = None) -> tuple[RoomResponse, RoomResponse]:
     """Make one room with two source positions.
 
     Parameters
@@ -169,6 +160,8 @@ def make_room(split: str, number: int) -> tuple[RoomResponse, RoomResponse]:
         ``train``, ``dev`` or ``test``: each has rooms of its own.
     number : int
         Number of the room within the split.
+    ranges : RoomRanges, optional
+        Those of the shipped recipe by default.
 
     Returns
     -------
@@ -176,17 +169,18 @@ def make_room(split: str, number: int) -> tuple[RoomResponse, RoomResponse]:
     """
     import pyroomacoustics
 
-    rng = np.random.default_rng([_SEED, BANK_VERSION, _SPLIT_NUMBER[split], number])
-    floor_m2 = _FLOOR_M2[0] + (_FLOOR_M2[1] - _FLOOR_M2[0]) * rng.random() ** 1.5
+    ranges = ranges or shipped_recipe().rooms
+    rng = np.random.default_rng([_SEED, ranges.number, _SPLIT_NUMBER[split], number])
+    floor_m2 = ranges.floor_m2[0] + (ranges.floor_m2[1] - ranges.floor_m2[0]) * rng.random() ** 1.5
     aspect = rng.uniform(0.5, 1.0)
-    size_m = np.array([np.sqrt(floor_m2 / aspect), np.sqrt(floor_m2 * aspect), rng.uniform(*_HEIGHT_M)])
+    size_m = np.array([np.sqrt(floor_m2 / aspect), np.sqrt(floor_m2 * aspect), rng.uniform(*ranges.height_m)])
     volume_m3 = float(size_m.prod())
     surface_m2 = 2.0 * float(size_m[0] * size_m[1] + size_m[0] * size_m[2] + size_m[1] * size_m[2])
     # Eyring's formula, both ways: which T60 this room can have, and the absorption that gives the one drawn.
     shortest_s, longest_s = (
-        0.161 * volume_m3 / (-surface_m2 * np.log1p(-absorption)) for absorption in reversed(_ABSORPTION)
+        0.161 * volume_m3 / (-surface_m2 * np.log1p(-absorption)) for absorption in reversed(ranges.absorption)
     )
-    low_s, high_s = np.clip((shortest_s, longest_s), *_T60_S)
+    low_s, high_s = np.clip((shortest_s, longest_s), *ranges.t60_s)
     t60_s = float(np.exp(rng.uniform(np.log(low_s), np.log(high_s))))
     absorption = -np.expm1(-0.161 * volume_m3 / (surface_m2 * t60_s))
     microphone_m = np.array(
@@ -196,9 +190,9 @@ def make_room(split: str, number: int) -> tuple[RoomResponse, RoomResponse]:
             rng.uniform(0.4, min(1.7, size_m[2] - 0.3)),
         ]
     )
-    positions = [_place(rng, size_m, microphone_m) for _ in range(2)]
+    positions = [_place(rng, ranges.distance_m, size_m, microphone_m) for _ in range(2)]
     reflected = pyroomacoustics.ShoeBox(
-        size_m, fs=SAMPLE_RATE_HZ, materials=pyroomacoustics.Material(absorption), max_order=_IMAGE_ORDER
+        size_m, fs=SAMPLE_RATE_HZ, materials=pyroomacoustics.Material(absorption), max_order=ranges.image_order
     )
     direct = pyroomacoustics.ShoeBox(
         size_m, fs=SAMPLE_RATE_HZ, materials=pyroomacoustics.Material(absorption), max_order=0
@@ -211,7 +205,7 @@ def make_room(split: str, number: int) -> tuple[RoomResponse, RoomResponse]:
     band_t60_s = t60_s * np.array([rng.uniform(0.8, 1.4), 1.0, rng.uniform(0.5, 0.95)])
     length = DIRECT_SAMPLE + int(max(0.1, _LENGTH_T60 * band_t60_s.max()) * SAMPLE_RATE_HZ)
     # Image orders up to the limit are complete until about here; from here on the field is diffuse noise.
-    mixing_s = min(0.8 * _IMAGE_ORDER * float(size_m.min()) / _SOUND_M_S, 0.5 * length / SAMPLE_RATE_HZ)
+    mixing_s = min(0.8 * ranges.image_order * float(size_m.min()) / _SOUND_M_S, 0.5 * length / SAMPLE_RATE_HZ)
     results = []
     for i, position in enumerate(positions):
         distance_m = float(np.linalg.norm(position - microphone_m))
@@ -316,7 +310,9 @@ def _read(path: Path) -> list[tuple[RoomResponse, RoomResponse]]:
     return list(zip(flat[::2], flat[1::2], strict=True))
 
 
-def load_room_bank(cache: Path | str, split: str, *, rooms: int | None = None) -> RoomBank:
+def load_room_bank(
+    cache: Path | str, split: str, *, rooms: int | None = None, ranges: RoomRanges | None = None
+) -> RoomBank:
     """Return the rooms of a split, making them first if they are not in the cache (about 10 ms a room).
 
     Parameters
@@ -326,16 +322,20 @@ def load_room_bank(cache: Path | str, split: str, *, rooms: int | None = None) -
     split : str
         ``train``, ``dev`` or ``test``.
     rooms : int, optional
-        How many; :data:`ROOMS_PER_SPLIT` by default.
+        How many; those of the ranges by default.
+    ranges : RoomRanges, optional
+        Those of the shipped recipe by default.
 
     Raises
     ------
     DataError
         If the cache cannot be written, or what it holds cannot be read.
     """
-    count = ROOMS_PER_SPLIT[split] if rooms is None else rooms
-    path = Path(cache) / f"rooms-v{BANK_VERSION}-{split}-{count}.npz"
+    ranges = ranges or shipped_recipe().rooms
+    count = ranges.counts.of(split) if rooms is None else rooms
+    values = {name: value for name, value in asdict(ranges).items() if name != "counts"}
+    path = Path(cache) / f"rooms-{cache_key(values)}-{split}-{count}.npz"
     if not path.exists():
         numbers = tqdm(range(count), desc=f"rooms {split}", unit="room", disable=count < 50)
-        _write(path, [make_room(split, number) for number in numbers])
+        _write(path, [make_room(split, number, ranges) for number in numbers])
     return RoomBank(_read(path))

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     from train.detection_cost import CostModel
     from train.liveness_scenes import build_liveness_clips
     from train.results import open_test_split, write_result
-    from train.simulator import RECIPE_VERSION
+    from train.simulator.recipe import shipped_recipe
 
     _check(args)
     names = list(dict.fromkeys(args.baselines))
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
 
     def rendered(split: str, n: int, seed: int) -> "tuple[dict[str, np.ndarray], Examples]":
         clips = build_liveness_clips(
-            args.data, split, args.cache, n=n, seed=seed, cues=cues, audio=True, workers=args.workers
+            args.data, split, args.cache, n=n, seed=seed, cues=cues, keep="heard", workers=args.workers
         )
         return clips, Examples(judged_audio(clips, cues), clips["live"].astype(bool), clips["talker"])
 
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
             "settings": {
                 "fitted_clips": len(fitting["live"]), "fitted_talkers": len(set(fitting["talker"])),
                 "dev_clips": args.dev_clips, "live_refused_on_dev": args.live_refused, "seeds": seeds,
-                "cues": cues.to_dict(), "simulator_recipe": RECIPE_VERSION,
+                "cues": cues.to_dict(), "simulator_recipe": shipped_recipe().hash,
                 "packages": {p: importlib.metadata.version(p) for p in ("numpy", "scipy", "scikit-learn")
                              if p != "scikit-learn" or {"void", "lfcc-gmm"} & set(names)},
             },

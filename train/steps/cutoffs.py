@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     simulated = build_liveness_clips(
         args.data, "dev", args.cache,
         n=args.clips, seed=args.seed + 100, cues=CueSettings.from_dict(bundle.liveness.cues),
-        audio=True,
+        keep="heard",
         workers=args.workers,
     )  # fmt: skip
     scores = np.array([one.score for one in judge_audio(bundle, simulated)])

@@ -41,9 +41,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clips",
         type=int,
-        default=4_000,
         metavar="N",
-        help="simulated clips for liveness, half of them live [%(default)s]",
+        help="only the first N clips of the frozen set of simulated ones [all]",
     )
     parser.add_argument("--task", type=Path, metavar="FILE", help="task whose limits are compared [that of what ships]")
 
@@ -55,11 +54,12 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from edge.bundle import bundle_hash, open_bundle
-    from edge.cues import CueSettings
     from train.corpus import data_hash, load_manifest
+    from train.frozen_set import N_CLIPS, heard_of, render_set, state_of
     from train.judging import judge
     from train.liveness_evaluation import evaluate_raw, evaluate_simulated
-    from train.liveness_scenes import build_liveness_clips, sources
+    from train.liveness_scenes import sources
+    from train.rendered_folder import samples_hash
     from train.results import float_twin, open_test_split, write_result
     from train.task import load_task
     from train.verdicts import count_verdicts, verdict_lines
@@ -84,19 +84,14 @@ def run(args: argparse.Namespace) -> int:
             wake["float"] = evaluate_wake(floats, clips)
         write_result(args.out / f"wake_{args.split}.json", wake, data_hash=hashed, seed=args.seed, bundle=bundle.path)
 
-        def simulated(split: str, n: int) -> dict:
-            # Seeds beside those of training and of the cut-offs: dev clips here were used for neither.
-            return build_liveness_clips(
-                args.data, split, args.cache, n=n, seed=args.seed + 200,
-                cues=CueSettings.from_dict(bundle.liveness.cues),
-                audio=True, workers=args.workers,
-            )  # fmt: skip
-
+        # Neither set was used for training or cut-offs.
+        n = args.clips or N_CLIPS
+        measured = render_set(args.data, args.split, args.cache, n=n, workers=args.workers)
+        dev = render_set(args.data, "dev", args.cache, n=n, workers=args.workers)
         liveness = {
             "split": args.split,
-            "simulated": evaluate_simulated(
-                bundle, simulated(args.split, args.clips), simulated("dev", args.clips // 4), floats=floats
-            ),
+            "set": {"clips": n, "sha256": samples_hash(measured), "state": state_of(measured, args.data, args.split)},
+            "simulated": evaluate_simulated(bundle, heard_of(measured), heard_of(dev), floats=floats),
             "raw": evaluate_raw(bundle, sources(clips), seed=args.seed),
         }
         write_result(

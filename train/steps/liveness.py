@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     from train.liveness_scenes import build_liveness_clips
     from train.metrics import equal_error_rate
     from train.pruning import prunable, pruning_callback, sparsity, strip
-    from train.simulator import RECIPE_VERSION
+    from train.simulator.recipe import shipped_recipe
 
     cues = CueSettings()
     shape = LivenessShape()
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
             "shape": shape.to_dict(), "epochs": args.epochs, "rate": args.rate, "batch": BATCH,
             "sparsity": args.sparsity,
             "weight_decay": _WEIGHT_DECAY, "mixup_share": _MIXUP_SHARE, "colour_db": _COLOUR_DB,
-            "clips": args.clips, "raw_share": _RAW_SHARE, "simulator_recipe": RECIPE_VERSION,
+            "clips": args.clips, "raw_share": _RAW_SHARE, "simulator_recipe": shipped_recipe().hash,
         },
     )  # fmt: skip
     set_seed(args.seed)

@@ -83,6 +83,7 @@ def test_replay_by_a_phone_loses_the_bass_and_a_live_talker_does_not(simulator: 
 
     plain = bass_db("live", variant="plain")
     assert bass_db("replay", kind="phone") < plain - 8
+    assert abs(bass_db("replay", kind="standalone", variant="programme") - plain) < 4
     assert abs(bass_db("live", variant="two_rooms") - plain) < 3
 
 
@@ -120,6 +121,31 @@ def test_a_television_is_heard_at_its_ratio_in_both_classes(simulator: Simulator
         assert rms(loud.samples[lead]) > 3 * rms(off.samples[lead])
         assert loud.label == label
         assert loud.conditions["tv_loudspeaker"].startswith("tv-dev")
+
+
+def test_the_devices_own_loudspeaker_is_near_and_a_talker_is_as_near_as_often(simulator: Simulator, word: np.ndarray):
+    near: dict[str, int] = dict.fromkeys(LABELS, 0)
+    own_m = simulator.recipe.placement.own_m
+    for number in range(300):
+        for label in LABELS:
+            conditions = simulator.render(word, label, clip_rng("o", 8, number)).conditions
+            inside = own_m[0] <= conditions["distance_m"] < simulator.recipe.placement.close_m[0]
+            near[label] += inside
+            if conditions["variant"] == "own_playback":
+                assert own_m[0] <= conditions["distance_m"] <= own_m[1]
+                assert simulator.recipe.loudspeakers[conditions["kind"]].own
+                assert conditions["first_room"] == "none"
+                assert label == "replay"
+    # The same generator draws the same place for both.
+    assert near["live"] == near["replay"] > 2
+
+
+def test_only_the_kinds_that_are_asked_for_replay(simulator: Simulator, word: np.ndarray):
+    only = Simulator("dev", simulator.bank, simulator.loudspeakers, simulator.noise_pool, kinds=("phone",))
+    rendered = [only.render_replay(word, clip_rng("k", 1, number)) for number in range(60)]
+    assert {clip.conditions["kind"] for clip in rendered} == {"phone"}
+    # A telephone is not built into the device.
+    assert {clip.conditions["variant"] for clip in rendered} == {"recorded", "programme"}
 
 
 def test_silent_source_is_refused(simulator: Simulator):

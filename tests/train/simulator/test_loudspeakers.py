@@ -5,18 +5,15 @@ from edge.errors import DataError
 from train.simulator.directivity import place_source
 from train.simulator.filters import minimum_phase_fir
 from train.simulator.loudspeakers import (
-    DEVICES_PER_KIND,
     GRID_HZ,
-    KIND_SHARES,
-    Curves,
+    Loudspeakers,
     cell_split,
-    draw_spec,
     load_curves,
-    make_spec,
     realise,
     response_db,
 )
 from train.simulator.nonlinearity import Limiter, Nonlinearity, apply_limiter, apply_nonlinearity
+from train.simulator.recipe import shipped_recipe
 from train.simulator.rooms import RoomBank
 
 
@@ -25,10 +22,10 @@ def _magnitude_db(taps: np.ndarray, hz: np.ndarray) -> np.ndarray:
     return 20 * np.log10(np.abs(z @ taps.astype(np.float64)))
 
 
-@pytest.mark.parametrize("kind", KIND_SHARES)
-def test_realised_response_is_the_specified_one(kind: str, curves: Curves):
+@pytest.mark.parametrize("kind", shipped_recipe().loudspeakers)
+def test_realised_response_is_the_specified_one(kind: str, loudspeakers: Loudspeakers):
     for number in range(2):
-        spec = make_spec(kind, "dev", number, curves)
+        spec = loudspeakers.make(kind, "dev", number)
         hz = np.geomspace(100, 7800, 80)
         wanted_db = response_db(spec, hz)
         # What lies far below the pass band is masked by every noise floor of the recipe.
@@ -37,10 +34,10 @@ def test_realised_response_is_the_specified_one(kind: str, curves: Curves):
 
 
 @pytest.mark.parametrize("kind", ["phone", "laptop", "tv"])
-def test_small_loudspeakers_fall_by_6_db_at_the_corner_and_then_by_their_slope(kind: str, curves: Curves):
+def test_small_loudspeakers_fall_by_6_db_at_the_corner_and_then_by_their_slope(kind: str, loudspeakers: Loudspeakers):
     at_corner, per_octave = [], []
     for number in range(40):
-        spec = make_spec(kind, "train", number, curves)
+        spec = loudspeakers.make(kind, "train", number)
         passband = np.mean(response_db(spec, np.geomspace(2.5 * spec.corner_hz, 3500, 50)))
         at_corner.append(response_db(spec, spec.corner_hz) - passband)
         low = response_db(spec, [spec.corner_hz / 2, spec.corner_hz / 4])
@@ -50,23 +47,32 @@ def test_small_loudspeakers_fall_by_6_db_at_the_corner_and_then_by_their_slope(k
     assert np.median(per_octave) == pytest.approx(1, abs=0.1)
 
 
-def test_kinds_are_drawn_in_their_shares(curves: Curves):
+def test_kinds_are_drawn_in_their_shares(loudspeakers: Loudspeakers):
     rng = np.random.default_rng(0)
-    kinds = [draw_spec(rng, "test", curves).kind for _ in range(2000)]
-    for kind, share in KIND_SHARES.items():
-        assert kinds.count(kind) / len(kinds) == pytest.approx(share, abs=0.04)
+    kinds = [loudspeakers.draw(rng, "test").kind for _ in range(2000)]
+    for kind, ranges in shipped_recipe().loudspeakers.items():
+        assert kinds.count(kind) / len(kinds) == pytest.approx(ranges.share, abs=0.04)
 
 
-def test_populations_are_disjoint(curves: Curves):
+def test_a_kind_left_out_is_not_drawn_and_the_others_keep_their_proportion(loudspeakers: Loudspeakers):
+    rng = np.random.default_rng(0)
+    kinds = [loudspeakers.draw(rng, "train", ("laptop", "tv", "standalone")).kind for _ in range(2000)]
+    assert set(kinds) == {"laptop", "tv", "standalone"}
+    assert kinds.count("laptop") / kinds.count("tv") == pytest.approx(0.25 / 0.15, abs=0.35)
+
+
+def test_populations_are_disjoint(loudspeakers: Loudspeakers):
     names: dict[str, set[str]] = {}
-    for split, count in DEVICES_PER_KIND.items():
+    recipe, curves = loudspeakers.recipe, loudspeakers.curves
+    for split in ("train", "dev", "test"):
         for kind in ("phone", "laptop", "tv"):
-            for number in range(count):
-                spec = make_spec(kind, split, number, curves)
-                assert cell_split(kind, spec.corner_hz, spec.slope_db_octave) == split
+            for number in range(recipe.small.devices.of(split)):
+                spec = loudspeakers.make(kind, split, number)
+                ranges = recipe.loudspeakers[kind]
+                assert cell_split(ranges, recipe.small, spec.corner_hz, spec.slope_db_octave) == split
                 names.setdefault(split, set()).add(spec.name)
         rng = np.random.default_rng(1)
-        drawn = [draw_spec(rng, split, curves, kind="standalone") for _ in range(40)]
+        drawn = [loudspeakers.draw(rng, split, ("standalone",)) for _ in range(40)]
         names[split] |= {spec.brand for spec in drawn}
         assert {spec.brand for spec in drawn} == {curves.brand[row] for row in curves.of_split(split)}
     assert not names["train"] & names["dev"]

@@ -1,0 +1,154 @@
+"""``vivavoce train render`` on a small corpus of synthetic words."""
+
+import csv
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from edge.__main__ import main
+from train.frozen_set import heard_of
+from train.liveness_scenes import build_liveness_clips
+from train.manifest import COLUMNS
+from train.rendered_folder import clips_of
+
+pytest.importorskip("pyroomacoustics")
+pytest.importorskip("tensorflow", reason="training steps refuse to run without TensorFlow")
+
+ROOMS = "[rooms]\ncounts = { train = 3, dev = 3, test = 3 }\n"
+
+
+@pytest.fixture
+def data(tmp_path: Path, words: list[np.ndarray]) -> Path:
+    folder = tmp_path / "data"
+    (folder / "loudspeakers").mkdir(parents=True)
+    hz = np.geomspace(50, 14000, 40)
+    np.savez(
+        folder / "loudspeakers" / "curves.npz",
+        frequency_hz=hz,
+        on_axis_db=np.zeros((3, 40)),
+        sound_power_db=np.full((3, 40), -5.0),
+        model=["a", "b", "c"],
+        brand=["A", "B", "C"],
+        split=["train", "dev", "test"],
+    )
+    rows = []
+    for i, word in enumerate(words):
+        split = ("train", "dev", "test")[i % 3]
+        soundfile.write(folder / f"{i}.wav", word, 16000, subtype="PCM_16")
+        rows.append([f"{i}.wav", "synthetic", f"t{i}", split, "wake", "alexa", "1", "16000", "CC0-1.0"])
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, *rows])
+    (tmp_path / "small.toml").write_text(ROOMS)
+    return folder
+
+
+def _render(data: Path, out: Path, *options: str) -> int:
+    cache, recipe = data.parent / "cache", data.parent / "small.toml"
+    given = ["--data", str(data), "--cache", str(cache), "--recipe", str(recipe), "--workers", "1"]
+    return main(["train", "render", *given, "--clips", "8", "-o", str(out), *options])
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_folder_holds_pairs_their_manifest_and_their_conditions(data: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    assert _render(data, out) == 0
+    rows, conditions = _rows(out / "manifest.csv"), _rows(out / "conditions.csv")
+    assert [row["source"] for row in rows] == ["live", "replay"] * 4
+    assert [row["path"] for row in rows] == [row["path"] for row in conditions]
+    for row, told in zip(rows, conditions, strict=True):
+        content = (out / row["path"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == row["sha256"]
+        assert soundfile.info(out / row["path"]).duration == pytest.approx(float(row["seconds"]), abs=1e-3)
+        assert (row["source"] == "live") == (told["kind"] == "none") == (row["loudspeaker"] == "")
+        assert row["split"] == "dev"
+        assert row["licence"] == "CC0-1.0"
+        assert float(told["distance_m"]) > 0
+    assert main(["train", "check", str(out)]) == 0
+
+
+def test_the_same_command_writes_nothing_again_and_mends_what_was_damaged(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "out"
+    _render(data, out)
+    before = {path: (path.stat().st_ino, path.read_bytes()) for path in (out / "clips").iterdir()}
+    victim = out / "clips" / "000003.flac"
+    victim.write_bytes(b"half")
+    capsys.readouterr()
+    assert _render(data, out) == 0
+    assert "8 clips, 1 of them written now" in capsys.readouterr().out
+    for path, (inode, content) in before.items():
+        assert path.read_bytes() == content
+        assert path == victim or path.stat().st_ino == inode
+
+
+def test_only_some_kinds_replay_when_asked(data: Path, tmp_path: Path):
+    _render(data, tmp_path / "out", "--kinds", "phone", "--loudspeakers", "train")
+    kinds = {(row["kind"], row["loudspeaker"][:11]) for row in _rows(tmp_path / "out" / "conditions.csv")}
+    assert kinds == {("none", "none"), ("phone", "phone-train")}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--kinds", "radio"], "--kinds: 'radio' is unknown; there are phone, laptop, tv, standalone"),
+        (["--clips", "1"], "--clips is 1, expected at least 2"),
+    ],
+)
+def test_bad_options_are_one_line(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], told: str
+):
+    assert _render(data, tmp_path / "out", *options) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_recipe_key_is_one_line_and_renders_nothing(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "small.toml").write_text("[codec]\nshaer = 1\n")
+    assert _render(data, tmp_path / "out") == 2
+    assert "codec.shaer is unknown; did you mean codec.share?" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_what_a_device_looks_back_on_is_cut_out_of_whole_clips(data: Path, tmp_path: Path):
+    from edge.cues import CueSettings
+    from train.simulator.recipe import load_recipe
+
+    whole = build_liveness_clips(
+        data, "dev", tmp_path / "cache", n=6, seed=2, cues=CueSettings(), keep="whole",
+        recipe=load_recipe(tmp_path / "small.toml"), workers=1,
+    )  # fmt: skip
+    heard = heard_of(whole)
+    for i, samples in enumerate(clips_of(whole)):
+        size = int(heard["audio_size"][i])
+        kept = heard["audio"][i, -size:]
+        # The detection comes 50 to 350 ms behind the word; what lies before it is what was heard.
+        ends = whole["speech_stop"][i] + np.arange(800, 5601)
+        assert any(np.array_equal(samples[max(0, end - size) : end], kept) for end in ends)
+    assert heard["live"].tolist() == [1, 0] * 3
+
+
+def test_a_clip_follows_from_source_seed_and_recipe_alone(data: Path, tmp_path: Path):
+    from edge.cues import CueSettings
+    from train.simulator.recipe import load_recipe
+
+    def clips(n: int, seed: int, cache: str) -> list[bytes]:
+        rendered = build_liveness_clips(
+            data, "dev", tmp_path / cache, n=n, seed=seed, cues=CueSettings(), keep="whole",
+            recipe=load_recipe(tmp_path / "small.toml"), workers=1,
+        )  # fmt: skip
+        return [samples.tobytes() for samples in clips_of(rendered)]
+
+    few = clips(4, 2, "a")
+    assert clips(8, 2, "b")[:4] == few
+    assert len({*few, *clips(4, 3, "c")}) == 8

@@ -1,0 +1,145 @@
+"""The renderings that every figure is measured on: drawn once, and recognised by their hash.
+
+For each split to measure on there is one set. A figure that was measured on it can be compared with every other one
+that was; so recipe and sets stay as they are, and a change of either is a new version with new figures.
+"""
+
+import importlib.metadata
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from edge.cues import CueSettings
+from edge.endpoint import LOOK_BACK_SAMPLES
+from edge.errors import DataError
+from edge.files import write_whole
+from train.corpus import data_hash
+from train.liveness_scenes import build_liveness_clips, look_back
+from train.rendered_folder import clips_of, samples_hash
+from train.shards import Arrays
+from train.simulator.recipe import shipped_recipe
+
+__all__ = [
+    "FROZEN_FILE",
+    "N_CLIPS",
+    "SEED",
+    "FrozenSets",
+    "State",
+    "first_rms",
+    "heard_of",
+    "read_frozen",
+    "render_set",
+    "state_of",
+    "write_frozen",
+]
+
+FROZEN_FILE = Path(__file__).parent / "simulator" / "frozen.json"
+"""Hashes of the sets, and of what they were made from."""
+
+N_CLIPS = 4_000
+"""Clips of each set, half of them live."""
+
+SEED = 26_11
+"""Of the sets: far from those of training, cut-offs and calibration, which count from what the user gives."""
+
+State = Literal["frozen", "part of it", "other data", "other recipe", "other samples"]
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenSets:
+    """What the sets are recognised by.
+
+    Attributes
+    ----------
+    recipe_sha256, data_sha256 : str
+        Of the recipe (:attr:`train.simulator.recipe.Recipe.hash`), and of the manifest of the recordings.
+    sha256 : dict
+        Of each split's set, see :func:`train.rendered_folder.samples_hash`.
+    first : dict
+        RMS of the first clips of each split, in units of a 16-bit sample: where a processor rounds otherwise, hashes
+        differ and these do not.
+    """
+
+    recipe_sha256: str
+    data_sha256: str
+    sha256: dict[str, str]
+    first_rms: dict[str, list[float]]
+    packages: dict[str, str]
+
+
+def read_frozen(path: Path = FROZEN_FILE) -> FrozenSets:
+    """Read the record of the sets.
+
+    Raises
+    ------
+    DataError
+        If it is not there or damaged.
+    """
+    try:
+        return FrozenSets(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"{path}: cannot be read ({error}); make it again with 'vivavoce train render --freeze'"
+        ) from error
+
+
+def first_rms(rendered: Arrays, count: int = 8) -> list[float]:
+    """Return the RMS of the first clips of a set that was kept whole."""
+    clips = (samples for samples, _ in zip(clips_of(rendered), range(count), strict=False))
+    return [round(float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))), 2) for samples in clips]
+
+
+def write_frozen(path: Path, data: Path, sets: dict[str, Arrays]) -> None:
+    """Record sets, by split, that were rendered from a data folder with the shipped recipe."""
+    record = FrozenSets(
+        shipped_recipe().hash,
+        data_hash(data),
+        {split: samples_hash(rendered) for split, rendered in sets.items()},
+        {split: first_rms(rendered) for split, rendered in sets.items()},
+        {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "soundfile", "pyroomacoustics")},
+    )
+    text = json.dumps(asdict(record), indent=1) + "\n"
+    write_whole(path, lambda file: file.write(text.encode()))
+
+
+def render_set(data: Path, split: str, cache: Path, *, n: int = N_CLIPS, **options: Any) -> Arrays:
+    """Render the set of a split, or its first clips, or read them from the cache; kept ``whole``.
+
+    The options are those of :func:`train.liveness_scenes.build_liveness_clips`.
+    """
+    return build_liveness_clips(data, split, cache, n=n, seed=SEED, cues=CueSettings(), keep="whole", **options)
+
+
+def state_of(rendered: Arrays, data: Path, split: str) -> State:
+    """Compare a set with the record: results say whether they were measured on it."""
+    record = read_frozen()
+    if record.data_sha256 != data_hash(data):
+        return "other data"
+    if record.recipe_sha256 != shipped_recipe().hash:
+        return "other recipe"
+    if len(rendered["size"]) != N_CLIPS:
+        return "part of it"
+    return "frozen" if record.sha256.get(split) == samples_hash(rendered) else "other samples"
+
+
+def heard_of(rendered: Arrays) -> Arrays:
+    """Cut out of whole clips what a device would look back on.
+
+    Returns
+    -------
+    dict
+        As of clips that were kept ``heard``: ``audio`` ``(n, 25600) int16`` whose last ``audio_size`` samples count,
+        and everything that is known of the clips.
+    """
+    n = len(rendered["size"])
+    audio = np.zeros((n, LOOK_BACK_SAMPLES), np.int16)
+    sizes = np.zeros(n, np.int32)
+    for i, samples in enumerate(clips_of(rendered)):
+        heard = look_back(samples, int(rendered["speech_stop"][i]), np.random.default_rng([SEED, 6, i]))
+        audio[i, LOOK_BACK_SAMPLES - heard.size :] = heard
+        sizes[i] = heard.size
+    kept = {name: values for name, values in rendered.items() if name not in ("samples", "size")}
+    return {**kept, "audio": audio, "audio_size": sizes}
