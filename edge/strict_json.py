@@ -1,9 +1,8 @@
 """Reading the JSON of a manifest strictly: every entry once, each of its kind, and none that is not known.
 
-:class:`Table` also holds other plain data to that, such as a TOML file.
+:class:`Table` also holds a single table of another file to that, where the rest belongs to somebody else.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Collection
@@ -12,7 +11,7 @@ from typing import Any, NoReturn
 
 from edge.errors import BundleError, VivavoceError
 
-__all__ = ["Table", "kind", "load_object", "show"]
+__all__ = ["Table", "is_line", "kind", "load_object", "show"]
 
 _LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,1000}")
 _LARGEST = 1e9  # of any number; beyond are infinity, and integers that no float holds
@@ -88,14 +87,6 @@ class Table:
         """Return the error to raise for an entry."""
         return self._error(f"{self.path}: {self._dotted(key)}: got {got}, expected {expected}; {self._remedy}")
 
-    def only(self, known: Collection[str]) -> None:
-        """Refuse at once what is not known, and name what is nearest: it is more often mistyped than new."""
-        for key in self._left:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-                there = f"{near[0]!r}, which is nearest" if near else f"one of {', '.join(known)}"
-                raise self.fault(key, "an entry that is not known", there)
-
     def null(self, key: str) -> bool:
         """Tell whether an entry is there and says that there is nothing; then it is taken."""
         found = self._left.get(key, ...) is None
@@ -168,6 +159,11 @@ class Table:
         """Refuse what has not been taken."""
         for key in self._left:
             raise self.fault(key, "an entry that this version does not know", "none of this name")
+
+
+def is_line(text: str) -> bool:
+    """Tell whether text may be printed as it is: one line, not empty, and nothing that a terminal would act on."""
+    return bool(text.strip()) and _LINE.fullmatch(text) is not None
 
 
 def kind(value: object) -> str:

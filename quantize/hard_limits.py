@@ -4,11 +4,11 @@ The task belongs to :mod:`train`, which this package does not import; they are j
 entries are read here. ``vivavoce train frame`` checks all of it.
 """
 
-import tomllib
 from pathlib import Path
 
 from edge.errors import DataError
 from edge.strict_json import Table
+from edge.strict_toml import load_tables
 
 __all__ = ["bundle_bytes", "parity_limits"]
 
@@ -21,8 +21,10 @@ def bundle_bytes(task: Path | None = None) -> int:
 
     Raises
     ------
+    UsageError
+        If the task cannot be read.
     DataError
-        If the task cannot be read, or does not say it.
+        If it does not say it.
     """
     return _table(task, "device").integer("bundle_bytes", 1, 1 << 30)
 
@@ -32,8 +34,10 @@ def parity_limits(task: Path | None = None) -> tuple[float, float]:
 
     Raises
     ------
+    UsageError
+        If the task cannot be read.
     DataError
-        If the task cannot be read, or does not say it.
+        If it does not say it.
     """
     table = _table(task, "quantisation")
     return table.number("max_rms_share", 0.0, 1.0), table.number("min_agreement", 0.0, 1.0)
@@ -41,10 +45,4 @@ def parity_limits(task: Path | None = None) -> tuple[float, float]:
 
 def _table(task: Path | None, name: str) -> Table:
     path = _TASK if task is None else task
-    try:
-        plain = tomllib.loads(path.read_bytes().decode())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}), expected a task; check the path") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: got text that is not TOML ({error}), expected a task; {_REMEDY}") from error
-    return Table(path, plain, remedy=_REMEDY, error=DataError).table(name)
+    return Table(path, load_tables(path), remedy=_REMEDY, error=DataError).table(name)

@@ -47,15 +47,15 @@ def judge(
     """
     read: dict[str, tuple[Any, str] | str] = {}
     verdicts = []
-    for measure in task.measures:
-        name = measure.file_name(split)
-        if name not in read:
-            read[name] = _result(results / name, bundle_sha256)
-        found = read[name]
+    for name, measure in task.measures.items():
+        file = measure.file_name(split)
+        if file not in read:
+            read[file] = _result(results / file, bundle_sha256)
+        found = read[file]
         if isinstance(found, str):
-            verdicts.append(_verdict(measure, found))
+            verdicts.append(_verdict(name, measure, found))
         else:
-            verdicts.append(_judged(measure, results / name, *found))
+            verdicts.append(_judged(name, measure, results / file, *found))
     return verdicts
 
 
@@ -104,10 +104,10 @@ def _result(path: Path, bundle_sha256: str | None) -> tuple[Any, str] | str:
     return body, hashlib.sha256(content).hexdigest()
 
 
-def _verdict(measure: Measure, reason: str = "", **measured: Any) -> LimitVerdict:
+def _verdict(name: str, measure: Measure, reason: str = "", **measured: Any) -> LimitVerdict:
     nothing: dict[str, Any] = dict.fromkeys(("measured", "interval", "n", "of", "source", "source_sha256"))
     return LimitVerdict(
-        id=measure.id,
+        id=name,
         title=measure.title,
         unit=measure.unit,
         direction=measure.direction,
@@ -119,26 +119,27 @@ def _verdict(measure: Measure, reason: str = "", **measured: Any) -> LimitVerdic
     )
 
 
-def _judged(measure: Measure, path: Path, body: Any, digest: str) -> LimitVerdict:
+def _judged(name: str, measure: Measure, path: Path, body: Any, digest: str) -> LimitVerdict:
     values = []
     for names in _matches(body, measure.value.split("."), ()):
         value = _single(path, body, _filled(measure.value, names), measure.unit, measure.factor)
         if value is not None:
             values.append((value, names))
     if not values:
-        return _verdict(measure, f"{path.name} has no {measure.value}")
+        return _verdict(name, measure, f"{path.name} has no {measure.value}")
     worst = max if measure.direction == "at_most" else min
     value, names = worst(values, key=lambda one: one[0])
     interval = None
-    if isinstance(measure.interval, str):
-        interval = _interval(path, body, _filled(measure.interval, names), measure.unit, measure.factor)
-    elif measure.interval is not None:
+    if len(measure.interval) == 1:
+        interval = _interval(path, body, _filled(measure.interval[0], names), measure.unit, measure.factor)
+    elif measure.interval:
         low, high = (
             _single(path, body, _filled(end, names), measure.unit, measure.factor) if end else None
             for end in measure.interval
         )
         interval = None if low is None and high is None else (low, high)
     return _verdict(
+        name,
         measure,
         measured=value,
         interval=interval,

@@ -7,7 +7,7 @@ import pytest
 
 from edge.bundle import CARD_NAME, DEFAULT_BUNDLE, bundle_hash, open_bundle, seal
 from edge.cli import main
-from edge.errors import DataError
+from edge.errors import DataError, UsageError
 from edge.judgement import card_without_limits
 from quantize.card import card_with_limits
 from quantize.hard_limits import bundle_bytes, parity_limits
@@ -123,7 +123,7 @@ def test_hard_limits_are_those_of_the_task():
 def test_a_task_that_does_not_say_it(tmp_path, content, shown):
     path = tmp_path / "task.toml"
     path.write_text(content)
-    with pytest.raises(DataError, match=shown):
+    with pytest.raises((DataError, UsageError), match=shown):
         bundle_bytes(path)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot be read"):
         bundle_bytes(tmp_path / "none")
