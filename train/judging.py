@@ -18,6 +18,8 @@ from train.task import Existing, Measure, Task
 
 __all__ = ["judge", "judgement", "read_existing"]
 
+_LARGEST = 1e9
+
 
 def judge(
     task: Task, results: Path, *, bundle_sha256: str | None = None, split: str | None = None
@@ -70,12 +72,12 @@ def read_existing(entry: Existing, results: Path) -> str:
         return entry.figure or ""
     path = results / entry.file
     found = _result(path, None)
-    value = None if isinstance(found, str) else _single(path, found[0], entry.value, entry.unit, 1.0)
+    value = None if isinstance(found, str) else _single(path, found[0], _filled(entry.value), entry.unit, 1.0)
     if isinstance(found, str) or value is None:
         return f"not measured ({found if isinstance(found, str) else f'{entry.file} has no {entry.value}'})"
     text = show_value(value, entry.unit)
     if entry.interval is not None:
-        interval = _interval(path, found[0], entry.interval, entry.unit, 1.0)
+        interval = _interval(path, found[0], _filled(entry.interval), entry.unit, 1.0)
         if interval is not None and None not in interval:
             factor, digits, _ = UNITS[entry.unit]
             text += " (" + "-".join(f"{factor * end:{digits}}" for end in interval if end is not None) + ")"
@@ -159,16 +161,15 @@ def _matches(body: Any, parts: list[str], names: tuple[str, ...]) -> Iterator[tu
             yield from _matches(body[key], parts[1:], (*names, key) if parts[0] == "*" else names)
 
 
-def _filled(path: str, names: tuple[str, ...]) -> str:
-    """Put names in place of the ``*`` of a path."""
-    for name in names:
-        path = path.replace("*", name, 1)
-    return path
+def _filled(path: str, names: tuple[str, ...] = ()) -> list[str]:
+    """Return the keys of a path, with names, which may have dots in them, in place of the ``*``."""
+    left = iter(names)
+    return [next(left) if key == "*" else key for key in path.split(".")]
 
 
-def _entry(body: Any, path: str) -> Any:
+def _entry(body: Any, keys: list[str]) -> Any:
     """Return what is at a path; None if there is nothing, or the mean or interval of nothing, which is NaN."""
-    for key in path.split("."):
+    for key in keys:
         if not isinstance(body, dict) or key not in body:
             return None
         body = body[key]
@@ -177,27 +178,29 @@ def _entry(body: Any, path: str) -> Any:
     return None if isinstance(body, float) and math.isnan(body) else body
 
 
-def _number(path: Path, dotted: str, value: Any, unit: str, factor: float) -> float:
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not good or value < 0 or (unit == "share" and value * factor > 1.0):
+def _number(path: Path, keys: list[str], value: Any, unit: str, factor: float) -> float:
+    # Beyond the largest are infinity, integers that no float holds, and what a manifest does not take.
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _LARGEST / factor
+    if not good or (unit == "share" and value * factor > 1.0):
+        dotted = ".".join(keys)
         expected = "a share from 0 to 1" if unit == "share" else "a number from 0"
         raise DataError(f"{path}: {dotted}: got {show(value)}, expected {expected}; measure again, or correct the task")
     # Without the dust of a multiplication; a value at its limit is not rounded over it.
     return float(f"{value * factor:.12g}")
 
 
-def _single(path: Path, body: Any, dotted: str, unit: str, factor: float) -> float | None:
-    value = _entry(body, dotted)
-    return None if value is None else _number(path, dotted, value, unit, factor)
+def _single(path: Path, body: Any, keys: list[str], unit: str, factor: float) -> float | None:
+    value = _entry(body, keys)
+    return None if value is None else _number(path, keys, value, unit, factor)
 
 
-def _interval(path: Path, body: Any, dotted: str, unit: str, factor: float) -> Interval | None:
-    value = _entry(body, dotted)
+def _interval(path: Path, body: Any, keys: list[str], unit: str, factor: float) -> Interval | None:
+    value = _entry(body, keys)
     if value is None:
         return None
     if not isinstance(value, list) or len(value) != 2:
         raise DataError(
-            f"{path}: {dotted}: got {show(value)}, expected two numbers; measure again, or correct the task"
+            f"{path}: {'.'.join(keys)}: got {show(value)}, expected two numbers; measure again, or correct the task"
         )
-    low, high = (_number(path, dotted, end, unit, factor) for end in value)
+    low, high = (_number(path, keys, end, unit, factor) for end in value)
     return low, high

@@ -240,6 +240,7 @@ class Existing(_Told):
         for key, path in (("value", self.value), ("interval", self.interval)):
             if path is not None:
                 _check_path(key, path)
+                _check("*" not in path, key, path, "a path without *")
 
 
 @dataclass(frozen=True, slots=True)

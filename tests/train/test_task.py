@@ -94,7 +94,7 @@ source = "a paper"
 
 LIVE = {
     "all": {"bpcer": 0.05, "interval": [0.03, 0.07], "clips": 400},
-    "kinds": {"phone": {"apcer": 0.1, "replay": 30}, "hifi": {"apcer": 0.9, "replay": 20}, "tv": {"apcer": 0.2}},
+    "kinds": {"phone": {"apcer": 0.1, "replay": 30}, "hifi": {"apcer": 0.9, "replay": 20}, "tv 4.1": {"apcer": 0.95}},
     "words": {"alexa": {"rate": 0.95}, "jarvis": {"rate": 0.5}, "snowboy": {"rate": 0.9}},
 }
 
@@ -144,12 +144,12 @@ def test_values_are_held_against_limits(write, results):
     assert (refused.measured, refused.interval, refused.n) == (0.05, (0.03, 0.07), 400)  # the limit itself keeps it
     assert refused.certain is False
     assert refused.shown_state() == "met, the interval reaches over it"
-    assert (worst.measured, worst.n, worst.of, worst.certain) == (0.9, 20, "hifi", None)
+    assert (worst.measured, worst.n, worst.of, worst.certain) == (0.95, None, "tv 4.1", None)
     assert (word.measured, word.of, word.n) == (0.5, "jarvis", None)
     assert (work.measured, work.interval, work.certain) == (1.5, (None, 2.5), False)
     assert work.shown_value() == "1.5 ms (up to 2.5)"
     assert refused.shown_value() == "5.0 % (3.0-7.0)"
-    assert worst.told() == "accepted, worst 90.0 % (at most 20 %; simulated)"
+    assert worst.told() == "accepted, worst 95.0 % (at most 20 %; simulated)"
     assert word.told() == "heard, worst word 50.0 % (at least 80 %)"
 
 
@@ -220,6 +220,7 @@ def test_results_of_another_bundle_say_nothing_of_this_one(write, results):
         ({"all": {"bpcer": True}}, "all.bpcer: got true"),
         ({"all": {"bpcer": 5.0}}, "all.bpcer: got 5.0, expected a share from 0 to 1"),
         ({"all": {"bpcer": -0.1}}, "all.bpcer: got -0.1"),
+        ({"all": {"bpcer": 10**400}}, "all.bpcer: got a number, expected a share"),
         ({"all": {"bpcer": float("inf")}}, "all.bpcer: got Infinity"),
         ({"all": {"bpcer": 0.1, "interval": [0.1, float("nan")]}}, "all.interval: got NaN"),
         ({"all": {"bpcer": 0.1, "interval": [0.1]}}, r"all.interval: got \[0.1\], expected two numbers"),
