@@ -5,7 +5,8 @@
 #   make test            every test
 #   make check           linters, types, import rules, spelling
 #   make models          the shipped bundle from the data: DATA=folder with manifest.csv, WORK=folder for checkpoints
-#   make results         what results/ holds, measured again
+#   make results         what results/ holds, measured again, and the bundle told how it stands to its limits
+#   make limits          the bundle told how it stands to the limits of train/task.toml, from what results/ holds
 #   make bench-peers     real-time factor, memory and start-up beside those of pymicro-wakeword
 #   make bench-frontend  the frontend beside the C frontend, in one process; the transform of the cues beside two others
 #   make bench-startup   processor time and memory of a start, in every state of the caches
@@ -34,7 +35,7 @@ TFLITE_PYTHON ?= $(shell for p in $(PYTHON) python3.11; do \
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help run test check models results bench-peers bench-frontend bench-startup arm clean
+.PHONY: help run test check models results limits bench-peers bench-frontend bench-startup arm clean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -134,6 +135,13 @@ models: .venv-train/.installed
 results: VIVAVOCE = $(LIMIT) $(RESULTS_BUDGET) .venv-train/bin/vivavoce
 results: .venv-train/.installed
 	$(VIVAVOCE) train evaluate --data $(DATA) --split test --floats $(WORK) --out results
+	$(LIMIT) $(BENCH_BUDGET) .venv-train/bin/python tests/bench/decision_delay.py --data $(DATA)
+	$(MAKE) limits
+
+limits: VIVAVOCE = $(LIMIT) $(RUN_BUDGET) .venv-train/bin/vivavoce
+limits: .venv-train/.installed
+	$(VIVAVOCE) train frame --out build/limits.json
+	$(VIVAVOCE) quantize limits edge/data/bundle --verdicts build/limits.json
 
 bench-peers: .venv/.installed .venv-peers/.installed
 	VIVAVOCE_PEER_PYTHON="$(CURDIR)/.venv-peers/bin/python" \

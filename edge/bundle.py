@@ -13,6 +13,10 @@ nothing can change in between. A file that the manifest does not list is ignored
 do nothing, and file managers and tools that sign or install bundles may leave their own files there.
 
 The hashes find damage, not malice: whoever can write the folder can seal it again.
+
+A bundle that was judged by the limits of its task says so in its manifest (``limits``, see :mod:`edge.judgement`) and
+in its card. What was judged is named by :func:`bundle_hash`, which is the same before and after; a judgement of
+anything else is refused.
 """
 
 import difflib
@@ -27,32 +31,41 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import BundleError, BundleVersionError, UsageError
+from edge.judgement import Judgement, card_without_limits, read_judgement
 from edge.regular_file import read_regular
 from edge.strict_json import Table, load_object, show
 
 __all__ = [
+    "CARD_NAME",
     "CHECKSUM_NAME",
     "DEFAULT_BUNDLE",
     "FORMAT",
     "FORMAT_VERSION",
     "MANIFEST_NAME",
+    "UNJUDGED_VERSION",
     "Bundle",
     "FileEntry",
     "Licence",
     "LivenessPart",
     "WakePart",
     "Word",
+    "bundle_hash",
     "find_word",
     "open_bundle",
     "seal",
+    "write_judgement",
 ]
 
 FORMAT = "vivavoce-bundle"
-FORMAT_VERSION = 1
-"""The version of the manifest that this program writes, and the newest that it reads."""
+FORMAT_VERSION = 2
+"""The newest version of the manifest that this program reads, and the version of one that says what was reached."""
+UNJUDGED_VERSION = 1
+"""The version of a manifest without ``limits``, which is all that version 2 adds: older programs read it, too."""
 
 MANIFEST_NAME = "manifest.json"
 CHECKSUM_NAME = f"{MANIFEST_NAME}.sha256"
+CARD_NAME = "MODEL_CARD.md"
+"""The file for people."""
 
 DEFAULT_BUNDLE = Path(__file__).resolve().parent / "data" / "bundle"
 """The bundle that ships with the program."""
@@ -67,7 +80,10 @@ _WORD_ID = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 _VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,3}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
-_UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+_UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    # A bundle that was not judged has no limits to tell of, which is not the same as meeting all of them.
+    1: lambda manifest: {**manifest, "limits": None},
+}
 """For each older version of the manifest, what turns it into the next one: run once, when a bundle is opened,
 so that nothing behind :func:`open_bundle` knows of old versions. Each states why its defaults are right."""
 
@@ -164,10 +180,18 @@ class Bundle:
     """By name."""
     contents: Mapping[str, bytes]
     """The verified bytes of each file, by name."""
+    limits: Judgement | None = None
+    """What it had to reach, and reached; None if it was not judged."""
 
     def __repr__(self) -> str:
         """Return a short form; the contents are long."""
         return f"Bundle({str(self.path)!r}, {self.bundle_version}, words {[word.id for word in self.words]})"
+
+    @property
+    def size(self) -> int:
+        """Return how large it is, manifest and checksum included, bytes."""
+        own = (self.path / name for name in (MANIFEST_NAME, CHECKSUM_NAME))
+        return sum(file.stat().st_size for file in own) + sum(entry.bytes for entry in self.files.values())
 
     def content(self, name: str) -> bytes:
         """Return the verified bytes of one file.
@@ -253,7 +277,8 @@ def open_bundle(path: str | os.PathLike[str] | None = None) -> Bundle:
 def seal(folder: str | os.PathLike[str]) -> None:
     """Enter size and hash of every file in a folder into its manifest, and write the hash of the manifest.
 
-    Whether the manifest makes sense is not looked at; :func:`open_bundle` does that.
+    Whether the manifest makes sense is not looked at; :func:`open_bundle` does that. What it says of limits is removed,
+    from the card as well: it was said of what was sealed before.
 
     Parameters
     ----------
@@ -272,10 +297,103 @@ def seal(folder: str | os.PathLike[str]) -> None:
     for file in sorted(folder.iterdir()):
         if file.name not in (MANIFEST_NAME, CHECKSUM_NAME):
             content = _read(file, _MAX_FILE_BYTES)
-            entries[file.name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    text = json.dumps({**manifest, "files": entries}, indent=2, allow_nan=False) + "\n"
-    path.write_bytes(text.encode())
-    (folder / CHECKSUM_NAME).write_bytes(_checksum_line(text.encode()))
+            if file.name == CARD_NAME and _is_judged(manifest):
+                content = card_without_limits(content)
+                file.write_bytes(content)
+            entries[file.name] = _entry(content)
+    _write_manifest(folder, {**_unjudged(manifest), "files": entries})
+
+
+def bundle_hash(folder: str | os.PathLike[str]) -> str:
+    """Return the sha256 that names a bundle in result files: of its manifest, which names the hashes of all its files.
+
+    What the manifest and the card say of limits is left out: it comes from result files, which are about the bundle by
+    this very hash. Of a bundle without it, this is the hash of the file ``manifest.json``.
+
+    Raises
+    ------
+    BundleError
+        If the manifest or the card cannot be read, or the manifest is not a JSON object.
+    """
+    folder = Path(folder)
+    content = _read(folder / MANIFEST_NAME, _MAX_MANIFEST_BYTES)
+    manifest = load_object(folder / MANIFEST_NAME, content)
+    if not _is_judged(manifest):
+        return hashlib.sha256(content).hexdigest()
+    files = manifest.get("files")
+    has_card = isinstance(files, dict) and CARD_NAME in files
+    return _hash_without_limits(manifest, _read(folder / CARD_NAME, _MAX_FILE_BYTES) if has_card else None)
+
+
+def write_judgement(folder: str | os.PathLike[str], judgement: Judgement, card: bytes | None) -> None:
+    """Write what was reached into the manifest of a bundle, and a card that says the same.
+
+    Nothing is replaced in one step: work on a copy.
+
+    Parameters
+    ----------
+    folder : path
+        A bundle that opens.
+    judgement : Judgement
+        About this very bundle.
+    card : bytes or None
+        The new card; None if the bundle has none.
+
+    Raises
+    ------
+    BundleError
+        If the bundle would not be recognised as the one that was judged.
+    """
+    folder = Path(folder)
+    path = folder / MANIFEST_NAME
+    manifest = load_object(path, _read(path, _MAX_MANIFEST_BYTES))
+    files = dict(manifest["files"])
+    if card is not None:
+        files[CARD_NAME] = _entry(card)
+        (folder / CARD_NAME).write_bytes(card)
+    # The long list last, for who reads the file.
+    judged = {"format_version": FORMAT_VERSION, "files": files, "limits": judgement.to_dict()}
+    _write_manifest(folder, _unjudged(manifest) | judged)
+    if (found := bundle_hash(folder)) != judgement.bundle_sha256:
+        raise BundleError(
+            f"{folder}: got a bundle that is {found[:16]}..., expected {judgement.bundle_sha256[:16]}..., which was "
+            "judged; judge this bundle, and if it is the same one seal it first: its manifest was laid out by hand"
+        )
+
+
+def _entry(content: bytes) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    content = _text(manifest)
+    (folder / MANIFEST_NAME).write_bytes(content)
+    (folder / CHECKSUM_NAME).write_bytes(_checksum_line(content))
+
+
+def _text(manifest: dict[str, Any]) -> bytes:
+    """Return a manifest as it is written."""
+    return (json.dumps(manifest, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _is_judged(manifest: dict[str, Any]) -> bool:
+    """Tell whether a manifest says what was reached, in the way that this program writes it: not so a newer one."""
+    return "limits" in manifest and manifest.get("format_version") == FORMAT_VERSION
+
+
+def _unjudged(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return a manifest without what it says of limits; another one as it is."""
+    if not _is_judged(manifest):
+        return manifest
+    return {key: value for key, value in manifest.items() if key != "limits"} | {"format_version": UNJUDGED_VERSION}
+
+
+def _hash_without_limits(manifest: dict[str, Any], card: bytes | None) -> str:
+    """Return the hash of the manifest that a bundle had before it was judged."""
+    plain = _unjudged(manifest)
+    if card is not None:
+        plain = plain | {"files": plain["files"] | {CARD_NAME: _entry(card_without_limits(card))}}
+    return hashlib.sha256(_text(plain)).hexdigest()
 
 
 def _checksum_line(manifest: bytes) -> bytes:
@@ -294,9 +412,8 @@ def _read(path: Path, limit: int) -> bytes:
 # ------------------------------------------------------------------------------------------ meaning
 
 
-def _parse(folder: Path, manifest: dict[str, Any]) -> Bundle:
-    manifest = _current(folder, manifest)
-    top = Table(folder / MANIFEST_NAME, manifest)
+def _parse(folder: Path, written: dict[str, Any]) -> Bundle:
+    top = Table(folder / MANIFEST_NAME, _current(folder, written))
     top.take("format")
     top.take("format_version")
     what = "a version such as 1.2.3"
@@ -326,8 +443,15 @@ def _parse(folder: Path, manifest: dict[str, Any]) -> Bundle:
     for name, file in (("wake", wake.file), ("liveness", liveness.file)):
         if file not in files:
             raise top.fault(f"{name}.file", repr(file), f"one of: {', '.join(files)}")
+    limits = None if top.null("limits") else read_judgement(top.table("limits"))
     top.end()
     contents = {name: _verified(folder / name, entry) for name, entry in files.items()}
+    if limits is not None:
+        found = _hash_without_limits(written, contents.get(CARD_NAME))
+        if found != limits.bundle_sha256:
+            raise top.fault(
+                "limits.bundle_sha256", limits.bundle_sha256, f"{found}: the bundle is not the one that was judged"
+            )
     return Bundle(
         path=folder,
         bundle_version=bundle_version,
@@ -340,6 +464,7 @@ def _parse(folder: Path, manifest: dict[str, Any]) -> Bundle:
         licences=tuple(licences),
         files=files,
         contents=contents,
+        limits=limits,
     )
 
 
@@ -355,6 +480,8 @@ def _current(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
             f"{folder}: format_version: got {version}, expected at most {FORMAT_VERSION}; the bundle was "
             "made for a newer program: update vivavoce, or use an older bundle"
         )
+    if version == UNJUDGED_VERSION and "limits" in manifest:
+        raise top.fault("limits", f"an entry that version {version} does not know", "none of this name")
     while version < FORMAT_VERSION:
         manifest = _UPGRADES[version](manifest)
         version += 1

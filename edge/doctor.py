@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from edge import native
-from edge.bundle import Bundle, open_bundle
+from edge.bundle import CARD_NAME, Bundle, open_bundle
 from edge.cues import CueSettings
 from edge.errors import VivavoceError
 from edge.events import SAMPLE_RATE_HZ
@@ -72,6 +72,7 @@ def examine(*, warm: bool = False) -> Iterator[Finding]:
         yield Finding("bundle", "fault", str(error))
         return
     yield Finding("bundle", "ok", f"version {bundle.bundle_version}, {len(bundle.words)} words, {bundle.path}")
+    yield _limits(bundle)
     yield _guarded("decision", lambda: _decision(bundle))
 
 
@@ -140,6 +141,19 @@ def _arithmetic() -> Finding:
             f"{FEATURES_SHA256[:12]}", "vivavoce doctor --warm; if that does not help, report it with this output",
         )  # fmt: skip
     return Finding("arithmetic", "ok", f"features ({how}) equal the reference's, integer for integer")
+
+
+def _limits(bundle: Bundle) -> Finding:
+    """Say what the bundle was to reach and does not: it works, but not as well as was asked."""
+    if bundle.limits is None:
+        return Finding(
+            "limits", "note", "nobody wrote into the bundle what it had to reach", "vivavoce quantize limits --help"
+        )
+    if len(bundle.limits.of_state("met")) == len(bundle.limits.verdicts):
+        return Finding("limits", "ok", bundle.limits.summary())
+    return Finding(
+        "limits", "note", bundle.limits.summary(), f"rely on it for no more than that; {bundle.path / CARD_NAME}"
+    )
 
 
 def _decision(bundle: Bundle) -> Finding:

@@ -4,7 +4,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["model_card"]
+from edge.judgement import (
+    CARD_BEGIN,
+    CARD_END,
+    EVIDENCE,
+    Judgement,
+    by_evidence,
+    card_without_limits,
+    limit_rows,
+)
+
+__all__ = ["card_with_limits", "model_card"]
 
 _MAX_ROWS = 60
 
@@ -125,6 +135,50 @@ def model_card(
         provenance="\n".join(_provenance(role, entry) for role, entry in manifest["training"].items()),
         results="\n\n".join(_result(title, body) for title, body in results) or _NO_RESULTS,
     )
+
+
+_LIMITS_HEADING = "## Limits\n"
+
+_LIMITS = """\
+## What it had to reach
+
+By the task {task} {version} (sha256 `{sha256}`): {met} limits met, {missed} missed,
+{open} not measured. Intervals are 95 % intervals, and the range of the runs where a machine was measured; a limit is
+met or missed by the value itself. The manifest names the results file of each.
+
+{tables}
+
+"""
+
+
+def card_with_limits(card: bytes, judgement: Judgement) -> bytes:
+    """Return a card that says which limits are met, and which are missed.
+
+    Parameters
+    ----------
+    card : bytes
+        A card, with such a section or without; nothing else in it changes, and
+        :func:`edge.judgement.card_without_limits` gives it back.
+    judgement : Judgement
+        What it is to say.
+    """
+    section = _LIMITS.format(
+        task=judgement.task,
+        version=judgement.task_version,
+        sha256=judgement.task_sha256,
+        met=len(judgement.of_state("met")),
+        missed=len(judgement.of_state("missed")),
+        open=len(judgement.of_state("not measured")),
+        tables="\n\n".join(
+            "\n".join([f"On {EVIDENCE[evidence]}:", "", *limit_rows(found)])
+            for evidence, found in by_evidence(judgement.verdicts).items()
+        ),
+    )
+    written = (CARD_BEGIN + section + CARD_END).encode()
+    plain = card_without_limits(card)
+    # In front of what the gate is not good for, which is about all bundles; at the end of a card made elsewhere.
+    before, heading, after = plain.rpartition(f"\n{_LIMITS_HEADING}".encode())
+    return before + b"\n" + written + heading[1:] + after if heading else plain + written
 
 
 def _rows(rows: Any) -> str:

@@ -12,6 +12,7 @@ STEPS = {
     "convert": "quantize.convert",
     "parity": "quantize.parity",
     "pack": "quantize.pack",
+    "limits": "quantize.limits",
 }
 """Steps by name, in the order in which they are usually run."""
 

@@ -1,33 +1,29 @@
 """``vivavoce quantize pack``: from two converted checkpoints to the bundle that devices run."""
 
 import argparse
-import contextlib
 import json
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from quantize.checkpoint import Checkpoint
 
-__all__ = ["MAX_BUNDLE_BYTES", "SUMMARY", "configure", "pack", "run"]
+__all__ = ["SUMMARY", "configure", "pack", "run"]
 
 SUMMARY = "put the converted networks, cut-offs and provenance into a bundle"
 
-MAX_BUNDLE_BYTES = 300_000
-"""What a bundle may take on a device, all files together."""
-
 _MINIMUM_PROGRAM = "0.1.0"  # the first that reads version 1 of the manifest
 _PROVISIONAL_CUTOFF = 0.5
-_WAKE_FILE, _LIVENESS_FILE, _CARD_FILE = "wake.tflite", "liveness.tflite", "MODEL_CARD.md"
+_WAKE_FILE, _LIVENESS_FILE = "wake.tflite", "liveness.tflite"
 _PROVENANCE = ("commit", "seed", "data_hash", "settings", "versions")
 
 _EPILOG = """\
 Both checkpoints must have been converted ('vivavoce quantize convert'). The bundle is built beside its place,
-opened and tried, and only then put there: an existing bundle is replaced by a whole one or not at all.
+opened and tried, and only then put there: an existing bundle is replaced by a whole one or not at all. A bundle that
+is larger than its task allows is not made. What it reaches is not known yet: 'vivavoce train evaluate' measures that,
+and 'vivavoce quantize limits' writes it into the bundle.
 
 files:
   --cutoffs    {"words": {ID: P, ...},
@@ -60,6 +56,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="result file for the card; repeat it",
     )
+    parser.add_argument(
+        "--task", type=Path, metavar="FILE", help="task that says how large a bundle may be [that of what ships]"
+    )
     parser.add_argument("--bundle-version", default="0.1.0", metavar="X", help="[%(default)s]")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="BUNDLE", help="folder to write")
     add_output_arguments(parser)
@@ -77,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
         licences=args.licences,
         results=args.results,
         bundle_version=args.bundle_version,
+        task=args.task,
     )
     out(args).event(
         {"event": "packed", **report},
@@ -94,6 +94,7 @@ def pack(
     licences: Path | None = None,
     results: Sequence[Path] = (),
     bundle_version: str = "0.1.0",
+    task: Path | None = None,
 ) -> dict[str, Any]:
     """Make a bundle, verify it, and put it in its place.
 
@@ -109,6 +110,8 @@ def pack(
         JSON files whose figures go into the model card.
     bundle_version : str
         Version of the bundle.
+    task : pathlib.Path, optional
+        What says how large a bundle may be; by default the task of what ships.
 
     Returns
     -------
@@ -125,12 +128,15 @@ def pack(
     """
     import gzip
 
-    from edge.bundle import FORMAT, FORMAT_VERSION, open_bundle, seal
+    from edge.bundle import CARD_NAME, FORMAT, UNJUDGED_VERSION, open_bundle, seal
     from edge.errors import DataError
     from edge.pipeline import Pipeline
     from quantize.card import model_card
     from quantize.checkpoint import CONVERSION_NAME, INT8_NAME, Checkpoint, read_json
+    from quantize.hard_limits import bundle_bytes
+    from quantize.replacement import replacing
 
+    most = bundle_bytes(task)
     parts = {"wake": Checkpoint.read(wake, "wake"), "liveness": Checkpoint.read(liveness, "liveness")}
     conversions = {role: read_json(part.path / CONVERSION_NAME) for role, part in parts.items()}
     for part in parts.values():
@@ -142,7 +148,7 @@ def pack(
     chosen = _cutoffs(cutoffs, [word["id"] for word in heard["words"]])
     manifest = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": UNJUDGED_VERSION,
         "bundle_version": bundle_version,
         "minimum_vivavoce_version": _MINIMUM_PROGRAM,
         "words": [{"id": w["id"], "phrase": w["phrase"], "cutoff": chosen["words"][w["id"]]} for w in heard["words"]],
@@ -170,18 +176,17 @@ def pack(
         provisional=cutoffs is None,
         results=[(path.stem, read_json(path)) for path in results],
     )
-    with _replacing(destination) as folder:
+    with replacing(destination) as folder:
         for role, name in (("wake", _WAKE_FILE), ("liveness", _LIVENESS_FILE)):
             shutil.copyfile(parts[role].path / INT8_NAME, folder / name)
-        (folder / _CARD_FILE).write_text(card, encoding="utf-8")
+        (folder / CARD_NAME).write_text(card, encoding="utf-8")
         (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
         seal(folder)
         contents = [file.read_bytes() for file in folder.iterdir()]
         size = sum(map(len, contents))
-        if size > MAX_BUNDLE_BYTES:
+        if size > most:
             raise DataError(
-                f"{destination}: got a bundle of {size} bytes, expected at most {MAX_BUNDLE_BYTES}; "
-                "train smaller networks"
+                f"{destination}: got a bundle of {size} bytes, expected at most {most}; train smaller networks"
             )
         # Nothing but a bundle that opens and runs may take the place of one that did.
         Pipeline(open_bundle(folder))
@@ -268,34 +273,3 @@ def _licences(path: Path | None, parts: "dict[str, Checkpoint]") -> list[dict[st
             "give --licences FILE"
         )
     return pairs
-
-
-@contextlib.contextmanager
-def _replacing(destination: Path) -> Iterator[Path]:
-    """Hand out a new folder beside `destination`, and put it there if all went well."""
-    from edge.bundle import MANIFEST_NAME
-    from edge.errors import DataError
-
-    if (
-        destination.exists()
-        and not (destination / MANIFEST_NAME).is_file()
-        and (not destination.is_dir() or any(destination.iterdir()))
-    ):
-        raise DataError(
-            f"{destination}: got something that is no bundle, expected an older bundle or nothing; "
-            "choose another folder"
-        )
-    parent = destination.absolute().parent
-    parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{destination.name}-", dir=parent) as work:
-        fresh, old = Path(work, "fresh"), Path(work, "old")
-        fresh.mkdir()
-        yield fresh
-        if destination.exists():
-            os.rename(destination, old)
-        try:
-            os.rename(fresh, destination)
-        except OSError:
-            if old.exists():
-                os.rename(old, destination)
-            raise

@@ -41,17 +41,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-rms",
         type=float,
-        default=0.1,
         metavar="SHARE",
-        help="rms difference that an output may have, as a share of the spread of its float values [%(default)s]",
+        help="rms difference that an output may have, as a share of the spread of its float values [as the task says]",
     )
     parser.add_argument(
         "--min-agreement",
         type=float,
-        default=0.95,
         metavar="SHARE",
-        help="share of equal decisions that an output must have [%(default)s]",
+        help="share of equal decisions that an output must have [as the task says]",
     )
+    parser.add_argument("--task", type=Path, metavar="FILE", help="task that holds both limits [that of what ships]")
     parser.add_argument("--interpreter", metavar="NAME", help="litert or tflite [the preferred one]")
     add_output_arguments(parser)
 
@@ -68,10 +67,14 @@ def run(args: argparse.Namespace) -> int:
     from edge.errors import DataError, UsageError
     from edge.interpreter import load_model
     from quantize.checkpoint import read_arrays
+    from quantize.hard_limits import parity_limits
 
     if not 0.0 < args.cutoff < 1.0:
         raise UsageError(f"--cutoff: got {args.cutoff}, expected a probability between 0 and 1; correct it")
-    for name, value in (("--max-rms", args.max_rms), ("--min-agreement", args.min_agreement)):
+    max_rms, min_agreement = parity_limits(args.task)
+    max_rms = max_rms if args.max_rms is None else args.max_rms
+    min_agreement = min_agreement if args.min_agreement is None else args.min_agreement
+    for name, value in (("--max-rms", max_rms), ("--min-agreement", min_agreement)):
         if not 0.0 <= value <= 1.0:
             raise UsageError(f"{name}: got {value}, expected a share between 0 and 1; correct it")
     report = compare(
@@ -92,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
             ]
         )
     out(args).event({"event": "parity", **report}, "\n".join(columns(rows)))
-    strayed = strays(report["outputs"], max_rms=args.max_rms, min_agreement=args.min_agreement)
+    strayed = strays(report["outputs"], max_rms=max_rms, min_agreement=min_agreement)
     if strayed:
         raise DataError(
             f"{args.int8}: strays from {args.float}: {'; '.join(strayed)}; calibrate with more representative inputs, "

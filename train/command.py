@@ -11,6 +11,7 @@ __all__ = ["NEED_NO_TENSORFLOW", "STEPS", "SUMMARY", "configure", "require_tenso
 SUMMARY = "train the networks and fix their cut-offs (workstation only)"
 
 STEPS = {
+    "frame": "train.steps.frame",
     "import": "train.steps.import_corpus",
     "check": "train.steps.check",
     "explore": "train.steps.explore",
@@ -25,8 +26,9 @@ STEPS = {
 }
 """Steps by name, in the order in which they are usually run."""
 
-NEED_NO_TENSORFLOW = frozenset({"import", "check", "explore"})
-"""Steps that run on any installation: what is recorded on a device can be described and verified there."""
+NEED_NO_TENSORFLOW = frozenset({"frame", "import", "check", "explore"})
+"""Steps that run on any installation: what is recorded on a device can be described and verified there, and what a
+bundle has to reach be read."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

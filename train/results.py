@@ -1,6 +1,5 @@
 """Result files: every number with where it came from, and a ledger of how often the test split was opened."""
 
-import hashlib
 import json
 import shutil
 import sys
@@ -8,16 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edge.bundle import Bundle, open_bundle, seal
+from edge.bundle import Bundle, bundle_hash, open_bundle, seal
 from edge.errors import DataError
 from train.provenance import commit_hash, machine
 
 __all__ = ["bundle_hash", "float_twin", "open_test_split", "write_result"]
-
-
-def bundle_hash(bundle: Path) -> str:
-    """Return the sha256 of a bundle's manifest, which names the hashes of all its files."""
-    return hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
 
 
 def write_result(path: Path, body: dict[str, Any], *, data_hash: str, seed: int, bundle: Path | None = None) -> None:

@@ -4,7 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["results_table"]
+from edge.bundle import Bundle, bundle_hash
+from edge.judgement import EVIDENCE, by_evidence, limit_rows
+from train.judging import judge
+from train.task import load_task
+from train.verdicts import count_verdicts
+
+__all__ = ["limits_table", "results_table"]
 
 
 def _percent(value: float, interval: list[float] | None = None) -> str:
@@ -17,6 +23,26 @@ def _percent(value: float, interval: list[float] | None = None) -> str:
 def _read(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_text())
     return content
+
+
+def limits_table(folder: Path, bundle: Bundle) -> str:
+    """Return a Markdown table of all limits, and how a bundle stands to them.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds results files.
+    bundle : Bundle
+        What they are about.
+    """
+    task = load_task()
+    verdicts = judge(task, folder, bundle_sha256=bundle_hash(bundle.path))
+    lines = [
+        f"Bundle {bundle.bundle_version}, by version {task.version} of the task: **{count_verdicts(verdicts)}**.",
+    ]
+    for evidence, found in by_evidence(verdicts).items():
+        lines += ["", f"On {EVIDENCE[evidence]}:", "", *limit_rows(found)]
+    return "\n".join(lines) + "\n"
 
 
 def results_table(folder: Path) -> str:

@@ -167,10 +167,9 @@ def main() -> int:
         parser.error("expected --other-python or VIVAVOCE_TFLITE_PYTHON: a Python with tflite-runtime")
 
     sys.path.insert(0, str(ROOT))
-    from edge.bundle import DEFAULT_BUNDLE, open_bundle
+    from edge.bundle import DEFAULT_BUNDLE, bundle_hash, open_bundle
     from train.corpus import data_hash
     from train.provenance import commit_hash, machine
-    from train.results import bundle_hash
 
     bundle = open_bundle()
     cutoffs = {word.id: word.cutoff for word in bundle.words}

@@ -106,6 +106,8 @@ def test_recordings_are_imported_checked_and_explored_on_a_device(vivavoce, tmp_
     done = vivavoce("train", "import", "manifest", str(tmp_path), "--out", str(tmp_path / "out"), hidden=without)
     assert done.returncode == 2
     assert "manifest.csv: no such manifest" in done.stderr
+    done = vivavoce("train", "frame", hidden=without)
+    assert (done.returncode, done.stderr) == (0, "")
     done = vivavoce("train", "explore", "--data", str(tmp_path), "--out", str(tmp_path / "page.html"), hidden=without)
     assert done.returncode == 2
     assert one_line(done.stderr), done.stderr

@@ -47,7 +47,7 @@ def test_the_wheel_holds_all_data_of_the_package(wheel):
     data = {str(p.relative_to(ROOT)) for p in (ROOT / "edge" / "data").rglob("*") if p.is_file()}
     assert "edge/data/scene.flac" in data
     assert data <= set(wheel.namelist())
-    assert "edge/py.typed" in wheel.namelist()
+    assert {"edge/py.typed", "train/task.toml"} <= set(wheel.namelist())
 
 
 def test_the_metadata_is_complete(wheel):

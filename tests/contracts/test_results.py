@@ -1,12 +1,11 @@
 """The README quotes what the result files say, and the result files are about the bundle that ships."""
 
-import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
-from edge.bundle import DEFAULT_BUNDLE
+from edge.bundle import DEFAULT_BUNDLE, bundle_hash
 from train.results_table import results_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +18,7 @@ def test_the_readme_quotes_the_result_files() -> None:
 
 @pytest.mark.parametrize("name", ["wake_test.json", "liveness_test.json"])
 def test_results_are_those_of_the_bundle_that_ships(name: str) -> None:
-    shipped = hashlib.sha256((DEFAULT_BUNDLE / "manifest.json").read_bytes()).hexdigest()
+    shipped = bundle_hash(DEFAULT_BUNDLE)
     result = json.loads((RESULTS / name).read_text())
     assert result["bundle_sha256"] == shipped
     ledger = json.loads((RESULTS / "test_ledger.json").read_text())

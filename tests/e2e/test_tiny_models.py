@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.bundle import bundle_hash, open_bundle
+
 pytest.importorskip("tensorflow", reason="training needs TensorFlow")
 pytestmark = [
     pytest.mark.tf,
@@ -143,3 +145,17 @@ def test_a_finished_run_is_not_trained_again(made: dict[str, Path], vivavoce) ->
         *WAKE,
     )
     assert history.read_text() == before
+
+
+def test_a_bundle_says_what_it_reaches(made: dict[str, Path], vivavoce) -> None:
+    """Last: it writes into the bundle, which stays the one that the results are about."""
+    base, bundle = made["base"], made["bundle"]
+    before = bundle_hash(bundle)
+    told = vivavoce("train", "frame", "--bundle", bundle, "--results", base / "results", "-o", base / "limits.json")
+    vivavoce("quantize", "limits", bundle, "--verdicts", base / "limits.json")
+    assert bundle_hash(bundle) == before
+    assert json.loads((base / "results" / "wake_test.json").read_text())["bundle_sha256"] == before
+    states = {verdict.id: verdict.state for verdict in open_bundle(bundle).limits.verdicts}
+    assert states["live_refused"] in ("met", "missed")
+    assert states["start_cpu"] == "not measured"
+    assert told.stdout.count("not measured") > 1

@@ -272,12 +272,12 @@ def test_an_older_manifest_is_converted_once(folder, manifest, monkeypatch):
     old = manifest | {"format_version": 1, "release": manifest["bundle_version"]}
     del old["bundle_version"]
     write(folder, old)
-    monkeypatch.setattr(module, "FORMAT_VERSION", 2)
+    monkeypatch.setattr(module, "FORMAT_VERSION", 3)
 
     def upgrade(table):
         return {**{k: v for k, v in table.items() if k != "release"}, "bundle_version": table["release"]}
 
-    monkeypatch.setitem(module._UPGRADES, 1, upgrade)
+    monkeypatch.setitem(module._UPGRADES, 2, upgrade)
     assert open_bundle(folder).bundle_version == "1.2.3"
 
 

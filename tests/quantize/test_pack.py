@@ -9,8 +9,8 @@ import pytest
 from edge.bundle import MANIFEST_NAME, open_bundle
 from edge.errors import BundleError, DataError, ModelAbiError
 from edge.pipeline import Pipeline
-from quantize import pack as module
-from quantize.pack import MAX_BUNDLE_BYTES, pack
+from quantize.hard_limits import bundle_bytes
+from quantize.pack import pack
 
 pytestmark = pytest.mark.tf
 
@@ -45,7 +45,7 @@ def test_a_packed_bundle_opens_and_runs(copies, tmp_path):
         assert bundle.training[role]["seed"] == 11
     assert [entry.licence for entry in bundle.licences] == ["CC0-1.0"]
     size = sum(path.stat().st_size for path in (tmp_path / "bundle").iterdir())
-    assert report["bytes"] == size < MAX_BUNDLE_BYTES
+    assert report["bytes"] == size < bundle_bytes()
     assert not report["provisional"]
     pipeline = Pipeline(bundle)
     samples = np.random.default_rng(2).integers(-9000, 9000, 24_000).astype(np.int16)
@@ -120,9 +120,7 @@ def test_a_failure_leaves_the_older_bundle(copies, tmp_path, monkeypatch, when):
         monkeypatch.setattr("edge.bundle.seal", full)
     else:
         rename = os.rename
-        monkeypatch.setattr(
-            module.os, "rename", lambda a, b: full() if os.path.basename(a) == "fresh" else rename(a, b)
-        )
+        monkeypatch.setattr(os, "rename", lambda a, b: full() if os.path.basename(a) == "fresh" else rename(a, b))
     with pytest.raises(OSError, match="No space"):
         packed(copies, tmp_path / "bundle", bundle_version="1.1")
     assert {path.name: path.read_bytes() for path in (tmp_path / "bundle").iterdir()} == before
@@ -147,7 +145,10 @@ def refused(copies, tmp_path, error, match, **settings):
 
 def test_a_bundle_that_is_too_large(copies, tmp_path):
     card = write(tmp_path / "long.json", {f"figure{i}": "x" * 6000 for i in range(60)})
-    refused(copies, tmp_path, DataError, f"expected at most {MAX_BUNDLE_BYTES}", results=[card])
+    refused(copies, tmp_path, DataError, f"expected at most {bundle_bytes()}", results=[card])
+    task = tmp_path / "task.toml"
+    task.write_text("[device]\nbundle_bytes = 1_000\n")
+    refused(copies, tmp_path, DataError, "expected at most 1000", task=task)
 
 
 def test_a_network_that_does_not_fit_is_not_packed(copies, tmp_path):

@@ -105,7 +105,7 @@ def test_the_command(converted, trained, capsys):
     assert "got 1.0, expected a probability" in capsys.readouterr().err
 
 
-def test_a_network_that_strays_fails_the_command(converted, trained, capsys):
+def test_a_network_that_strays_fails_the_command(converted, trained, capsys, tmp_path):
     from edge.cli import main
 
     folder = converted["wake"]
@@ -117,6 +117,12 @@ def test_a_network_that_strays_fails_the_command(converted, trained, capsys):
     assert told.err.count("\n") == 1
     assert "model_int8.tflite: strays from" in told.err
     assert "expected at most 1e-06 of it" in told.err
+    task = tmp_path / "task.toml"
+    task.write_text("[quantisation]\nmax_rms_share = 1e-6\nmin_agreement = 0.5\n")
+    assert main([*call, "--task", str(task)]) == 2
+    assert "expected at most 1e-06 of it" in capsys.readouterr().err
+    assert main([*call, "--task", str(task), "--max-rms", "0.5"]) == 0, "who gives a limit is asked for it"
+    capsys.readouterr()
     assert main([*call, "--min-agreement", "1.5"]) == 2
     assert "--min-agreement: got 1.5" in capsys.readouterr().err
 

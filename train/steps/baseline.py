@@ -35,6 +35,7 @@ example:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from train.options import add_shared_options, add_split_options
+    from train.task import load_task
 
     parser.epilog = _EPILOG
     parser.add_argument("baselines", nargs="+", choices=_NAMES, metavar="BASELINE", help=f"one of {', '.join(_NAMES)}")
@@ -54,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--live-refused",
         type=float,
-        default=0.05,
+        default=load_task().measure("live_refused").limit,
         metavar="SHARE",
         help="live users below the cut-off on dev [%(default)s]",
     )

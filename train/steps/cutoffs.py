@@ -36,9 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--false-accepts-per-hour",
         type=float,
-        default=1.5,
         metavar="RATE",
-        help="of all words together, on long-form speech of dev at three speeds [%(default)s]",
+        help="of all words together, on long-form speech of dev at three speeds [as the task says]",
     )
     parser.add_argument(
         "--clips", type=int, default=3_000, metavar="N", help="simulated dev clips for liveness [%(default)s]"
@@ -46,17 +45,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--live-refused",
         type=float,
-        default=0.1,
         metavar="SHARE",
-        help="live users below the accept cut-off on dev [%(default)s]",
+        help="live users below the accept cut-off on dev [as the task says]",
     )
     parser.add_argument(
         "--live-rejected",
         type=float,
-        default=0.04,
         metavar="SHARE",
-        help="live users below the reject cut-off on dev [%(default)s]",
+        help="live users below the reject cut-off on dev [as the task says]",
     )
+    parser.add_argument("--task", type=Path, metavar="FILE", help="task that says these three [that of what ships]")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,8 +75,18 @@ def run(args: argparse.Namespace) -> int:
     from train.liveness_scenes import build_liveness_clips
     from train.metrics import equal_error_rate
     from train.simulator.levels import to_int16
+    from train.task import load_task
     from train.wake_traces import in_noise_floor, trace
 
+    aims = load_task(args.task).cutoffs
+    rate, refused, rejected = (
+        said if given is None else given
+        for given, said in (
+            (args.false_accepts_per_hour, aims.false_accepts_per_hour),
+            (args.live_refused, aims.live_refused),
+            (args.live_rejected, aims.live_rejected),
+        )
+    )
     bundle = open_bundle(args.bundle)
     clips = load_manifest(args.data)
     said = [c for c in clips if c.role == "wake" and c.split == "dev"]
@@ -93,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
         for speed in _SPEEDS
     ]
     hours = sum(one.seconds for one in background) / 3600
-    budget = int(args.false_accepts_per_hour * hours)
+    budget = int(rate * hours)
     chosen = choose_word_cutoffs(
         positives, background, refractory_s=bundle.wake.refractory_ms / 1000, false_accepts=budget
     )
@@ -116,8 +124,8 @@ def run(args: argparse.Namespace) -> int:
             {
                 "words": {word.id: round(c.cutoff, 4) for word, c in zip(bundle.words, chosen, strict=True)},
                 "liveness": {
-                    "accept": round(quantile_cutoff(probability[live], args.live_refused), 4),
-                    "reject": round(quantile_cutoff(probability[live], args.live_rejected), 4),
+                    "accept": round(quantile_cutoff(probability[live], refused), 4),
+                    "reject": round(quantile_cutoff(probability[live], rejected), 4),
                     "calibration": {"slope": round(slope, 5), "offset": round(offset, 5)},
                 },
             },

@@ -9,11 +9,15 @@ SUMMARY = "measure a bundle on a split, and write the results with their provena
 
 _EPILOG = """\
 Writes wake_SPLIT.json and liveness_SPLIT.json; the baseline (f70) is in the latter. Every opening of the test split is
-entered into one ledger, wherever the results go: look at it to report, not to choose.
+entered into one ledger, wherever the results go: look at it to report, not to choose. At the end, a line for each limit
+of the task that is measured here: met, or missed.
 
 examples:
   vivavoce train evaluate --data ../shared/data -o build/results
   vivavoce train evaluate --data ../shared/data --split test -o results
+next:
+  vivavoce train frame -o build/limits.json
+  vivavoce quantize limits edge/data/bundle --verdicts build/limits.json
 """
 
 
@@ -40,21 +44,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="only the first N clips of the frozen set of simulated ones [all]",
     )
+    parser.add_argument("--task", type=Path, metavar="FILE", help="task whose limits are compared [that of what ships]")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure the bundle."""
     import tempfile
 
-    from edge.bundle import open_bundle
+    from tqdm import tqdm
+
+    from edge.bundle import bundle_hash, open_bundle
     from train.corpus import data_hash, load_manifest
     from train.frozen_set import N_CLIPS, heard_of, render_set, state_of
+    from train.judging import judge
     from train.liveness_evaluation import evaluate_raw, evaluate_simulated
     from train.liveness_scenes import sources
     from train.rendered_folder import samples_hash
     from train.results import float_twin, open_test_split, write_result
+    from train.task import load_task
+    from train.verdicts import count_verdicts, verdict_lines
     from train.wake_evaluation import evaluate_wake
 
+    # Before the split is opened: a fault in it must not cost an opening.
+    task = load_task(args.task)
     bundle = open_bundle(args.bundle)
     hashed = data_hash(args.data)
     if args.split == "test":
@@ -89,4 +101,12 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             bundle=bundle.path,
         )
+    written = {f"{part}_{args.split}.json" for part in ("wake", "liveness")}
+    verdicts = [
+        verdict
+        for verdict in judge(task, args.out, bundle_sha256=bundle_hash(bundle.path), split=args.split)
+        if verdict.source in written
+    ]
+    for line in (*verdict_lines(verdicts), count_verdicts(verdicts)):
+        tqdm.write(line)
     return 0
