@@ -1,4 +1,4 @@
-"""What every command of ``vivavoce`` has in common: how it is found, how it prints, how it fails.
+"""What every command of ``vivavoce`` has in common: how it is found and called, and how it ends.
 
 A command is a module with three names, listed under the entry point group ``vivavoce.commands``::
 
@@ -8,7 +8,8 @@ A command is a module with three names, listed under the entry point group ``viv
 
 Only the module of the command that was asked for is imported, and a command imports what is heavy
 inside ``run``, so that ``vivavoce --help`` answers at once on a small device. A command may have steps
-of its own (``vivavoce train wake``): :func:`add_commands` serves both levels.
+of its own (``vivavoce train wake``): :func:`add_commands` serves both levels. What commands print is in
+:mod:`edge.output`.
 
 Exit codes: 0 done; 2 a fault of the call or of its input, told in one line on stderr for each; 130
 interrupted; 141 the reader of the output went away.
@@ -19,39 +20,42 @@ import difflib
 import importlib
 import importlib.metadata
 import io
-import json
 import os
 import sys
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, Protocol, TextIO, cast
+from typing import Any, NoReturn, Protocol, cast
 
 from edge.errors import MissingExtraError, UsageError, VivavoceError
+from edge.output import (
+    PROGRAM,
+    OutputError,
+    add_output_arguments,
+    columns,
+    flush,
+    out,
+    report_error,
+    warn,
+)
 
 __all__ = [
     "COMMAND_GROUP",
     "EXIT_FAULT",
     "EXIT_INTERRUPTED",
     "EXIT_PIPE",
-    "PROGRAM",
     "Command",
-    "Output",
     "Parser",
     "add_commands",
     "add_output_arguments",
     "columns",
-    "emit",
     "installed_commands",
     "main",
     "out",
     "plain_text",
     "process_files",
-    "report_error",
     "run_chosen",
     "warn",
 ]
 
-PROGRAM = "vivavoce"
-"""Name of the distribution and of the command."""
 COMMAND_GROUP = "vivavoce.commands"
 """Entry point group in which sub-commands are found."""
 
@@ -61,7 +65,6 @@ EXIT_INTERRUPTED = 130
 """Stopped by the user: 128 + SIGINT."""
 EXIT_PIPE = 141
 """The reader of our output went away: 128 + SIGPIPE."""
-
 
 _MAX_TEXT_BYTES = 200
 """Of an argument that may become the name of a file, which has room for 255."""
@@ -80,85 +83,6 @@ class Command(Protocol):
         """Do the work; return the exit code, None for 0."""
 
 
-# ------------------------------------------------------------------------------------------ output
-
-
-class Output:
-    """Prints what a command found, as JSON lines or as text for people.
-
-    Parameters
-    ----------
-    as_json : bool
-        True for one JSON object a line, False for readable text.
-    stream : file, optional
-        Where to; the default is whatever ``sys.stdout`` is at the time of printing.
-    """
-
-    def __init__(self, *, as_json: bool, stream: TextIO | None = None) -> None:
-        self.as_json = as_json
-        self._stream = stream
-
-    def event(self, record: Mapping[str, Any], text: str | None = None) -> None:
-        """Print one event at once (flushed: a reader at the other end of a pipe acts on it).
-
-        Parameters
-        ----------
-        record : mapping
-            The event in its public form; numbers must be finite.
-        text : str, optional
-            What people read instead; by default the record's entries in their order.
-        """
-        if self.as_json:
-            self._write(json.dumps(record, allow_nan=False, default=_plain))
-        else:
-            self._write(_readable(record) if text is None else text)
-
-    def text(self, line: str = "") -> None:
-        """Print a line that only people need (a heading, a total); nothing with ``--json``."""
-        if not self.as_json:
-            self._write(line)
-
-    def _write(self, line: str) -> None:
-        emit(sys.stdout if self._stream is None else self._stream, line + "\n")
-
-
-def emit(stream: TextIO | None, text: str) -> None:
-    """Write results, at once; where they cannot be written :func:`main` ends the call with one line."""
-    if stream is None:
-        raise _OutputError("it is closed")
-    try:
-        stream.write(text)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise _OutputError(error.strerror) from error
-    _flush(stream)
-
-
-class _OutputError(Exception):
-    """Results cannot be written any more: no fault of any one file, and the end of the whole call."""
-
-
-def _flush(stream: TextIO | None) -> None:
-    try:
-        if stream is not None:
-            stream.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise _OutputError(error.strerror) from error
-
-
-def add_output_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--json`` to a command; :func:`out` turns the parsed arguments into an :class:`Output`."""
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line, not text for people")
-
-
-def out(args: argparse.Namespace) -> Output:
-    """Return the writer that the command's arguments ask for."""
-    return Output(as_json=bool(getattr(args, "json", False)))
-
-
 def plain_text(text: str) -> str:
     """Return an argument that is kept in files, as argparse's ``type``: it must be text, and not bytes in disguise."""
     if "\0" in text or not _encodes(text):
@@ -174,107 +98,6 @@ def _encodes(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def columns(rows: Iterable[Sequence[object]], *, gap: str = "  ") -> list[str]:
-    """Align rows of cells: numbers to the right, everything else to the left.
-
-    Parameters
-    ----------
-    rows : iterable of sequences
-        Cells; rows may differ in length.
-    gap : str
-        What stands between two columns.
-
-    Returns
-    -------
-    list of str
-        One line a row, without trailing spaces.
-    """
-    table = [[(_scalar(cell), isinstance(cell, (int, float))) for cell in row] for row in rows]
-    widths: list[int] = []
-    for row in table:
-        widths.extend([0] * (len(row) - len(widths)))
-        for column, (cell, _) in enumerate(row):
-            widths[column] = max(widths[column], len(cell))
-    return [
-        gap.join(
-            cell.rjust(width) if number else cell.ljust(width)
-            for (cell, number), width in zip(row, widths, strict=False)
-        ).rstrip()
-        for row in table
-    ]
-
-
-def _plain(value: object) -> object:
-    """Turn what JSON does not know (numpy scalars and arrays, paths) into what it knows."""
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
-
-
-def _scalar(value: object) -> str:
-    """Return a number or word as people read it."""
-    if isinstance(value, float):
-        return f"{value:.3f}"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_scalar(item) for item in value) or "-"
-    return str(value)
-
-
-def _readable(record: Mapping[str, Any]) -> str:
-    """Return ``event  key value  key value``, with the event's name padded so that lines align."""
-    parts: list[str] = []
-    for key, value in record.items():
-        if key == "event":
-            parts.insert(0, f"{value:<8}")
-        elif isinstance(value, Mapping):
-            parts.append(f"{key} ({_readable(value)})")
-        else:
-            parts.append(f"{key} {_scalar(value)}")
-    return "  ".join(parts)
-
-
-# ------------------------------------------------------------------------------------------ faults
-
-
-def report_error(error: VivavoceError | str, *, file: str | None = None) -> None:
-    """Print one fault as one line on stderr, with the name of the file that has it.
-
-    Parameters
-    ----------
-    error : VivavoceError or str
-        Problem and remedy.
-    file : str, optional
-        The file; not repeated where the message already begins with it.
-    """
-    _complain(str(error), file)
-
-
-def warn(message: str, *, file: str | None = None) -> None:
-    """Print one warning as one line on stderr; the exit code does not change.
-
-    Parameters
-    ----------
-    message : str
-        What is doubtful, and what follows from it.
-    file : str, optional
-        The file that it is about; not repeated where the message already begins with it.
-    """
-    _complain(message, file, kind="warning: ")
-
-
-def _complain(message: str, file: str | None, kind: str = "") -> None:
-    line = " ".join(message.split())
-    # The file name is collapsed like the message, so that a name with two blanks is still recognised.
-    name = None if file is None else " ".join(file.split())
-    if name and not line.startswith(name):
-        line = f"{name}: {line}"
-    _flush(sys.stdout)  # keep the order of results and complaints where both go to one terminal
-    sys.stderr.write(f"{PROGRAM}: {kind}{line}\n")
-    sys.stderr.flush()
 
 
 def process_files(files: Iterable[str | os.PathLike[str]], handle: Callable[[str], object]) -> int:
@@ -492,7 +315,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         add_commands(parser, installed_commands())
         start = argparse.Namespace(_chosen=[], _help=parser.format_help)
         code = run_chosen(parser.parse_args(argv, start))
-        _flush(sys.stdout)
+        flush(sys.stdout)
     except VivavoceError as error:
         report_error(error)
         return EXIT_FAULT
@@ -502,7 +325,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The interpreter flushes stdout once more at exit; give it a place where that succeeds.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_PIPE
-    except _OutputError as error:
+    except OutputError as error:
         if sys.stdout is not None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # as above
         report_error(f"standard output: cannot be written ({error}), expected room for results; send them elsewhere")

@@ -13,7 +13,6 @@ the disk, and renamed. A row follows its file. Each FLAC carries its own row as 
 not written any more (power loss, kill) gets it when the folder is opened the next time.
 """
 
-import csv
 import fcntl
 import hashlib
 import io
@@ -23,32 +22,30 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.errors import DataError, UsageError
 from edge.events import SAMPLE_RATE_HZ
-from edge.files import write_whole
+from edge.files import UNFINISHED, read_file, write_whole
+from edge.json_reading import parse_json
+from edge.manifest_file import COLUMNS, FILE_NAME, NOT_ONE_TALKER, OPTIONAL_COLUMNS, read_manifest, write_manifest
 
-__all__ = ["COLUMNS", "CORPUS", "EXTENDED_COLUMNS", "LICENCE", "Collection", "checked_name", "checked_phrase"]
+__all__ = ["CORPUS", "EXTENDED_COLUMNS", "LICENCE", "Collection", "checked_name", "checked_phrase"]
 
-COLUMNS = ("path", "corpus", "speaker", "split", "role", "label", "seconds", "native_hz", "licence")
-"""The columns of every manifest that training reads."""
-EXTENDED_COLUMNS = ("sha256", "device", "room", "loudspeaker", "source", "take")
-"""What is known of a recording that was made here: hash of the file, microphone, room, which loudspeaker played it
-(empty if none), ``live`` or ``replay``, and the path of the take that was played (empty for a take)."""
+EXTENDED_COLUMNS = (*OPTIONAL_COLUMNS, "take")
+"""What is known of a recording that was made here, beyond :data:`edge.manifest_file.COLUMNS`: ``source`` is ``live`` or
+``replay``, ``loudspeaker`` what played it (empty if none), and ``take`` the path of the take that was played (empty for
+a take)."""
 CORPUS = "collected"
 """Value of the column ``corpus``; ids of speakers count within it."""
 LICENCE = "consent of the speaker"
 """Value of the column ``licence``; what was agreed to is in ``people/SPEAKER.json``."""
 
 _NAME = re.compile(r"[^\W_][\w.-]{0,63}")
-_SPEAKERS_THAT_ARE_NONE = ("many", "unknown")
-_UNFINISHED = ".*.tmp"
-"""Names of :func:`edge.files.write_whole` for what is being written."""
 
 
 def checked_name(name: str, option: str) -> str:
@@ -60,11 +57,7 @@ def checked_name(name: str, option: str) -> str:
         If it holds anything but letters, digits, dots, hyphens and underscores, or is none for training.
     """
     found = "_".join(name.split())
-    if (
-        not _NAME.fullmatch(found)
-        or len(found.encode()) > 100
-        or (option == "--speaker" and found in _SPEAKERS_THAT_ARE_NONE)
-    ):
+    if not _NAME.fullmatch(found) or len(found.encode()) > 100 or (option == "--speaker" and found in NOT_ONE_TALKER):
         raise UsageError(
             f"{option}: got {name!r}, expected a name of letters, digits, dots, hyphens and underscores that begins "
             "with a letter or digit; choose another"
@@ -116,6 +109,8 @@ class Collection:
             raise UsageError(
                 f"{root}: another 'vivavoce collect' is using this folder, expected to be alone; wait for its end"
             ) from error
+        except OSError:
+            pass  # some network file systems have no locks: better to go on than to refuse all of them
         try:
             self._columns, self.rows = self._read_manifest()
             self.restored = self._restore_rows()
@@ -140,47 +135,22 @@ class Collection:
     @property
     def manifest(self) -> Path:
         """Path of the manifest."""
-        return self.root / "manifest.csv"
+        return self.root / FILE_NAME
 
     def _read_manifest(self) -> tuple[list[str], list[dict[str, str]]]:
         every = [*COLUMNS, *EXTENDED_COLUMNS]
-        remedy = "correct it, or give --out another folder; nothing was changed"
-        try:
-            content = self.manifest.read_bytes()
-        except FileNotFoundError:
+        if not os.path.lexists(self.manifest):
             return every, []
-        except OSError as error:
-            raise DataError(f"{self.manifest}: cannot be read ({error.strerror}), expected a file; {remedy}") from error
-        try:
-            lines = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
-            header = next(lines, [])
-            missing = [column for column in COLUMNS if column not in header]
-            if missing or len(set(header)) < len(header):
-                raise DataError(
-                    f"{self.manifest}: got the columns {','.join(header)[:200] or '(none)'}, expected "
-                    f"{','.join(COLUMNS)}; {remedy}"
-                )
-            rows = []
-            for fields in lines:
-                if len(fields) != len(header):
-                    raise DataError(
-                        f"{self.manifest} line {lines.line_num}: got {len(fields)} fields, expected {len(header)}; "
-                        f"{remedy}"
-                    )
-                rows.append(dict(zip(header, fields, strict=True)))
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"{self.manifest}: is not a CSV file in UTF-8 ({error}); {remedy}") from error
-        return [*header, *(column for column in every if column not in header)], rows
+        found = read_manifest(self.manifest, remedy="correct it, or give --out another folder; nothing was changed")
+        # Every row is written again with the next recording: none may be left out.
+        for misfit in found.misfits:
+            raise DataError(misfit)
+        columns = [*found.header, *(column for column in every if column not in found.header)]
+        return columns, [row for _, row in found.rows]
 
     def _write_manifest(self, rows: list[dict[str, str]]) -> None:
-        text = io.StringIO(newline="")
-        # Quoted throughout: a carriage return within a cell would otherwise end the row for whoever reads it.
-        unsafe = any("\r" in cell for row in rows for cell in row.values())
-        quoting: Literal[0, 1] = csv.QUOTE_ALL if unsafe else csv.QUOTE_MINIMAL
-        writer = csv.DictWriter(text, self._columns, restval="", lineterminator="\n", quoting=quoting)
-        writer.writeheader()
-        writer.writerows(rows)
-        self._write(self.manifest, text.getvalue().encode(), replace=True)
+        with self._writing(self.manifest):
+            write_manifest(self.manifest, self._columns, rows)
         self.rows = rows
 
     def _restore_rows(self) -> int:
@@ -189,7 +159,7 @@ class Collection:
         found = []
         for path in sorted([*self.root.glob("live/*/*/*.flac"), *self.root.glob("replay/*/*/*/*.flac")]):
             name = path.relative_to(self.root).as_posix()
-            if name in known:
+            if name in known or not path.is_file():
                 continue
             row = _row_inside(path)
             if row is not None and row.get("path") == name:
@@ -199,7 +169,7 @@ class Collection:
         for folder in ("live", "replay", "people", "play"):
             if (self.root / folder).is_symlink():
                 continue  # what lies behind it is somebody else's
-            for left in self.root.glob(f"{folder}/**/{_UNFINISHED}"):
+            for left in self.root.glob(f"{folder}/**/{UNFINISHED}"):
                 if left.is_file() and not left.is_symlink():
                     left.unlink(missing_ok=True)  # what was being written when the program was killed
         return len(found)
@@ -207,9 +177,27 @@ class Collection:
     # ---------------------------------------------------------------------------------- recordings
 
     def takes(self, speaker: str, **where: str) -> list[dict[str, str]]:
-        """Return the rows of a speaker's takes that have these values, e.g. ``label="hey house", room="hall"``."""
-        wanted = {"corpus": CORPUS, "speaker": speaker, "source": "live", **where}
-        return [row for row in self.rows if all(row.get(column) == value for column, value in wanted.items())]
+        """Return the rows of a speaker's takes that have these values, e.g. ``label="hey house", room="hall"``.
+
+        Raises
+        ------
+        DataError
+            If such a row names a file that does not lie where takes do.
+        """
+        wanted = {"speaker": speaker, "source": "live", **where}
+        found = [row for row in self._rows_of(speaker) if all(row.get(key) == value for key, value in wanted.items())]
+        for row in found:
+            folder = f"live/{speaker}/{_word_id(row['label'])}"
+            if not re.fullmatch(rf"{re.escape(folder)}/[0-9]{{1,9}}\.flac", row["path"]):
+                raise DataError(
+                    f"{self.manifest}: path is {row['path'][:200]!r}, expected {folder}/NUMBER.flac for a take of "
+                    f"{speaker!r}; move the file there and correct the row, or take the row out"
+                )
+        return found
+
+    def _rows_of(self, speaker: str) -> list[dict[str, str]]:
+        """Return the rows of a person, those as well whose corpus somebody renamed."""
+        return [row for row in self.rows if _is_of(row, speaker)]
 
     def replay_of(self, take: Mapping[str, str], loudspeaker: str) -> dict[str, str] | None:
         """Return the row of a take's replay by a loudspeaker, if there is one."""
@@ -220,7 +208,7 @@ class Collection:
 
     def split_of(self, speaker: str) -> str | None:
         """Return the split that a speaker is in already."""
-        return next((row["split"] for row in self.rows if (row["corpus"], row["speaker"]) == (CORPUS, speaker)), None)
+        return next((row["split"] for row in self._rows_of(speaker)), None)
 
     def add_take(self, samples: npt.NDArray[np.int16], facts: Mapping[str, str]) -> dict[str, str]:
         """Keep a take under the next free number.
@@ -329,10 +317,11 @@ class Collection:
         """
         path = self._person_file(speaker)
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = parse_json(read_file(path).decode())
             answer = found["consent"]["answer"]
             if not isinstance(answer, str) or not isinstance(found["sessions"], list):
                 raise TypeError
+            _person_bytes(found)  # it is written again with the next session
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -351,8 +340,7 @@ class Collection:
         DataError
             If it cannot be written.
         """
-        text = json.dumps(person, indent=2, ensure_ascii=False) + "\n"
-        self._write(self._person_file(speaker), text.encode(), replace=True)
+        self._write(self._person_file(speaker), _person_bytes(person), replace=True)
 
     def speakers(self) -> list[str]:
         """Return everybody of whom there is anything."""
@@ -363,21 +351,27 @@ class Collection:
 
     def belongings(self, speaker: str) -> tuple[list[Path], int]:
         """Return all files of a person, listed in the manifest or not, and how many rows there are."""
-        rows = [row for row in self.rows if (row["corpus"], row["speaker"]) == (CORPUS, speaker)]
+        rows = self._rows_of(speaker)
         # Only what lies in the person's own folders: a row or a link may name anybody's file.
         files = {path for folder in self._folders(speaker) for path in folder.rglob("*") if not path.is_dir()}
         person = self._person_file(speaker)
-        return sorted(files | ({person} if person.is_file() else set())), len(rows)
+        if person.is_symlink() or person.is_file():
+            self._refuse_link(person.parent)
+            files.add(person)
+        return sorted(files), len(rows)
 
     def _folders(self, speaker: str) -> list[Path]:
         folders = [self.root / "live" / speaker, self.root / "play" / speaker]
         found = [folder for folder in [*folders, *self.root.glob(f"replay/*/{speaker}")] if folder.is_dir()]
         for folder in found:
-            if folder.resolve() != self.root.resolve() / folder.relative_to(self.root):
-                raise DataError(
-                    f"{folder}: is a link, or lies behind one, expected a folder; remove the link; nothing was deleted"
-                )
+            self._refuse_link(folder)
         return found
+
+    def _refuse_link(self, folder: Path) -> None:
+        if folder.resolve() != self.root.resolve() / folder.relative_to(self.root):
+            raise DataError(
+                f"{folder}: is a link, or lies behind one, expected a folder; remove the link; nothing was deleted"
+            )
 
     def delete(self, speaker: str) -> tuple[int, int]:
         """Remove everything of a person: recordings, rows and metadata.
@@ -403,7 +397,7 @@ class Collection:
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
         if rows:
-            self._write_manifest([row for row in self.rows if (row["corpus"], row["speaker"]) != (CORPUS, speaker)])
+            self._write_manifest([row for row in self.rows if not _is_of(row, speaker)])
         return len(files), rows
 
     # ------------------------------------------------------------------------------------- writing
@@ -427,11 +421,20 @@ class Collection:
                     f"{path}: is there already, expected a free name; nothing was overwritten: move it away"
                 )
             write_whole(path, lambda file: file.write(content), durable=True, one_writer=True)
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+
+
+def _is_of(row: Mapping[str, str], speaker: str) -> bool:
+    """Whether a row is about a person: it says so, or its file lies in one of their folders."""
+    folders = PurePosixPath(row["path"]).parts[:-1]
+    return (
+        (row["corpus"], row["speaker"]) == (CORPUS, speaker)
+        or folders[:2] == ("live", speaker)
+        or (folders[:1] == ("replay",) and folders[2:3] == (speaker,))
+    )
+
+
+def _person_bytes(person: Mapping[str, Any]) -> bytes:
+    return (json.dumps(person, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _word_id(label: str) -> str:
@@ -456,7 +459,7 @@ def _row_inside(path: Path) -> dict[str, str] | None:
 
     try:
         with soundfile.SoundFile(path) as file:
-            found = json.loads(file.comment)
+            found = parse_json(file.comment)
     except (soundfile.LibsndfileError, OSError, ValueError):
         return None  # somebody else's file
     if not isinstance(found, dict) or not set(COLUMNS) <= set(found):

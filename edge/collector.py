@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import os
 import re
 import shlex
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edge.cli import EXIT_INTERRUPTED, PROGRAM
+from edge.cli import EXIT_INTERRUPTED
 from edge.collection import Collection, checked_name, checked_phrase
 from edge.consent import consent_text
 from edge.errors import AudioError, UsageError, VivavoceError
 from edge.events import SAMPLE_RATE_HZ, seconds
+from edge.output import PROGRAM
 from edge.quality import FLAGS, assess
 from edge.replays import LONGEST_PAUSE_S, find, recording_to_play
 from edge.takes import ADVICE, Listener, Take, fault_of
@@ -76,7 +78,7 @@ def delete(root: Path, speaker: str, terminal: Terminal, *, confirmed: bool) -> 
         If the manifest is damaged, or something cannot be removed.
     """
     speaker = checked_name(speaker, "--delete")
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise UsageError(f"{root}: there is no such folder, expected one that 'vivavoce collect' made; check --out")
     with Collection(root) as collection:
         files, rows = collection.belongings(speaker)
@@ -156,6 +158,7 @@ class Collector:
                     f"--split: got {self._args.split}, expected {split}, where '{self._speaker}' is already; a speaker "
                     "is in one split only: leave it, or give another --speaker"
                 )
+            self._takes()  # a row that is damaged is told of before anybody is asked
             try:
                 if not self._agree():
                     self._say("Not agreed: nothing was recorded.")

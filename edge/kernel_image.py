@@ -15,6 +15,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 
+from edge.json_reading import parse_json
+
 __all__ = ["HEAD", "MAGIC", "UnusableImageError", "pack", "unpack"]
 
 MAGIC = b"\x7fVVKERN2"
@@ -63,7 +65,7 @@ def unpack(content: bytes, abi: Mapping[str, str]) -> dict[str, int]:
     try:
         size = int.from_bytes(signed[-_LENGTH_BYTES:], "little")
         code_bytes = len(signed) - _LENGTH_BYTES - size
-        described = json.loads(signed[code_bytes:-_LENGTH_BYTES])
+        described = parse_json(signed[code_bytes:-_LENGTH_BYTES])
         kernels = {name: int(described["kernels"][name]) for name in abi}
         if described["abi"] != dict(abi) or not all(len(HEAD) <= at < code_bytes for at in kernels.values()):
             raise ValueError("its kernels are others")

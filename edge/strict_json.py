@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from edge.errors import BundleError, VivavoceError
+from edge.json_reading import parse_json
 
 __all__ = ["Table", "is_line", "kind", "load_object", "show"]
 
@@ -34,8 +35,8 @@ def load_object(path: Path, content: bytes, *, remedy: str = _INSTALL) -> dict[s
         raise ValueError(f"{name} is not a number of JSON")
 
     try:
-        manifest = json.loads(content.decode(), object_pairs_hook=pairs, parse_constant=constant)
-    except (ValueError, RecursionError) as error:
+        manifest = parse_json(content.decode(), object_pairs_hook=pairs, parse_constant=constant)
+    except ValueError as error:
         raise BundleError(f"{path}: got text that is not JSON ({error}), expected a manifest; {remedy}") from error
     if not isinstance(manifest, dict):
         raise BundleError(f"{path}: got {kind(manifest)}, expected an object; {remedy}")

@@ -3,7 +3,7 @@
 import sys
 from typing import TextIO
 
-from edge.cli import emit
+from edge.output import emit
 
 __all__ = ["Terminal"]
 

@@ -1,6 +1,7 @@
 """The recordings that training reads: a folder with a ``manifest.csv`` and the files that it names."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import numpy.typing as npt
 
 from edge.errors import DataError
 from edge.events import SAMPLE_RATE_HZ
+from edge.manifest_file import read_manifest
 from train.clip import Clip
-from train.manifest import COLUMNS, ROLES, SPLITS, manifest_path, read_rows, to_clips
+from train.manifest import manifest_path, to_clips
 from train.manifest_checks import refused_in_training
 
-__all__ = ["COLUMNS", "ROLES", "SPLITS", "Clip", "data_hash", "licences", "load_manifest", "read_clip"]
+__all__ = ["Clip", "data_hash", "licences", "load_manifest", "read_clip"]
 
 _PEAK_LIMIT = 8.0  # decoded lossy audio may pass 1.0 a little; beyond this the samples are not audio
 
@@ -50,9 +52,8 @@ def load_manifest(data_dir: Path | str) -> list[Clip]:
         ``vivavoce train check`` finds all, and more.
     """
     manifest = manifest_path(data_dir)
-    _, rows = read_rows(manifest)
-    clips, faults = to_clips(manifest, rows)
-    if not rows:
+    clips, faults = to_clips(read_manifest(manifest))
+    if not clips and not faults:
         raise DataError(f"{manifest}: holds a header and no rows; list at least one recording")
     for fault in (*faults, *refused_in_training(manifest, clips)):
         raise DataError(fault.message)
@@ -75,7 +76,7 @@ def read_clip(clip: Clip) -> npt.NDArray[np.float32]:
     """
     import soundfile
 
-    if not clip.file.is_file():
+    if not os.path.isfile(clip.file):
         raise DataError(f"{clip.file}: the manifest names it and it is not there; restore it or drop its row")
     try:
         samples, rate_hz = soundfile.read(clip.file, dtype="float32", always_2d=True)

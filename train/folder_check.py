@@ -1,6 +1,7 @@
 """Verifying a data folder: every row, and every file that a row names."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -11,10 +12,11 @@ import numpy.typing as npt
 
 from edge.errors import DataError
 from edge.events import SAMPLE_RATE_HZ
+from edge.manifest_file import read_manifest
 from train.clip import Clip
 from train.corpus import read_clip
 from train.fault import Fault
-from train.manifest import column_faults, manifest_path, read_rows, to_clips
+from train.manifest import column_faults, manifest_path, to_clips
 from train.manifest_checks import across_rows, same_audio
 from train.progress import with_progress
 
@@ -80,7 +82,7 @@ def read_content(clip: Clip) -> tuple[Content, npt.NDArray[np.float32]]:
     sha256 = ""
     try:
         # Hashing costs a second pass over the file; without a hash in the row there is nothing to compare.
-        if clip.sha256 and clip.file.is_file():
+        if clip.sha256 and os.path.isfile(clip.file):
             with clip.file.open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         samples = read_clip(clip)
@@ -108,11 +110,11 @@ def check_folder(
         If there is no manifest that could be read: a column is missing, or it is no CSV file.
     """
     manifest = manifest_path(data_dir)
-    header, rows = read_rows(manifest)
-    clips, faults = to_clips(manifest, rows)
-    checked = Checked(clips=len(rows))
-    faults = [*column_faults(manifest, header), *faults]
-    if not rows:
+    listed = read_manifest(manifest)
+    clips, faults = to_clips(listed)
+    checked = Checked(clips=len(listed.rows) + len(listed.misfits))
+    faults = [*column_faults(listed), *faults]
+    if not checked.clips:
         faults.append(
             Fault("row", f"{manifest}: holds a header and no rows; list at least one recording"),
         )

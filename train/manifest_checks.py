@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from edge.manifest_file import NOT_ONE_TALKER
 from train.clip import Clip
 from train.fault import Fault
-from train.manifest import KIND_PREFIX, NOT_ONE_TALKER
+from train.manifest import KIND_PREFIX
 
 __all__ = ["DISPUTABLE", "across_rows", "paths_listed_twice", "refused_in_training", "same_audio"]
 

@@ -14,9 +14,9 @@ from tqdm import tqdm
 from edge.errors import DataError
 from edge.events import SAMPLE_RATE_HZ
 from edge.files import write_whole
+from edge.manifest_file import COLUMNS, FILE_NAME, OPTIONAL_COLUMNS, write_manifest
 from train.clip import Clip
 from train.liveness_scenes import CONDITIONS, NAMED_CONDITIONS
-from train.manifest import COLUMNS, FILE_NAME, OPTIONAL_COLUMNS, write_rows
 from train.shards import Arrays
 
 __all__ = ["CONDITIONS_FILE", "clips_of", "samples_hash", "write_folder"]
@@ -104,12 +104,12 @@ def write_folder(folder: Path, rendered: Arrays, clips: list[Clip], *, split: st
                 )
             )
         write_whole(folder / CONDITIONS_FILE, lambda file: file.write(told.getvalue().encode()), one_writer=True)
+        write_manifest(folder / FILE_NAME, (*COLUMNS, *OPTIONAL_COLUMNS), rows)
     except OSError as error:
         raise DataError(
             f"{folder}: clips cannot be written there ({error.strerror}); free some space or give another folder, and "
             "run again: finished clips are kept"
         ) from error
-    write_rows(folder / FILE_NAME, (*COLUMNS, *OPTIONAL_COLUMNS), rows)
     return new
 
 

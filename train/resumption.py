@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import DataError
+from edge.json_reading import parse_json
 
 __all__ = ["claim", "read_history"]
 
@@ -52,8 +53,8 @@ def read_history(path: Path) -> list[dict[str, float]]:
     by_epoch: dict[int, dict[str, float]] = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
+            entry = parse_json(line)
+        except ValueError:
             continue
         by_epoch[int(entry["epoch"])] = entry
     return [by_epoch[epoch] for epoch in sorted(by_epoch)]
@@ -61,8 +62,8 @@ def read_history(path: Path) -> list[dict[str, float]]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        found = parse_json(path.read_text())
+    except (FileNotFoundError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 

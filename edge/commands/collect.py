@@ -34,6 +34,7 @@ exit code: 0; 2 for a fault, told in one line; 130 if it was stopped with Ctrl-C
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from edge.cli import plain_text
+    from edge.manifest_file import SPLITS
 
     parser.epilog = _EPILOG
     parser.add_argument("--word", type=plain_text, metavar="PHRASE", help="what to say, for example 'hey house'")
@@ -66,7 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split",
         default="train",
-        choices=("train", "dev", "test"),
+        choices=SPLITS,
         help="what the person's recordings are for; one split a person [%(default)s]",
     )
     parser.add_argument("--consent", choices=("yes", "no"), help="the person's answer, where no terminal can ask")
@@ -96,8 +97,8 @@ def run(args: argparse.Namespace, open_microphone: "Callable[[str | None], Micro
     open_microphone : callable, optional
         Returns the microphone that has this in its name; :class:`edge.microphone.MicSource` by default.
     """
-    from edge.cli import columns, out
     from edge.errors import UsageError
+    from edge.output import columns, out
 
     if args.list_devices:
         from edge.microphone import list_devices

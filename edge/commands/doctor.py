@@ -21,7 +21,7 @@ exit code: 0, or 2 if a check found a fault
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.cli import add_output_arguments
+    from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
     parser.add_argument("--warm", action="store_true", help="compile the kernels anew, and keep them")
@@ -30,8 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make every check, and print what was found."""
-    from edge.cli import EXIT_FAULT, out
+    from edge.cli import EXIT_FAULT
     from edge.doctor import examine
+    from edge.output import out
 
     output = out(args)
     code = 0

@@ -54,7 +54,7 @@ exit code: 0, or 2 if a file could not be used to its end (the others still are)
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.cli import add_output_arguments
+    from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
     add_source_arguments(parser, networks=False)
@@ -77,9 +77,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write one array for every file."""
     from edge.bundle import open_bundle
-    from edge.cli import out, process_files, warn
+    from edge.cli import process_files
     from edge.commands.sourcing import open_source, warn_of_rate
     from edge.events import SAMPLE_RATE_HZ, seconds
+    from edge.output import out, warn
 
     where = targets(args.files, args.out, args.root)
     compute = _computer(args.kind, open_bundle(args.bundle))

@@ -32,7 +32,7 @@ exit code: 0, or 2 if a file could not be used to its end (the others still are)
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.cli import add_output_arguments
+    from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
     add_source_arguments(parser)
@@ -49,8 +49,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the gate over every file."""
     from edge.bundle import open_bundle
-    from edge.cli import out, process_files
+    from edge.cli import process_files
     from edge.commands.sourcing import open_models, open_source, warn_of_flags, warn_of_rate
+    from edge.output import out
     from edge.pipeline import Pipeline
 
     pipeline = Pipeline(open_bundle(args.bundle), words=args.word, models=open_models(args), runtime=args.interpreter)

@@ -19,7 +19,7 @@ example:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.cli import add_output_arguments
+    from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
     add_source_arguments(parser)
@@ -29,8 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Judge every file."""
     from edge.bundle import open_bundle
-    from edge.cli import out, process_files
+    from edge.cli import process_files
     from edge.commands.sourcing import open_source, warn_of_flags, warn_of_rate
+    from edge.output import out
     from edge.pipeline import LivenessScorer
 
     scorer = LivenessScorer(open_bundle(args.bundle), runtime=args.interpreter)

@@ -20,7 +20,7 @@ example:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.cli import add_output_arguments
+    from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
     add_source_arguments(parser)
@@ -31,8 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score every file."""
     from edge.bundle import open_bundle
-    from edge.cli import columns, out, process_files
+    from edge.cli import process_files
     from edge.commands.sourcing import open_models, open_source, warn_of_flags, warn_of_rate
+    from edge.output import columns, out
     from edge.pipeline import WakeScorer
 
     scorer = WakeScorer(open_bundle(args.bundle), models=open_models(args), runtime=args.interpreter)

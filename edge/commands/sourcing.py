@@ -199,7 +199,7 @@ class ReadablePart:
 
 def warn_of_rate(source: "AudioSource") -> None:
     """Say it if the source cannot hold what liveness is judged by."""
-    from edge.cli import warn
+    from edge.output import warn
 
     if source.native_rate_hz < SAMPLE_RATE_HZ:
         warn(
@@ -211,7 +211,7 @@ def warn_of_rate(source: "AudioSource") -> None:
 
 def warn_of_flags(flags: "tuple[str, ...] | list[str]", source: "AudioSource") -> None:
     """Say what is doubtful about the sound, one line a flag."""
-    from edge.cli import warn
+    from edge.output import warn
     from edge.quality import FLAGS
 
     for flag in flags:

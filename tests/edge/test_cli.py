@@ -1,29 +1,16 @@
-"""edge.cli: output, faults, and the two levels of commands."""
+"""edge.cli: faults, exit codes, and the two levels of commands."""
 
 import argparse
-import io
-import json
 import os
 import subprocess
 import sys
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from edge import cli
 from edge.errors import AudioError, MissingExtraError
-
-
-class CountingStream(io.StringIO):
-    """Notes what had been written at each flush."""
-
-    def __init__(self):
-        super().__init__()
-        self.flushed = []
-
-    def flush(self):
-        self.flushed.append(self.getvalue())
+from edge.output import add_output_arguments
 
 
 def use_commands(monkeypatch, **commands):
@@ -33,49 +20,6 @@ def use_commands(monkeypatch, **commands):
 
 def command(run, configure=lambda parser: None, summary="does something"):
     return SimpleNamespace(SUMMARY=summary, configure=configure, run=run)
-
-
-class TestOutput:
-    def test_json_is_one_flushed_line_per_event(self):
-        stream = CountingStream()
-        output = cli.Output(as_json=True, stream=stream)
-        output.event({"event": "wake", "file": "a\nb.wav", "score": 0.5})
-        output.text("for people only")
-        output.event({"event": "end"})
-        lines = stream.getvalue().splitlines()
-        assert [json.loads(line)["event"] for line in lines] == ["wake", "end"]
-        assert stream.flushed == [lines[0] + "\n", stream.getvalue()]
-
-    def test_numpy_numbers_become_json_numbers(self):
-        stream = io.StringIO()
-        cli.Output(as_json=True, stream=stream).event(
-            {"a": np.float32(0.5), "b": np.int64(3), "c": np.arange(2), "d": np.bool_(True)}
-        )
-        assert json.loads(stream.getvalue()) == {"a": 0.5, "b": 3, "c": [0, 1], "d": True}
-
-    @pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float32("nan")])
-    def test_a_number_that_json_does_not_know_is_a_bug(self, value):
-        with pytest.raises(ValueError, match="not JSON compliant"):
-            cli.Output(as_json=True, stream=io.StringIO()).event({"score": value})
-
-    def test_text_is_given_or_made_from_the_record(self):
-        stream = io.StringIO()
-        output = cli.Output(as_json=False, stream=stream)
-        output.event({"event": "wake"}, "heard")
-        output.text("total")
-        output.event({"event": "end", "seconds": 1.5, "quality": ["quiet", "noisy"], "n": {"a": 1}})
-        assert stream.getvalue().splitlines() == [
-            "heard",
-            "total",
-            "end       seconds 1.500  quality quiet, noisy  n (a 1)",
-        ]
-
-    def test_columns_align(self):
-        assert cli.columns([("word", "alexa", 0.5), ("w", "view glass", 12.25), ("only",)]) == [
-            "word  alexa        0.500",
-            "w     view glass  12.250",
-            "only",
-        ]
 
 
 class TestProcessFiles:
@@ -117,10 +61,6 @@ class TestProcessFiles:
         with pytest.raises(ZeroDivisionError):
             cli.process_files(["a.wav"], handle)
 
-    def test_a_warning_is_one_line_on_stderr(self, capsys):
-        cli.warn("only 8 kHz:\nliveness is unsure", file="a.wav")
-        assert capsys.readouterr() == ("", "vivavoce: warning: a.wav: only 8 kHz: liveness is unsure\n")
-
 
 class TestMain:
     def test_the_exit_code_is_that_of_the_command(self, monkeypatch):
@@ -151,7 +91,7 @@ class TestMain:
         assert "vivavoce run: error: unrecognized arguments: --nonsense" in capsys.readouterr().err
 
     def test_options_cannot_be_abbreviated(self, monkeypatch, capsys):
-        use_commands(monkeypatch, run=command(lambda args: 0, cli.add_output_arguments))
+        use_commands(monkeypatch, run=command(lambda args: 0, add_output_arguments))
         with pytest.raises(SystemExit):
             cli.main(["run", "--js"])
         assert "unrecognized arguments" in capsys.readouterr().err
@@ -217,9 +157,10 @@ PRINTS_FOREVER = """
 import sys
 from types import SimpleNamespace
 from edge import cli
+from edge.output import Output
 def run(args):
     while True:
-        cli.Output(as_json=True).event({"event": "wake"})
+        Output(as_json=True).event({"event": "wake"})
 command = SimpleNamespace(SUMMARY="", configure=lambda parser: None, run=run)
 cli.installed_commands = lambda: {"run": lambda: command}
 sys.exit(cli.main(["run"]))

@@ -6,7 +6,8 @@ import pytest
 import soundfile
 
 from edge.errors import DataError
-from train.corpus import COLUMNS, Clip, data_hash, licences, load_manifest, read_clip
+from edge.manifest_file import COLUMNS
+from train.corpus import Clip, data_hash, licences, load_manifest, read_clip
 from train.liveness_scenes import sources
 
 GOOD = "a.flac,c,p1,train,wake,smart mirror,1.0,16000,CC0-1.0"
@@ -33,7 +34,7 @@ def test_manifest_is_read_with_its_types(tmp_path):
         (("a.flac,c,p1,train,wake,alexa,1.0,16000,",), "line 2: a.flac: licence is empty"),
         (("a.flac,c,p1,eval,wake,alexa,1.0,16000,CC0-1.0",), "split is 'eval'"),
         (("a.flac,c,p1,train,wake,alexa,long,16000,CC0-1.0",), "seconds is 'long'"),
-        (("a.flac,c,p1,train",), "shorter than the header"),
+        (("a.flac,c,p1,train",), "line 2: got 4 cells, expected 9 as in the header"),
     ],
 )
 def test_faulty_manifest_is_refused_in_one_line(tmp_path, rows, message):
@@ -99,15 +100,3 @@ def test_a_replayed_recording_never_stands_for_a_live_talker(tmp_path):
     header = ",".join((*COLUMNS, "source"))
     rows = [f"{name}.flac,c,{name},train,speech,,1.0,16000,L,{name}" for name in ("live", "replay", "")]
     assert [clip.source for clip in sources(load_manifest(_write(tmp_path, *rows, header=header)))] == ["live", ""]
-
-
-@pytest.mark.parametrize("label", ["x\ry", 'a "b", c', "two\nlines"])
-def test_what_is_written_is_read_again(label, tmp_path):
-    import csv
-
-    from train.manifest import write_rows
-
-    row = {"path": "a.flac", "label": label, "speaker": "s"}
-    write_rows(tmp_path / "manifest.csv", row, [row])
-    with (tmp_path / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        assert list(csv.DictReader(file)) == [row]

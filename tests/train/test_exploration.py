@@ -9,13 +9,13 @@ import pytest
 import soundfile
 
 from edge.cli import EXIT_FAULT, EXIT_INTERRUPTED, main
+from edge.manifest_file import COLUMNS, OPTIONAL_COLUMNS
 from train.clip import Clip
 from train.exploration import measure as measuring
 from train.exploration.measure import Measured, cache_file, measure, measure_all
 from train.exploration.summary import duration, outliers
 from train.exploration.svg import histogram
 from train.folder_check import Content
-from train.manifest import COLUMNS, OPTIONAL_COLUMNS
 
 RATE_HZ = 16_000
 VOID_TAGS = {"meta", "br"}
@@ -242,13 +242,41 @@ def test_what_was_measured_before_an_interruption_is_kept(folder, explore, monke
     assert json.loads(out.splitlines()[-1])["measured_now"] == len(folder.rows) - 3
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 0, "clips": {}}', b'{"version": 1, "clips": 3}'])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b'{"version": 0, "clips": {}}', b'{"version": 1, "clips": 3}', b"[" * 100_000],
+    ids=["empty", "cut", "list", "old", "number", "deep"],
+)
 def test_a_cache_that_cannot_be_used_is_made_anew(content, folder, explore, tmp_path):
     cache = cache_file(tmp_path, folder.path)
     cache.write_bytes(content)
     code, _, _, _ = explore()
     assert code == 0
     assert len(json.loads(cache.read_bytes())["clips"]) == len(folder.rows)
+
+
+@pytest.mark.parametrize("number", ["99.5", '"x"', "NaN", "null", "[]", "1" * 400])
+def test_numbers_that_somebody_edited_are_measured_again(number, folder, explore, tmp_path):
+    _, first, _, _ = explore()
+    cache = cache_file(tmp_path, folder.path)
+    content = json.loads(cache.read_bytes())
+    level = content["clips"]["a computer.flac"]["measured"]["level_dbfs"]
+    edited = cache.read_text().replace(f'"level_dbfs": {level}', f'"level_dbfs": {number}')
+    assert edited != cache.read_text()
+    cache.write_text(edited)
+    code, second, _, _ = explore()
+    assert (code, second) == (0, first)
+    assert json.loads(cache.read_bytes()) == content
+
+
+def test_nothing_is_measured_where_it_could_not_be_remembered(folder, explore, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(measuring, "measure", lambda clip: seen.append(clip.path) or measure(clip))
+    (tmp_path / "file").write_text("")
+    code, _, _, err = explore("--cache", str(tmp_path / "file"))
+    assert (code, err.count("\n")) == (EXIT_FAULT, 1)
+    assert "cannot be written" in err
+    assert seen == []
 
 
 def test_processes_measure_what_one_does(folder, tmp_path, monkeypatch):

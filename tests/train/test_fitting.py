@@ -44,6 +44,16 @@ def test_a_state_that_does_not_say_what_it_is_of_is_refused(tmp_path):
         claim(tmp_path, TRAINED)
 
 
+def test_a_state_of_nested_lists_says_nothing_and_such_a_line_is_no_epoch(tmp_path):
+    deep = "[" * 100_000
+    backed_up(tmp_path)
+    (tmp_path / "fingerprint.json").write_text(deep)
+    with pytest.raises(DataError, match="does not say of what"):
+        claim(tmp_path, TRAINED)
+    (tmp_path / "history.jsonl").write_text(f'{deep}\n{{"epoch": 1, "loss": 3}}\n')
+    assert read_history(tmp_path / "history.jsonl") == [{"epoch": 1, "loss": 3}]
+
+
 def test_before_the_first_whole_epoch_anything_may_begin(tmp_path):
     claim(tmp_path, TRAINED)
     (tmp_path / "history.jsonl").write_text('{"epoch": 1}\n')

@@ -9,9 +9,9 @@ import soundfile
 
 from edge.cli import EXIT_FAULT, main
 from edge.errors import DataError
+from edge.manifest_file import COLUMNS, OPTIONAL_COLUMNS
 from train.corpus import load_manifest
 from train.folder_check import check_folder
-from train.manifest import COLUMNS, OPTIONAL_COLUMNS
 
 HEADER = ",".join((*COLUMNS, *OPTIONAL_COLUMNS))
 
@@ -76,8 +76,13 @@ SHA = "0" * 64
         (row("d.wav", extra="spoof,,,,"), "row", "line 5: source is 'spoof', expected one of nothing, live, replay"),
         (row("d.wav", extra=",,,,ABC"), "row", "line 5: sha256 is 'ABC'"),
         (row("d.wav", extra="live,,,tv,"), "row", "line 5: source is 'live' and loudspeaker is 'tv'"),
-        (row("d.wav") + ",more", "row", "line 5: the row is longer than the header"),
-        (row("d.wav").rsplit(",", 12)[0], "row", "line 5: the row is shorter than the header"),
+        (row("../d.wav"), "row", "line 5: path is '../d.wav', expected a file below"),
+        (row("/etc/hostname"), "row", "line 5: path is '/etc/hostname', expected a file below"),
+        (row("x/../d.wav"), "row", "line 5: path is 'x/../d.wav', expected a file below"),
+        (row(""), "row", "line 5: path is '', expected a file below"),
+        (row("."), "row", "line 5: path is '.', expected a file below"),
+        (row("d.wav") + ",more", "row", "line 5: got 15 cells, expected 14 as in the header"),
+        (row("d.wav").rsplit(",", 12)[0], "row", "line 5: got 2 cells, expected 14 as in the header"),
         (row("a.wav", "p1"), "duplicate-path", "a.wav is listed twice"),
         (row("d.wav", "p1", "dev"), "talker-in-two-splits", "speaker 'p1' of 'c' is in train and in dev (at d.wav)"),
         (row("d.wav", "p9", "test", extra="replay,,,x,"), None, None),
@@ -134,7 +139,7 @@ def test_ids_that_are_kinds_are_not_things_to_share(good):
     ("header", "message"),
     [
         (HEADER.replace("licence", "license"), "no column licence"),
-        (HEADER.replace("sha256", "path"), "column path comes twice"),
+        (HEADER.replace("sha256", "path"), "column 'path' comes twice"),
     ],
 )
 def test_a_header_that_cannot_be_used_is_refused(header, message, good):

@@ -1,5 +1,7 @@
 """Figures of merit against worked values."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -65,6 +67,59 @@ def test_cluster_interval_covers_as_often_as_it_says() -> None:
         )
         covered += low <= 0.0 <= high
     assert covered >= 50  # 95 % of 60 are 57
+
+
+# Two talkers heard from two loudspeakers, once each. A draw of two from two takes one of them never, once or twice with
+# the odds 1 : 2 : 1, and an observation as often as its talker times its loudspeaker.
+TALKERS, LOUDSPEAKERS = ["a", "a", "b", "b"], ["x", "y", "x", "y"]
+
+
+def drawn(observation: int) -> Callable[[np.ndarray], float]:
+    """Return how often an observation is in a resample."""
+    return lambda chosen: float(np.count_nonzero(chosen == observation))
+
+
+@pytest.mark.parametrize("observation", range(4))
+def test_an_observation_is_drawn_as_often_as_its_talker_times_its_loudspeaker(observation: int) -> None:
+    counts: list[float] = []
+
+    def count(chosen: np.ndarray) -> float:
+        assert chosen.size == 4, "each way draws as many as there are, and all of them meet"
+        counts.append(drawn(observation)(chosen))
+        return counts[-1]
+
+    # Four times in 1 of 16: beyond 95 %, and within 90 %. One way alone never gets beyond two.
+    assert cluster_interval(count, [TALKERS, LOUDSPEAKERS], rounds=4000, level=0.9) == (0.0, 4.0)
+    shares = {times: counts.count(times) / 4000 for times in sorted(set(counts))}
+    assert shares == pytest.approx({0: 7 / 16, 1: 4 / 16, 2: 4 / 16, 4: 1 / 16}, abs=0.03)
+    for way in (TALKERS, LOUDSPEAKERS):
+        assert cluster_interval(drawn(observation), [way], rounds=4000, level=0.9) == (0.0, 2.0)
+
+
+@pytest.mark.parametrize("decides", [0, 1], ids=["talker", "loudspeaker"])
+def test_each_way_of_clustering_counts_by_itself(decides: int) -> None:
+    # The figure is that of one talker (loudspeaker) alone: the share of the other is 0, 1/2 or 1, with 1 : 2 : 1.
+    ways = [TALKERS, LOUDSPEAKERS]
+    values = np.array([float(name == ways[decides][0]) for name in ways[decides]])
+    for order in (ways, ways[::-1]):
+        assert cluster_interval(lambda c: float(values[c].mean()), order, level=0.9) == (0.0, 1.0)
+        assert cluster_interval(lambda c: float(values[c].mean()), order, level=0.4) == (0.5, 0.5)
+    # Resampled by the other way alone it does not move at all.
+    assert cluster_interval(lambda c: float(values[c].mean()), [ways[1 - decides]], level=0.9) == (0.5, 0.5)
+
+
+def test_a_resample_in_which_nothing_meets_is_left_out() -> None:
+    sizes: list[int] = []
+
+    def share(chosen: np.ndarray) -> float:
+        sizes.append(chosen.size)
+        return float(np.mean(chosen == 0))
+
+    low, high = cluster_interval(share, [["a", "b"], ["x", "y"]], rounds=2000, level=0.9)
+    assert (low, high) == (0.0, 1.0)
+    assert set(sizes) == {2, 4}
+    # Nothing meets where one way drew a (or x) twice and the other y (or b) twice: 2 of 16.
+    assert len(sizes) / 2000 == pytest.approx(14 / 16, abs=0.03)
 
 
 def test_wilson_interval_of_a_known_value() -> None:

@@ -9,9 +9,9 @@ import pytest
 import soundfile
 
 from edge.__main__ import main
+from edge.manifest_file import COLUMNS
 from train.frozen_set import heard_of
 from train.liveness_scenes import build_liveness_clips
-from train.manifest import COLUMNS
 from train.rendered_folder import clips_of
 
 pytest.importorskip("pyroomacoustics")

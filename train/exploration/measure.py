@@ -21,6 +21,8 @@ import numpy.typing as npt
 from edge.cues import CueSettings
 from edge.endpoint import FRAME_SAMPLES, speech_span
 from edge.events import SAMPLE_RATE_HZ
+from edge.files import read_file
+from edge.json_reading import parse_json
 from edge.quality import assess
 from edge.void import VoidSettings, segment_powers
 from train.atomic_file import put_bytes
@@ -171,6 +173,8 @@ def measure_all(clips: Sequence[Clip], cache: Path, *, workers: int | None = Non
                 continue  # somebody edited it: measure again
     # The longest first, so that no process is left alone with ten minutes at the end.
     missing = sorted((by_path[path] for path in keys if path not in measured), key=lambda clip: -clip.seconds)
+    if missing:
+        _write_cache(cache, keys, measured)  # where it cannot be written, nothing is measured in vain
     results = _each(missing, workers if workers is not None else os.cpu_count() or 1)
     try:
         for clip, result in zip(with_progress(missing, "measuring"), results, strict=True):
@@ -178,8 +182,7 @@ def measure_all(clips: Sequence[Clip], cache: Path, *, workers: int | None = Non
     finally:
         # Whoever stops this goes on from here the next time.
         if missing:
-            entries = {path: {"key": keys[path], "measured": measured[path].to_dict()} for path in sorted(measured)}
-            put_bytes(cache, json.dumps({"version": VERSION, "clips": entries}).encode())
+            _write_cache(cache, keys, measured)
     return {path: measured[path] for path in keys}, len(missing)
 
 
@@ -204,13 +207,23 @@ def _key(clip: Clip) -> list[Any]:
     return [state.st_size, state.st_mtime_ns, clip.role, clip.sha256]
 
 
+def _write_cache(cache: Path, keys: dict[str, list[Any]], measured: dict[str, Measured]) -> None:
+    clips = {path: {"key": keys[path], "measured": measured[path].to_dict()} for path in sorted(measured)}
+    put_bytes(cache, json.dumps({"version": VERSION, "sha256": _digest(clips), "clips": clips}).encode())
+
+
+def _digest(clips: dict[str, Any]) -> str:
+    """Return what changes with the entries: numbers that somebody edited are not shown as measured."""
+    return hashlib.sha256(json.dumps(clips).encode()).hexdigest()
+
+
 def _read_cache(cache: Path) -> dict[str, Any]:
     """Return the entries of a cache; none if there is none that could be used."""
     try:
-        data = json.loads(cache.read_bytes())
+        data = parse_json(read_file(cache))
     except (OSError, ValueError):
         return {}
     if not isinstance(data, dict) or data.get("version") != VERSION or not isinstance(data.get("clips"), dict):
         return {}
     clips: dict[str, Any] = data["clips"]
-    return clips
+    return clips if data.get("sha256") == _digest(clips) else {}

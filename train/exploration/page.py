@@ -11,6 +11,7 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
+from edge.manifest_file import NOT_ONE_TALKER, ROLES, SPLITS
 from edge.quality import FLAGS
 from edge.void import VoidSettings
 from train.clip import Clip
@@ -32,7 +33,6 @@ from train.exploration.summary import duration as as_duration
 from train.exploration.svg import SERIES_COLOURS, Series, histogram, lines
 from train.fault import first_of_each_kind
 from train.folder_check import Checked
-from train.manifest import NOT_ONE_TALKER, ROLES, SPLITS
 
 __all__ = ["page"]
 

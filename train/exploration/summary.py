@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from edge.manifest_file import NOT_ONE_TALKER, ROLES, SPLITS
 from edge.quality import FLAGS
 from edge.void import VoidSettings
 from train.clip import Clip
 from train.exploration.measure import SPOKEN_ROLES, Measured
 from train.folder_check import Checked
-from train.manifest import NOT_ONE_TALKER, ROLES, SPLITS
 
 __all__ = [
     "MEASURES",

@@ -16,6 +16,7 @@ Letters are ranges and not things: room and loudspeaker get the prefix ``class:`
 Nothing here was played by a loudspeaker: results on it are results on a simulation.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def find(source: Path, options: Options) -> Found:
         If a protocol or an audio folder is missing, or a line is malformed.
     """
     found = Found()
-    root = source / "PA" if (source / "PA").is_dir() else source
+    root = source / "PA" if os.path.isdir(source / "PA") else source
     protocols = root / "ASVspoof2019_PA_cm_protocols"
     for split, (protocol, folder) in _PROTOCOLS.items():
         if not options.wants(split):

@@ -18,11 +18,12 @@ be those of ASVspoof 2019, under ids that cannot be compared here. Do not quote 
 testing on the other as one on new talkers.
 """
 
+import os
 import re
 from pathlib import Path
 
 from edge.errors import DataError
-from train.importers.found import Found, Options, Recording
+from train.importers.found import Found, Options, Recording, listed
 from train.importers.protocol_file import protocol_lines
 
 __all__ = ["LICENCE", "SUMMARY", "find"]
@@ -51,13 +52,13 @@ def find(source: Path, options: Options) -> Found:
         If the keys or all audio folders are missing, or a line is malformed.
     """
     found = Found()
-    keys = next((source / name for name in _KEYS if (source / name).is_file()), source / _KEYS[0])
+    keys = next((source / name for name in _KEYS if os.path.isfile(source / name)), source / _KEYS[0])
     folders = [folder for pattern in _AUDIO for folder in sorted(source.glob(pattern)) if folder.is_dir()]
     if not folders:
         raise DataError(
             f"{source}: found no folder {' or '.join(_AUDIO)}, expected the audio of the corpus; unpack its parts there"
         )
-    folder_of = {file.name: folder for folder in folders for file in folder.iterdir()}
+    folder_of = {file.name: folder for folder in folders for file in listed(folder)}
     # One line at a time: there are 943 110.
     for line in protocol_lines(keys, _COLUMNS, unique="file"):
         file = f"{line.file_name('file')}.flac"

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from edge.events import SAMPLE_RATE_HZ
 from edge.sources import FileSource
 from train.atomic_file import put_bytes, put_link
 
-__all__ = ["Copied", "bring", "target_suffix"]
+__all__ = ["LINKED_SUFFIXES", "SUFFIX", "Copied", "bring", "target_suffix"]
 
 _BLOCK = 1 << 16
-_UNCHANGED = frozenset({".wav", ".flac", ".ogg"})
-"""Suffixes of files that may be linked to."""
+SUFFIX = ".flac"
+"""Of recordings that are copied."""
+LINKED_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
+"""Of files that may be linked to, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Copied:
 
 def target_suffix(file: Path, *, link: bool) -> str:
     """Return the suffix that a recording gets in the data folder: ``.flac`` unless it is linked to as it is."""
-    return file.suffix if link and _is_ready(file) else ".flac"
+    return file.suffix if link and _is_ready(file) else SUFFIX
 
 
 def bring(file: Path, target: Path, *, channel: int | None, link: bool, expected_sha256: str = "") -> Copied:
@@ -103,7 +106,7 @@ def _sha256(file: Path) -> str:
 
 def _is_ready(file: Path) -> bool:
     """Say whether training can read a file as it is."""
-    if file.suffix.lower() not in _UNCHANGED:
+    if file.suffix.lower() not in LINKED_SUFFIXES or not os.path.isfile(file):
         return False
     try:
         info = soundfile.info(file)

@@ -1,12 +1,14 @@
 """What a layout module finds in a corpus: recordings that are imported, and how many are left out for what reason."""
 
+import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.errors import DataError
 
-__all__ = ["Found", "Options", "Recording", "folder_among"]
+__all__ = ["Found", "Options", "Recording", "files_below", "folder_among", "listed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +99,50 @@ def folder_among(source: Path, names: tuple[str, ...], what: str) -> Path:
         If none is.
     """
     for name in names:
-        if (source / name).is_dir():
+        if os.path.isdir(source / name):
             return source / name
     raise DataError(
         f"{source}: found no folder {' or '.join(names)}, expected {what}; unpack it there, give the folder above it, "
         "or leave its split out with --only"
     )
+
+
+def listed(folder: Path) -> list[Path]:
+    """Return what a folder holds, sorted.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read: what is in it must not be taken for gone.
+    """
+    return [path for path, _ in _entries(folder)]
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield all that is no folder in a folder and those below it; folders behind links are not entered.
+
+    Raises
+    ------
+    DataError
+        If one cannot be read.
+    """
+    left = [folder]
+    while left:
+        for path, is_folder in _entries(left.pop()):
+            if is_folder:
+                left.append(path)
+            else:
+                yield path
+
+
+def _entries(folder: Path) -> list[tuple[Path, bool]]:
+    """Return what a folder holds, sorted, and whether it is a folder itself, and no link to one."""
+    try:
+        with os.scandir(folder) as found:
+            # What kind an entry is stands in the folder: it is known where its own state may not be read.
+            return sorted((folder / entry.name, entry.is_dir(follow_symlinks=False)) for entry in found)
+    except OSError as error:
+        raise DataError(
+            f"{folder}: cannot be read ({error.strerror}), expected a folder of the corpus; correct its permissions, "
+            "or unpack the corpus again"
+        ) from error

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 
 from edge.errors import DataError
+from edge.files import read_file
+from edge.json_reading import parse_json
 from train.atomic_file import put_bytes
 from train.importers.audio_copy import Copied
 
@@ -24,6 +26,14 @@ def job_key(file: Path, channel: int | None, *, link: bool, expected_sha256: str
     found = file.stat()
     parts = [str(file.resolve()), found.st_size, found.st_mtime_ns, channel, link, expected_sha256]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines of a journal; where it cannot be read, everything is done again."""
+    try:
+        return read_file(path).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
 
 
 class Journal:
@@ -44,15 +54,17 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._done: dict[str, tuple[str, Copied]] = {}
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-        kept = [line for line in lines if self._take(line)]
+        kept = [line for line in _lines(path) if self._take(line)]
         # Whole lines only: what is appended must not continue half of one.
         put_bytes(path, "".join(f"{line}\n" for line in kept).encode())
 
     def _take(self, line: str) -> bool:
         try:
-            entry = json.loads(line)
-            self._done[entry["target"]] = (entry["key"], Copied(**entry["copied"]))
+            entry = parse_json(line)
+            copied = Copied(**entry["copied"])
+            if [*map(type, dataclasses.astuple(copied))] != [str, int, float, int]:
+                raise TypeError("somebody edited it")
+            self._done[entry["target"]] = (entry["key"], copied)
         except (ValueError, KeyError, TypeError):
             return False
         return True

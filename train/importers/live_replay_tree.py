@@ -11,13 +11,15 @@ both. The splits are drawn from a seeded hash of the name, of talkers and of lou
 so that no split hears a talker or a loudspeaker of another: about half of the replays, and their number is told.
 """
 
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from edge.errors import DataError, UsageError
-from train.importers.found import Found, Options, Recording
+from edge.manifest_file import SOURCES
+from train.importers.found import Found, Options, Recording, files_below
 from train.importers.seeded_split import THREE_WAYS, seeded_split
-from train.manifest import SOURCES
 
 __all__ = ["LICENCE", "SUFFIXES", "SUMMARY", "find"]
 
@@ -42,7 +44,7 @@ def find(source: Path, options: Options) -> Found:
         raise UsageError(f"got {len(options.wake)} times --wake, expected one phrase, which all recordings say")
     found = Found()
     for source_name, depth in (("live", 1), ("replay", 2)):
-        files = list(_audio(source / source_name))
+        files = list(_audio(source / source_name)) if os.path.isdir(source / source_name) else []
         if not files:
             raise DataError(
                 f"{source / source_name}: found no recording, expected "
@@ -87,4 +89,11 @@ def find(source: Path, options: Options) -> Found:
 
 
 def _audio(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file())
+    return (path for path in sorted(files_below(folder)) if path.suffix.lower() in SUFFIXES and _may_be_file(path))
+
+
+def _may_be_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True  # a recording that cannot be reached now: reading it says so

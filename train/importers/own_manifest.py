@@ -7,8 +7,10 @@ manifest does not name are not copied.
 from pathlib import Path, PurePosixPath
 
 from edge.errors import DataError
+from edge.manifest_file import read_manifest
 from train.importers.found import Found, Options, Recording
-from train.manifest import manifest_path, read_rows, to_clips
+from train.manifest import manifest_path, to_clips
+from train.manifest_checks import paths_listed_twice
 
 __all__ = ["LICENCE", "SUMMARY", "find"]
 
@@ -22,27 +24,20 @@ def find(source: Path, options: Options) -> Found:
     Raises
     ------
     DataError
-        If it is missing or has a faulty row, or a path leads out of the folder.
+        If it is missing or has a faulty row.
     """
     manifest = manifest_path(source)
-    _, rows = read_rows(manifest)
-    clips, faults = to_clips(manifest, rows)
-    for fault in faults:
+    clips, faults = to_clips(read_manifest(manifest))
+    for fault in (*faults, *paths_listed_twice(manifest, clips)):
         raise DataError(fault.message)
     found = Found()
     for clip in clips:
-        path = PurePosixPath(clip.path)
-        if path.is_absolute() or ".." in path.parts or not path.name or "\0" in clip.path:
-            raise DataError(
-                f"{manifest}: path is {clip.path!r}, expected a file below {source}; move the file there and correct "
-                "its row"
-            )
         if not options.wants(clip.split):
             continue
         found.recordings.append(
             Recording(
                 file=source / clip.path,
-                name=path.with_suffix("").as_posix(),
+                name=PurePosixPath(clip.path).with_suffix("").as_posix(),
                 corpus=clip.corpus,
                 speaker=clip.speaker,
                 split=clip.split,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from edge.errors import DataError
+from edge.files import read_file
 
 __all__ = ["Line", "protocol_lines", "text_lines"]
 
@@ -61,7 +62,7 @@ def text_lines(path: Path, what: str) -> Iterator[tuple[str, str]]:
         If it is missing, not readable, not UTF-8, or blank throughout.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path).decode("utf-8-sig")
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read ({error.strerror}), expected {what}; check that SOURCE is the folder of the "

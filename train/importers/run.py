@@ -1,16 +1,20 @@
 """An import: bring each recording into the data folder, then write the manifest, in one step, or not at all."""
 
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.errors import AudioError, DataError, UsageError
+from edge.manifest_file import COLUMNS, FILE_NAME, OPTIONAL_COLUMNS, Manifest, read_manifest, write_manifest
+from train.atomic_file import writing
 from train.fault import Fault
-from train.importers.audio_copy import Copied, bring, target_suffix
+from train.importers.audio_copy import SUFFIX, Copied, bring, target_suffix
 from train.importers.folder_lock import only_writer
 from train.importers.found import Found, Recording
 from train.importers.journal import Journal, job_key
-from train.manifest import COLUMNS, FILE_NAME, OPTIONAL_COLUMNS, read_rows, to_clips, write_rows
+from train.importers.leftovers import find_leftovers, remove_leftovers
+from train.manifest import to_clips
 from train.manifest_checks import across_rows
 from train.progress import with_progress
 
@@ -31,16 +35,29 @@ class Imported:
         What the manifest as a whole has wrong now, other corpora in it included.
     resumed : int
         Recordings that an earlier, interrupted import had finished.
+    left : int
+        Recordings of earlier imports that this one did not bring: they have no row any more, and lie there still.
+    pruned : int
+        How many of these were removed.
     """
 
     rows: list[dict[str, str]] = field(default_factory=list)
     unusable: list[Fault] = field(default_factory=list)
     doubts: list[Fault] = field(default_factory=list)
     resumed: int = 0
+    left: int = 0
+    pruned: int = 0
 
 
 def import_recordings(
-    found: Found, source: Path, out: Path, name: str, *, link: bool = False, leave_out_unusable: bool = False
+    found: Found,
+    source: Path,
+    out: Path,
+    name: str,
+    *,
+    link: bool = False,
+    leave_out_unusable: bool = False,
+    prune: bool = False,
 ) -> Imported:
     """Bring recordings into ``out/name`` and their rows into ``out/manifest.csv``.
 
@@ -60,6 +77,9 @@ def import_recordings(
         Link to files that can be used as they are.
     leave_out_unusable : bool
         Write the manifest without the recordings that cannot be read.
+    prune : bool
+        Remove what earlier imports of this name brought and this one did not, once the manifest is written. What
+        cannot be read now stays.
 
     Returns
     -------
@@ -79,16 +99,17 @@ def import_recordings(
         raise DataError(f"{source}: found no recording to import; check SOURCE, and --only")
     _refuse_unusable_names(recordings)
     with only_writer(out):
-        return _import(recordings, source, out, name, link, leave_out_unusable)
+        return _import(recordings, source, out, name, link, leave_out_unusable, prune)
 
 
 def _import(
-    recordings: list[Recording], source: Path, out: Path, name: str, link: bool, leave_out_unusable: bool
+    recordings: list[Recording], source: Path, out: Path, name: str, link: bool, leave_out_unusable: bool, prune: bool
 ) -> Imported:
     _refuse_links(out, name, recordings)
     header, others = _rows_of_others(out / FILE_NAME, name)
     journal = Journal(out / f".{name}.import.jsonl")
     imported = Imported()
+    unread: list[str] = []
     for recording in with_progress(recordings, f"importing {name}"):
         path = f"{name}/{recording.name}{target_suffix(recording.file, link=link)}"
         try:
@@ -107,27 +128,37 @@ def _import(
             else:
                 imported.resumed += 1
         except (AudioError, UsageError) as error:
-            imported.unusable.append(Fault("unusable", str(error)))
+            why = str(error)
         except OSError as error:
-            imported.unusable.append(
-                Fault(
-                    "unusable",
-                    f"{recording.file}: cannot be read ({error.strerror}), expected a recording that the protocol "
-                    "names; unpack the corpus again",
-                )
+            why = (
+                f"{recording.file}: cannot be read ({error.strerror}), expected a recording that the protocol names; "
+                "unpack the corpus again"
             )
         else:
             imported.rows.append(_row(recording, path, copied))
+            continue
+        imported.unusable.append(Fault("unusable", why))
+        unread += [f"{name}/{recording.name}{suffix}" for suffix in (SUFFIX, recording.file.suffix)]
     if imported.unusable and not leave_out_unusable:
         imported.rows.clear()
         return imported
     if not imported.rows:
         raise DataError(f"{source}: none of {len(recordings)} recordings can be used; {imported.unusable[0].message}")
-    rows = [*others, *imported.rows]
+    # Sorted: equal rows give equal bytes.
+    rows = sorted([*others, *imported.rows], key=lambda row: row["path"])
     manifest = out / FILE_NAME
-    write_rows(manifest, header, rows)
+    with writing(manifest):
+        write_manifest(manifest, header, rows)
     journal.remove()
-    clips, _ = to_clips(manifest, enumerate(rows, start=2))
+    # Rows first, then files: a row without a file would be a fault, and a file without a row is found again.
+    paths = [*(row["path"] for row in rows), *unread]
+    leftovers = find_leftovers(out / name, (out / path for path in paths))
+    if prune:
+        remove_leftovers(out / name, leftovers)
+        imported.pruned = len(leftovers)
+    else:
+        imported.left = len(leftovers)
+    clips, _ = to_clips(Manifest(manifest, header, [*enumerate(rows, start=2)]))
     imported.doubts = list(across_rows(manifest, clips))
     return imported
 
@@ -183,14 +214,14 @@ def _refuse_unusable_names(recordings: list[Recording]) -> None:
 def _rows_of_others(manifest: Path, name: str) -> tuple[list[str], list[dict[str, str]]]:
     """Return the header to write, and the rows of the manifest that do not belong to this import."""
     known = [*COLUMNS, *OPTIONAL_COLUMNS]
-    if not manifest.is_file():
+    if not os.path.lexists(manifest):
         return known, []
-    header, rows = read_rows(manifest)
-    _, faults = to_clips(manifest, rows)
+    found = read_manifest(manifest)
+    _, faults = to_clips(found)
     for fault in faults:
         raise DataError(fault.message)
-    others = [row for _, row in rows if not row["path"].startswith(f"{name}/")]
-    return [*known, *(column for column in header if column not in known)], others
+    others = [row for _, row in found.rows if not row["path"].startswith(f"{name}/")]
+    return [*known, *(column for column in found.header if column not in known)], others
 
 
 def totals(rows: list[dict[str, str]]) -> dict[str, dict[str, int]]:

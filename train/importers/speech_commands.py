@@ -11,11 +11,13 @@ README of the corpus. The publisher's lists are kept: validation is dev, testing
 on no list; it is train, in the role ``noise``.
 """
 
+import itertools
+import os
 import re
 from pathlib import Path
 
 from edge.errors import DataError
-from train.importers.found import Found, Options, Recording
+from train.importers.found import Found, Options, Recording, listed
 from train.importers.protocol_file import text_lines
 
 __all__ = ["LICENCE", "SUMMARY", "find"]
@@ -49,8 +51,10 @@ def find(source: Path, options: Options) -> Found:
             split_of[path], listed_at[path] = split, where
     found = Found()
     on_disk: set[str] = set()
-    for folder in sorted(path for path in source.iterdir() if path.is_dir()):
-        for file in sorted(folder.glob("*.wav")):
+    for folder in itertools.filterfalse(os.path.isfile, listed(source)):
+        for file in listed(folder):
+            if file.suffix != ".wav":
+                continue
             path = f"{folder.name}/{file.name}"
             on_disk.add(path)
             noise = folder.name == _NOISE

@@ -20,7 +20,7 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.cli import add_output_arguments
+    from edge.output import add_output_arguments
     from train.manifest_checks import DISPUTABLE
 
     parser.epilog = _EPILOG
@@ -42,8 +42,9 @@ def run(args: argparse.Namespace) -> int:
     """Verify the folder."""
     from collections import Counter
 
-    from edge.cli import EXIT_FAULT, out, report_error
+    from edge.cli import EXIT_FAULT
     from edge.errors import UsageError
+    from edge.output import out, report_error
     from train.fault import first_of_each_kind
     from train.folder_check import check_folder
 

@@ -1,6 +1,7 @@
 """``vivavoce train explore``: a page that shows what recordings are like, and what is wrong with them."""
 
 import argparse
+import os
 from pathlib import Path
 
 __all__ = ["SUMMARY", "configure", "run"]
@@ -24,7 +25,7 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.cli import add_output_arguments
+    from edge.output import add_output_arguments
     from train.manifest_checks import DISPUTABLE
 
     parser.epilog = _EPILOG
@@ -49,22 +50,24 @@ def run(args: argparse.Namespace) -> int:
     """Measure the folder and write the page."""
     from collections import Counter
 
-    from edge.cli import EXIT_FAULT, out, report_error
+    from edge.cli import EXIT_FAULT
     from edge.errors import DataError, UsageError
+    from edge.manifest_file import read_manifest
+    from edge.output import out, report_error
     from train.atomic_file import put_bytes
     from train.exploration.measure import cache_file, measure_all
     from train.exploration.page import page
     from train.exploration.summary import headlines
     from train.fault import first_of_each_kind
     from train.folder_check import check_folder
-    from train.manifest import manifest_path, read_rows, to_clips
+    from train.manifest import manifest_path, to_clips
 
     if args.workers is not None and args.workers < 1:
         raise UsageError(f"--workers is {args.workers}, expected 1 or more")
-    if args.out.is_dir():
+    if os.path.isdir(args.out):
         raise UsageError(f"--out is {args.out}, a folder; expected the name of a file, such as report.html")
     manifest = manifest_path(args.data)
-    clips, unread = to_clips(manifest, read_rows(manifest)[1])
+    clips, unread = to_clips(read_manifest(manifest))
     if not clips:
         told = unread[0].message if unread else f"{manifest}: holds a header and no rows; list at least one recording"
         raise DataError(told)

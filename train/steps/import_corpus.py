@@ -1,6 +1,7 @@
 """``vivavoce train import``: a corpus as it is published becomes rows of a manifest, and 16 kHz mono files."""
 
 import argparse
+import os
 from pathlib import Path
 
 __all__ = ["SUMMARY", "configure", "run"]
@@ -10,18 +11,22 @@ SUMMARY = "bring a published corpus or own recordings into a data folder"
 _EPILOG = """\
 Writes OUT/NAME/... and OUT/manifest.csv; rows of other names stay. Audio becomes 16 kHz mono FLAC. SOURCE is only read.
 The same command goes on where it was interrupted, and gives the same bytes. The manifest is written last, in one step,
-and only if every recording can be read, or with --leave-out-unusable.
+and only if every recording can be read, or with --leave-out-unusable. What has gone from SOURCE since an earlier import
+loses its row; its audio in OUT/NAME is counted, and removed with --prune.
 
 examples:
   vivavoce train import tree recordings --licence CC0-1.0 --wake "smart mirror" --out DATA
   vivavoce train import asvspoof2019-pa ASVspoof2019/PA --only dev --out DATA
   vivavoce train import manifest OTHER_DATA --name ours --out DATA
+  vivavoce train import manifest OTHER_DATA --name ours --out DATA --prune
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.cli import add_output_arguments, columns, plain_text
+    from edge.cli import plain_text
+    from edge.manifest_file import SPLITS
+    from edge.output import add_output_arguments, columns
     from train.importers.kinds import KINDS, layout
 
     rows = [(f"  {kind}", layout(kind).SUMMARY) for kind in KINDS]
@@ -44,9 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PHRASE",
         help="phrase that is a wake word; several times",
     )
-    parser.add_argument(
-        "--only", action="append", default=[], choices=("train", "dev", "test"), help="import this split; several times"
-    )
+    parser.add_argument("--only", action="append", default=[], choices=SPLITS, help="import this split; several times")
     parser.add_argument(
         "--seed", type=int, default=1, metavar="N", help="of splits that the publisher did not make [%(default)s]"
     )
@@ -56,13 +59,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--leave-out-unusable", action="store_true", help="import the others where recordings cannot be read"
     )
+    parser.add_argument(
+        "--prune",
+        action="store_true",
+        help="remove the audio in DIR/NAME that this import does not put there",
+    )
     add_output_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Import the corpus."""
-    from edge.cli import EXIT_FAULT, columns, out, report_error, warn
+    from edge.cli import EXIT_FAULT
     from edge.errors import DataError, UsageError
+    from edge.output import columns, out, report_error, warn
     from train.corpus import data_hash
     from train.fault import first_of_each_kind
     from train.importers.found import Options
@@ -78,7 +87,11 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.kind == "manifest" and (args.licence is not None or args.wake):
         raise UsageError("got --licence or --wake for a manifest, expected none: its rows say both; correct them there")
-    if not args.source.is_dir():
+    if args.prune and args.only:
+        raise UsageError(
+            "got --prune and --only, expected one of them: what --only leaves out is still in SOURCE; leave --only out"
+        )
+    if not os.path.isdir(args.source):
         raise DataError(f"{args.source}: no such folder, expected an unpacked corpus; check the path")
     options = Options(licence, tuple(args.wake), args.seed, tuple(args.only))
     found = module.find(args.source, options)
@@ -87,7 +100,13 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--wake is {missed[0]!r}, expected a phrase that a recording has as its label; correct it")
     name = args.name or args.kind
     imported = import_recordings(
-        found, args.source, args.out, name, link=args.link, leave_out_unusable=args.leave_out_unusable
+        found,
+        args.source,
+        args.out,
+        name,
+        link=args.link,
+        leave_out_unusable=args.leave_out_unusable,
+        prune=args.prune,
     )
     for fault in first_of_each_kind(imported.unusable, 5, more="mend these first"):
         report_error(fault.message)
@@ -99,6 +118,12 @@ def run(args: argparse.Namespace) -> int:
         return EXIT_FAULT
     for doubt in found.doubts:
         warn(doubt)
+    if imported.left:
+        remedy = "give it again without --only to have them back" if args.only else "--prune removes them"
+        warn(
+            f"{args.out / name}: {imported.left} recordings of an earlier import are not in this one; they have no "
+            f"row, and their audio stays: {remedy}"
+        )
     for fault in first_of_each_kind(imported.doubts, 1, more="'vivavoce train check' lists them"):
         warn(fault.message)
     seconds = sum(float(row["seconds"]) for row in imported.rows)
@@ -110,6 +135,7 @@ def run(args: argparse.Namespace) -> int:
         f"{args.out / name}: {len(imported.rows)} clips, {seconds / 3600:.2f} h",
         *columns([(f"  {column}", value, n) for column, by_value in counts.items() for value, n in by_value.items()]),
         *(f"  dropped {n}: {reason}" for reason, n in dropped.items()),
+        *([f"  pruned {imported.pruned}"] if imported.pruned else []),
     ]
     out(args).event(
         {
@@ -122,6 +148,8 @@ def run(args: argparse.Namespace) -> int:
             "seconds": round(seconds, 3),
             **counts,
             "dropped": dropped,
+            "left": imported.left,
+            "pruned": imported.pruned,
             "manifest_sha256": data_hash(args.out),
         },
         "\n".join(lines),

@@ -32,7 +32,7 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from train.manifest import SPLITS
+    from edge.manifest_file import SPLITS
     from train.options import add_shared_options
 
     parser.epilog = _EPILOG

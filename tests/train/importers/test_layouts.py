@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -242,6 +243,32 @@ def test_a_protocol_that_is_no_text_is_refused(corpus):
         layout("asvspoof2017").find(source, OPTIONS)
 
 
+def test_a_byte_order_mark_is_no_part_of_a_name(corpus):
+    source = corpus("asvspoof2017")
+    protocol = source / "protocol_V2/ASVspoof2017_V2_dev.trl.txt"
+    protocol.write_bytes(b"\xef\xbb\xbf" + protocol.read_bytes())
+    found = layout("asvspoof2017").find(source, Options("L"))
+    assert all(recording.file.is_file() for recording in found.recordings)
+
+
+def test_a_pipe_is_no_protocol_and_no_recording_and_is_not_waited_for(corpus, run, tmp_path):
+    source = corpus("asvspoof2017")
+    for name in ("ASVspoof2017_V2_dev/D_1000001.wav", "protocol_V2/ASVspoof2017_V2_dev.trl.txt"):
+        (source / name).unlink()
+        os.mkfifo(source / name)
+        code, _, err = run("import", "asvspoof2017", source, "--licence", "L", "--out", tmp_path / "data", "--link")
+        assert code == EXIT_FAULT
+        assert str(source / name) in err.splitlines()[0]
+
+
+def test_a_recording_that_is_listed_twice_is_told(corpus):
+    source = corpus("manifest")
+    manifest = source / "manifest.csv"
+    manifest.write_text(manifest.read_text() + manifest.read_text().splitlines()[1] + "\n")
+    with pytest.raises(DataError, match=r"wake/a\.wav is listed twice; keep one row a file"):
+        layout("manifest").find(source, Options())
+
+
 def test_a_file_without_a_talker_in_its_name_is_refused(corpus, write_audio):
     source = corpus("speech-commands")
     write_audio(source / "bed" / "recording.wav")
@@ -254,6 +281,14 @@ def test_a_recording_above_the_folder_of_its_talker_is_refused(corpus, write_aud
     write_audio(source / "replay" / "box1" / "stray.wav")
     with pytest.raises(DataError, match=r"stray\.wav: lies too high"):
         layout("tree").find(source, OPTIONS)
+
+
+def test_folders_behind_links_are_not_entered(corpus):
+    source = corpus("tree")
+    before = layout("tree").find(source, Options("L")).recordings
+    (source / "live/talker0/up").symlink_to("..")
+    (source / "live/talker9").symlink_to("talker0")
+    assert layout("tree").find(source, Options("L")).recordings == before
 
 
 def test_a_tree_without_replays_is_refused(corpus, tmp_path):

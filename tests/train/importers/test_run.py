@@ -117,6 +117,23 @@ def test_what_is_finished_after_an_entry_that_was_cut_short_counts_too(tmp_path)
     assert journal.Journal(path).done("x", "k1") is None
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[" * 100_000,
+        '{"target": "x", "key": "k", "copied": {"sha256": "ab", "size": 4, "seconds": "long", "native_hz": 16000}}',
+        '{"target": ["x"], "key": "k", "copied": {"sha256": "ab", "size": 4, "seconds": 0.1, "native_hz": 16000}}',
+    ],
+    ids=["deep", "text for a number", "list for a name"],
+)
+def test_an_entry_that_nobody_wrote_is_left_out(line, tmp_path):
+    path = tmp_path / "journal"
+    (tmp_path / "x").write_bytes(b"1234")
+    path.write_text(f"{line}\n")
+    assert journal.Journal(path).done("x", "k") is None
+    assert path.read_text() == ""
+
+
 @pytest.mark.parametrize("change", ["source", "target"])
 def test_what_changed_since_is_not_taken_for_finished(change, corpus, tmp_path, monkeypatch, write_audio):
     source = corpus("asvspoof2017")
