@@ -26,16 +26,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, Protocol, cast
 
 from edge.errors import MissingExtraError, UsageError, VivavoceError
-from edge.output import (
-    PROGRAM,
-    OutputError,
-    add_output_arguments,
-    columns,
-    flush,
-    out,
-    report_error,
-    warn,
-)
+from edge.output import PROGRAM, OutputError, columns, flush, report_error
 
 __all__ = [
     "COMMAND_GROUP",
@@ -45,15 +36,11 @@ __all__ = [
     "Command",
     "Parser",
     "add_commands",
-    "add_output_arguments",
-    "columns",
     "installed_commands",
     "main",
-    "out",
     "plain_text",
     "process_files",
     "run_chosen",
-    "warn",
 ]
 
 COMMAND_GROUP = "vivavoce.commands"

@@ -56,7 +56,7 @@ example:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.cli import add_output_arguments
+    from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="folder that 'vivavoce train' wrote")
@@ -66,7 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert one checkpoint."""
-    from edge.cli import out
+    from edge.output import out
 
     report = convert(args.checkpoint, args.out, progress=lambda line: sys.stderr.write(line + "\n"))
     lines = [

@@ -27,7 +27,7 @@ _MOST_BYTES = 1 << 20
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.cli import add_output_arguments
+    from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="bundle to write into")
@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the verdicts."""
-    from edge.cli import out
+    from edge.output import out
 
     judgement = write_limits(args.bundle, args.verdicts, task=args.task)
     out(args).event(

@@ -39,7 +39,7 @@ example:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.cli import add_output_arguments
+    from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
     parser.add_argument(
@@ -66,7 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Pack a bundle."""
-    from edge.cli import out
+    from edge.output import out
 
     report = pack(
         args.wake,

@@ -29,7 +29,7 @@ example:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.cli import add_output_arguments
+    from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
     parser.add_argument("float", type=Path, metavar="FLOAT", help="model_float.tflite")
@@ -63,9 +63,9 @@ def run(args: argparse.Namespace) -> int:
     DataError
         If the int8 network strays from the float one; the report is printed before.
     """
-    from edge.cli import columns, out
     from edge.errors import DataError, UsageError
     from edge.interpreter import load_model
+    from edge.output import columns, out
     from quantize.checkpoint import read_arrays
     from quantize.hard_limits import parity_limits
 

@@ -89,7 +89,7 @@ def write_folder(folder: Path, rendered: Arrays, clips: list[Clip], *, split: st
                 "native_hz": str(SAMPLE_RATE_HZ), "licence": _licence(source, rendered, i, sources),
                 "source": "live" if live else "replay",
                 "room": str(rendered["room"][i]),
-                "loudspeaker": "" if live else str(rendered["loudspeaker"][i]),
+                "loudspeaker": "" if live else f"{rendered['kind'][i]}/{rendered['loudspeaker'][i]}",
                 "sha256": hashlib.sha256(content).hexdigest(),
             }  # fmt: skip
             rows.append(row)

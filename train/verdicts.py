@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from edge.cli import columns
 from edge.judgement import EVIDENCE, LimitVerdict, by_evidence
+from edge.output import columns
 
 __all__ = ["count_verdicts", "verdict_lines"]
 

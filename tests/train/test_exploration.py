@@ -302,6 +302,13 @@ def test_replays_are_set_beside_live_speech(folder, explore):
     shown = "".join(page.text)
     assert "live (12)" in shown
     assert "replay (2)" in shown
+    for talker in ("a", "d"):  # the same loudspeakers, now with their kind
+        row = next(row for row in folder.rows if row["path"] == f"r{talker}.flac")
+        row["loudspeaker"] = f"phone/{talker}"
+    _, text, _, _ = explore("--no-audio")
+    rows = Page(text).tables["loudspeakers"]
+    assert [row[:2] for row in rows if row[0] in ("live", "phone")] == [["live", "12"], ["phone", "2"]]
+    assert float(rows[-1][-2].split()[0]) > float(rows[-2][-2].split()[0])  # nothing but treble is left of them
 
 
 def clip_of(folder, row):

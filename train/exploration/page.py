@@ -22,6 +22,7 @@ from train.exploration.summary import (
     ZEROS_S,
     Fact,
     Recording,
+    by_loudspeaker,
     groups_of,
     headlines,
     outliers,
@@ -62,7 +63,7 @@ th,td{padding:4px 8px;text-align:left;vertical-align:top;border-bottom:1px solid
 th{color:var(--soft);font-weight:600;vertical-align:bottom}td.n,th.n{text-align:right;white-space:nowrap;
 font-variant-numeric:tabular-nums}tbody th{color:var(--ink);font-weight:500;vertical-align:top}
 #distributions td,#distributions th{padding:4px 5px;white-space:nowrap}#distributions tbody th{white-space:normal;
-min-width:10em}
+min-width:8em;overflow-wrap:anywhere}
 tr.total td,tr.total th{font-weight:600}th.split{border-left:1px solid var(--rule)}
 dl.facts{display:grid;grid-template-columns:minmax(7em,max-content) 1fr;gap:8px 16px;margin:0}
 dl.facts dt{font-weight:650}dl.facts dd{margin:0}
@@ -118,6 +119,7 @@ def page(recordings: Sequence[Recording], checked: Checked, *, folder: str, audi
         _distributions(recordings),
         _flags(recordings),
         _spectra(recordings),
+        _loudspeakers(recordings),
         _unusual(recordings, audio=audio),
         _usual(recordings) if audio else "",
     ]
@@ -178,8 +180,7 @@ def _sizes(clips: Sequence[Clip]) -> str:
         return text
 
     rows = [
-        f"<tr><th>{escape(role)}</th><th>{escape(corpus)}</th>{cells(some)}"
-        f"<td>{escape(', '.join(sorted({clip.licence for clip in some})))}</td></tr>"
+        f"<tr><th>{escape(role)}</th><th>{escape(corpus)}</th>{cells(some)}<td>{escape(_licences(some))}</td></tr>"
         for (role, corpus), some in sorted(groups.items(), key=lambda item: (ROLES.index(item[0][0]), item[0][1]))
     ]
     rows.append(f'<tr class="total"><th>all</th><th></th>{cells(clips)}<td></td></tr>')
@@ -190,6 +191,11 @@ def _sizes(clips: Sequence[Clip]) -> str:
         f"{low:,} of {len(clips):,} clips were recorded below 16 kHz (<code>native_hz</code>)."
     )
     return _section("sizes", "How much there is", note, _table(head, rows))
+
+
+def _licences(clips: Iterable[Clip]) -> str:
+    """Name each licence once: a clip that is mixed from several recordings has several, joined by AND."""
+    return ", ".join(sorted({licence for clip in clips for licence in clip.licence.split(" AND ")}))
 
 
 def _words(clips: Sequence[Clip]) -> str:
@@ -361,6 +367,49 @@ def _spectra(recordings: Sequence[Recording]) -> str:
         f"the {len(largest)} largest groups. Decay: the power above a frequency, median and the middle 80 %."
     )
     return _section("spectra", "Spectra", note, body)
+
+
+def _loudspeakers(recordings: Sequence[Recording]) -> str:
+    spoken = [recording for recording in recordings if recording[0].role in SPOKEN_ROLES and recording[1].shares]
+    groups = by_loudspeaker(spoken)
+    if not groups:
+        return ""
+    live = [recording for recording in spoken if recording[0].source == "live"]
+    shown = {**({"live": live} if live else {}), **groups}
+    width_khz = VoidSettings().segment_hz / 1000
+    centres = (np.arange(_shares(spoken).shape[1]) + 0.5) * width_khz
+    spectra = lines(
+        centres,
+        [
+            Series(f"{name} ({len(some):,})", 10 * np.log10(_shares(some).mean(axis=0) + 1e-9))
+            for name, some in list(shown.items())[:SERIES_COLOURS]
+        ],
+        (-60.0, -5.0),
+        x_ticks=range(8), y_ticks=(-60, -50, -40, -30, -20, -10), x_title="frequency, kHz",
+        y_title="share of the power, dB",
+    )  # fmt: skip
+    f70 = next(measure for measure in MEASURES if measure.title == "f70")
+    top = max(float(np.percentile(values(spoken, f70), 99)), f70.least)
+    rows = []
+    for name, some in shown.items():
+        found = values(some, f70)
+        low, middle, high = np.percentile(found, (10, 50, 90))
+        rows.append(
+            f'<tr><th>{escape(name)}</th><td class="n">{len(some):,}</td><td>{histogram(found, 0.0, top, name)}</td>'
+            f'<td class="n">{f70.text(middle)}</td><td class="n">{f70.text(low)} to {f70.text(high)}</td></tr>'
+        )
+    head = (
+        f'<tr><th>loudspeaker</th><th class="n">clips</th><th>f70, {f70.span(0.0, top)}</th><th class="n">median</th>'
+        '<th class="n">middle 80 %</th></tr>'
+    )
+    note = (
+        "Replays by the kind of loudspeaker: what stands before a slash in the manifest's column, as in "
+        "<code>phone/mine</code>, or else all of it. f70: 70 % of the power of the loudest second lies below it."
+    )
+    body = (
+        f'<div class="two"><div><h3>Mean spectrum</h3>{spectra}</div><div><h3>f70</h3>{_table(head, rows)}</div></div>'
+    )
+    return _section("loudspeakers", "Loudspeakers", note, body)
 
 
 def _player(clip: Clip) -> str:

@@ -13,6 +13,7 @@ from edge.void import VoidSettings
 from train.clip import Clip
 from train.exploration.measure import SPOKEN_ROLES, Measured
 from train.folder_check import Checked
+from train.manifest import KIND_PREFIX
 
 __all__ = [
     "MEASURES",
@@ -22,6 +23,7 @@ __all__ = [
     "Outlier",
     "Recording",
     "Tally",
+    "by_loudspeaker",
     "duration",
     "groups_of",
     "headlines",
@@ -157,6 +159,19 @@ def groups_of(recordings: Iterable[Recording]) -> dict[Group, list[Recording]]:
     for recording in recordings:
         groups.setdefault((recording[0].corpus, recording[0].role), []).append(recording)
     return dict(sorted(groups.items(), key=lambda item: (ROLES.index(item[0][1]), item[0][0])))
+
+
+def by_loudspeaker(recordings: Iterable[Recording]) -> dict[str, list[Recording]]:
+    """Sort replays by the kind of loudspeaker, the largest group first.
+
+    What stands before a slash in the manifest's column is the kind; without a slash, all of it.
+    """
+    groups: dict[str, list[Recording]] = {}
+    for recording in recordings:
+        loudspeaker = recording[0].loudspeaker
+        if loudspeaker:
+            groups.setdefault(loudspeaker.split("/")[0].removeprefix(KIND_PREFIX), []).append(recording)
+    return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
 def values(recordings: Iterable[Recording], measure: Measure) -> npt.NDArray[np.float64]:

@@ -66,9 +66,9 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from edge.bundle import open_bundle
-    from edge.cli import warn
     from edge.cues import CueSettings
     from edge.events import SAMPLE_RATE_HZ
+    from edge.output import warn
     from train.calibration import choose_word_cutoffs, fit_platt, quantile_cutoff
     from train.corpus import load_manifest, read_clip
     from train.liveness_evaluation import judge_audio

@@ -33,7 +33,7 @@ next:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.cli import add_output_arguments
+    from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
     parser.add_argument("--task", type=Path, metavar="FILE", help="contract of your own [that of what ships]")
@@ -49,8 +49,8 @@ def run(args: argparse.Namespace) -> int:
     import json
 
     from edge.bundle import bundle_hash, open_bundle
-    from edge.cli import out
     from edge.errors import UsageError
+    from edge.output import out
     from train.atomic_file import put_bytes
     from train.judging import judge, judgement, read_existing
     from train.task import load_task

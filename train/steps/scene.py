@@ -20,7 +20,7 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.cli import add_output_arguments
+    from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
     parser.add_argument(
@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make and write the scene."""
-    from edge.cli import columns, out
+    from edge.output import columns, out
     from train.corpus import load_manifest
     from train.scene import make_scene, write_scene
 
