@@ -15,6 +15,7 @@ from edge.cues import CueSettings, liveness_cues
 from edge.endpoint import LOOK_BACK_SAMPLES, loudest_window, speech_span
 from edge.events import SAMPLE_RATE_HZ
 from train.corpus import Clip, data_hash, load_manifest, read_clip
+from train.engines.choice import Engine
 from train.shards import Arrays, build_shards
 from train.simulator import RECIPE_VERSION
 from train.simulator.chain import Rendered, Simulator
@@ -156,7 +157,7 @@ def build_liveness_clips(
     cues: CueSettings,
     raw_share: float = 0.0,
     audio: bool = False,
-    workers: int | None = None,
+    engine: Engine | None = None,
 ) -> Arrays:
     """Render clips of a split and compute their cues, or read them from the cache.
 
@@ -192,4 +193,6 @@ def build_liveness_clips(
         raw_share=raw_share,
         audio=audio,
     )
-    return build_shards(cache, f"liveness-{split}", settings, -(-n // _CLIPS_PER_SHARD), make, workers=workers)
+    return build_shards(
+        cache, f"liveness-{split}", settings, -(-n // _CLIPS_PER_SHARD), make, engine=engine, unit="clips"
+    )

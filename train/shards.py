@@ -157,7 +157,7 @@ def _prepare(folder: Path, settings: dict[str, Any]) -> None:
         write_whole(folder / "settings.json", lambda file: file.write(text.encode()))
     except OSError as error:
         raise _unwritable(folder, error) from error
-    # A process that was killed could not clean up. Another run may be at work in the same folder: only what is old goes.
+    # A process that was killed could not clean up. Another run may be at work in the folder: only what is old goes.
     for path in folder.glob(".*"):
         try:
             if time.time() - path.stat().st_mtime > _STALE_S:

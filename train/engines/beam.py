@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +21,8 @@ from typing import IO
 
 from edge.errors import DataError, UsageError
 from train.engines.beam_driver import Task
-from train.engines.beam_worker import NOTE, REPORT, STOP, machine_name
+from train.engines.beam_worker import NOTE, REPORT, STOP, Note, machine_name
+from train.engines.choice import is_beams_own
 from train.engines.work import Lost, Make, Report, Watch
 
 __all__ = ["LOG", "run_round"]
@@ -68,7 +70,7 @@ def run_round(
         raise DataError(f"{folder}: cannot be written to ({error.strerror}); finished shards are kept") from error
     try:
         with _driver(Task(pickle.dumps(make), tuple(indices), run_folder, workers, options), folder) as driver:
-            return _Round(run_folder, set(indices), watch).follow(driver, folder)
+            return _Round(run_folder, set(indices), watch, is_beams_own(options)).follow(driver, folder)
     finally:
         # For workers on other machines, which go on without us until they look.
         with contextlib.suppress(OSError):
@@ -81,17 +83,20 @@ def _driver(task: Task, folder: Path) -> "Iterator[subprocess.Popen[bytes]]":
     """Start the process of the pipeline; end it, and every process that it started."""
     # Workers are programs that are started anew, and import what this process can import.
     paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
-    with _log(folder) as log:
-        driver = subprocess.Popen(
-            [sys.executable, "-m", "train.engines.beam_driver"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=os.environ | {"PYTHONPATH": paths},
-            # Ctrl-C is for us to deal with.
-            start_new_session=True,
-        )
-    assert driver.stdin is not None and driver.stdout is not None
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "train.engines.beam_driver"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": paths},
+        # Ctrl-C is for us to deal with.
+        start_new_session=True,
+    )
+    assert driver.stdin is not None
+    assert driver.stdout is not None
+    assert driver.stderr is not None
+    log = threading.Thread(target=_keep_log, args=(driver.stderr, folder / LOG), daemon=True)
+    log.start()
     try:
         with contextlib.suppress(BrokenPipeError):
             driver.stdin.write(pickle.dumps(task))
@@ -101,25 +106,29 @@ def _driver(task: Task, folder: Path) -> "Iterator[subprocess.Popen[bytes]]":
         with contextlib.suppress(ProcessLookupError):
             os.killpg(driver.pid, signal.SIGKILL)
         driver.wait()
+        log.join()
         driver.stdout.close()
         with contextlib.suppress(BrokenPipeError):
             driver.stdin.close()
 
 
-def _log(folder: Path) -> IO[bytes]:
-    try:
-        return (folder / LOG).open("ab")
-    except OSError:
-        return Path(os.devnull).open("ab")
+def _keep_log(stream: IO[bytes], path: Path) -> None:
+    """Append what Beam says to a file, as far as there is room: Beam itself stands still where it cannot write."""
+    with stream:
+        for line in stream:
+            with contextlib.suppress(OSError), path.open("ab") as file:
+                file.write(line)
 
 
 class _Round:
     """One pipeline, followed through the files of its workers."""
 
-    def __init__(self, run_folder: Path, waiting: set[int], watch: Watch) -> None:
+    def __init__(self, run_folder: Path, waiting: set[int], watch: Watch, look_after_workers: bool) -> None:
         self._folder = run_folder
         self._waiting = waiting
         self._watch = watch
+        # Runners of clusters replace workers themselves.
+        self._look_after_workers = look_after_workers
         self._workers: set[str] = set()
 
     def follow(self, driver: "subprocess.Popen[bytes]", folder: Path) -> list[Lost]:
@@ -135,9 +144,8 @@ class _Round:
         died = {one.index for one in lost}
         cause = "a worker of the pipeline died" if dead else self._why(driver, folder)
         lost += [Lost(index, cause, died=False) for index in sorted(self._waiting - died)]
-        for one in lost if died else lost[:1]:
-            if one.died or not died:
-                self._watch.lost(one)
+        for one in [one for one in lost if one.died] or lost[:1]:
+            self._watch.lost(one)
         return lost
 
     def _look(self) -> dict[str, int]:
@@ -162,10 +170,13 @@ class _Round:
             if worker not in self._workers:
                 self._workers.add(worker)
                 self._watch.begun(worker)
-            # The note is older than the report on the same shard, and was read later: no report means that it died.
-            if here and not _alive(int(pid)) and (index := int(path.read_text())) in self._waiting:
-                if not (self._folder / f"{REPORT},{index}").exists():
-                    dead[worker] = index
+            # Of a process that has ended, all files are there: begun and no report means that it died meanwhile.
+            ended = here and self._look_after_workers and not _alive(int(pid))
+            note = Note.read(path)
+            if note is not None and note.error:
+                raise DataError(note.error)
+            if ended and note is not None and not (self._folder / f"{REPORT},{note.index}").exists():
+                dead[worker] = note.index
         return dead
 
     def _why(self, driver: "subprocess.Popen[bytes]", folder: Path) -> str:
@@ -175,8 +186,6 @@ class _Round:
         ------
         UsageError
             If it did not begin, because of its options.
-        DataError
-            If that is a fault which a worker could not write down.
         """
         assert driver.stdout is not None
         said = driver.stdout.read().decode(errors="replace")
@@ -185,9 +194,8 @@ class _Round:
             raise UsageError(f"--beam-options: {fault['usage']}")
         if "failed" not in fault:
             return f"the pipeline ended, and they are not in {folder}: every machine must see it under this path"
-        if fault["failed"].count("||") > 1:
-            raise DataError(fault["failed"].split("||")[1])
-        line = " ".join(fault["failed"].split())
+        # The traceback of a worker, and in its last line the step at which Beam was.
+        line = fault["failed"].strip().splitlines()[-1].partition(" [while running")[0]
         return f"the pipeline failed ({line[:200]}; see {folder / LOG})"
 
 

@@ -1,7 +1,7 @@
-"""The process that holds a Beam pipeline: ``python -m train.engines.beam_driver``, started by :mod:`train.engines.beam`.
+"""The process that holds a Beam pipeline, as :mod:`train.engines.beam` starts it.
 
-It reads one pickled :class:`Task` from its standard input, and writes one line of JSON to its standard output: what went
-wrong, or nothing. It ends, with the workers that it started, when its standard input is closed.
+It reads one pickled :class:`Task` from its standard input, and writes one line of JSON to its standard output: what
+went wrong, or nothing. It ends, with the workers that it started, when its standard input is closed.
 """
 
 import json
@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from train.engines.beam_worker import work
+from train.engines.choice import is_beams_own
 
 __all__ = ["Task", "main"]
-
-_BEAMS_OWN = frozenset({"directrunner", "direct", "fnapirunner", "fnapi"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,9 @@ def main() -> int:
     task: Task = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_follow_parent, daemon=True).start()
     # Nothing else may get into the one line.
-    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    answer = os.dup(1)
     os.dup2(2, 1)
+    threading.excepthook = partial(_fail_with_worker, answer)
     fault: dict[str, str] = {}
     try:
         runner, options = _set_up(task)
@@ -62,10 +62,21 @@ def main() -> int:
     except Exception as error:
         logging.getLogger(__name__).exception("the pipeline failed")
         fault = {"failed": f"{type(error).__name__}: {error}"}
-    answer.write(json.dumps(fault))
-    answer.flush()
-    # Threads of Beam wait for workers that may be gone.
+    _answer(answer, fault)
+    return 0
+
+
+def _answer(answer: int, fault: dict[str, str]) -> None:
+    os.write(answer, json.dumps(fault).encode())
+    # Not the way through atexit: threads of Beam wait for workers that may be gone.
     os._exit(0)
+
+
+def _fail_with_worker(answer: int, args: threading.ExceptHookArgs) -> None:
+    """End where a thread fails that waits for a worker: Beam goes on, and waits for the worker's answer forever."""
+    logging.getLogger(__name__).error("a thread failed: %s", args.exc_value)
+    if isinstance(args.exc_value, RuntimeError) and "Worker subprocess" in str(args.exc_value):
+        _answer(answer, {"failed": str(args.exc_value)})
 
 
 class _OptionsError(Exception):
@@ -83,10 +94,9 @@ def _set_up(task: Task) -> tuple[Any, Any]:
     logging.getLogger().addHandler(heard)
     try:
         PipelineOptions(words).get_all_options(display_warnings=True)
-        name = PipelineOptions(words).view_as(StandardOptions).runner or "FnApiRunner"
-        own = name.lower() in _BEAMS_OWN
+        own = is_beams_own(words)
         # Not DirectRunner, which may hand a pipeline to Prism, a program in Go that is downloaded first.
-        runner = FnApiRunner() if own else create_runner(name)
+        runner = FnApiRunner() if own else create_runner(PipelineOptions(words).view_as(StandardOptions).runner)
     except SystemExit as error:
         raise _OptionsError("got an option without the value that it needs; see the log") from error
     except (ValueError, ImportError, AttributeError) as error:
@@ -96,7 +106,6 @@ def _set_up(task: Task) -> tuple[Any, Any]:
     if heard.discarded:
         raise _OptionsError(heard.discarded)
     if own:
-        words = [word for word in words if not word.startswith("--runner")]
         words += ["--direct_running_mode=multi_processing", f"--direct_num_workers={task.workers}"]
     return runner, PipelineOptions(words)
 
@@ -122,7 +131,7 @@ def _run(task: Task, runner: Any, options: Any) -> None:
         pipeline
         | beam.Create(list(task.indices))
         | beam.Reshuffle()
-        | beam.Map(partial(work, make=task.make, run_folder=str(task.run_folder)))
+        | "make" >> beam.Map(partial(work, make=task.make, run_folder=str(task.run_folder)))
     )
     pipeline.run().wait_until_finish()
 

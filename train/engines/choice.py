@@ -11,11 +11,12 @@ from pathlib import Path
 from edge.errors import MissingExtraError, UsageError
 from train.engines import local
 from train.engines.rounds import make_all
-from train.engines.work import Make, Watch
+from train.engines.work import Lost, Make, Watch
 
-__all__ = ["ENGINES", "Engine", "engine_from"]
+__all__ = ["ENGINES", "Engine", "engine_from", "is_beams_own"]
 
 ENGINES = ("local", "beam")
+_BEAMS_OWN = frozenset({"", "directrunner", "direct", "fnapirunner", "fnapi"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Engine:
             local.make_here(make, indices, watch)
             return
 
-        def run_round(left, one_at_a_time):  # type: ignore[no-untyped-def]
+        def run_round(left: Sequence[int], one_at_a_time: bool) -> list[Lost]:
             workers = 1 if one_at_a_time else min(count, len(left))
             if self.name == "local":
                 return local.run_round(make, left, workers, watch)
@@ -72,6 +73,13 @@ class Engine:
             return beam.run_round(make, left, workers, self.beam_options, folder, watch)
 
         make_all(run_round, indices)
+
+
+def is_beams_own(options: Sequence[str]) -> bool:
+    """Tell whether options leave the work to Beam's own runner on this machine."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--runner", nargs="?", const="", default="")
+    return parser.parse_known_args(options)[0].runner.lower() in _BEAMS_OWN
 
 
 def engine_from(args: argparse.Namespace) -> Engine:
@@ -93,5 +101,13 @@ def engine_from(args: argparse.Namespace) -> Engine:
     try:
         options = tuple(shlex.split(args.beam_options or ""))
     except ValueError as error:
-        raise UsageError(f"--beam-options: got {args.beam_options!r} ({error}), expected words as in a shell") from error
+        raise UsageError(
+            f"--beam-options: got {args.beam_options!r} ({error}), expected words as in a shell"
+        ) from error
+    if not is_beams_own(options):
+        for name, path in (("--data", args.data), ("--cache", args.cache)):
+            if not path.is_absolute():
+                raise UsageError(
+                    f"{name} is {path}, expected an absolute path: other machines see it under no other name"
+                )
     return Engine(args.engine, args.workers, options)

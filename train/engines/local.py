@@ -4,6 +4,7 @@
 without saying which one it was, Ctrl-C waits for the shards that were begun, and workers outlive a killed parent.
 """
 
+import contextlib
 import os
 import signal
 import threading
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from typing import cast
 
 from train.engines.work import Lost, Make, Report, Watch, attempt, peak_mb
 
@@ -68,8 +70,7 @@ def run_round(make: Make, indices: Sequence[int], workers: int, watch: Watch) ->
                 crew[connection] = _Worker(process, -1)
                 watch.begun(f"pid {process.pid}")
                 _give(connection, crew[connection], waiting.popleft())
-            for connection in wait(list(crew)):
-                assert isinstance(connection, Connection)
+            for connection in cast(list[Connection], wait(list(crew))):
                 worker = crew[connection]
                 report = _receive(connection)
                 if report is None:
@@ -104,10 +105,9 @@ def _start(make: Make) -> tuple[Connection, SpawnProcess]:
 
 def _give(connection: Connection, worker: _Worker, index: int) -> None:
     worker.index = index
-    try:
+    # If it has died meanwhile, the next wait() tells.
+    with contextlib.suppress(OSError):
         connection.send(index)
-    except OSError:
-        pass  # it has died meanwhile, which the next wait() tells
 
 
 def _receive(connection: Connection) -> Report | None:
@@ -135,10 +135,8 @@ def _signal_name(number: int) -> str:
 
 
 def _dismiss(connection: Connection, worker: _Worker) -> None:
-    try:
+    with contextlib.suppress(OSError):
         connection.send(None)
-    except OSError:
-        pass
     worker.process.join(_PATIENCE_S)
 
 

@@ -78,7 +78,7 @@ def attempt(make: Make, index: int) -> Report:
     """
     try:
         return Report(index, make(index), peak_mb())
-    except Exception as error:  # noqa: BLE001 - passed on, and raised where the shards were asked for
+    except Exception as error:
         return Report(index, 0, peak_mb(), _portable(error))
 
 
@@ -88,7 +88,7 @@ def _portable(error: Exception) -> Exception:
         error.add_note(f"in a worker:\n{''.join(traceback.format_exception(error))}")
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:  # noqa: BLE001 - an error may do anything when it is pickled; its text gets through
+    except Exception:  # it may do anything when it is pickled; its text gets through
         return (VivavoceError if isinstance(error, VivavoceError) else RuntimeError)(str(error))
     return error
 

@@ -73,12 +73,14 @@ def run(args: argparse.Namespace) -> int:
     from edge.events import SAMPLE_RATE_HZ
     from train.calibration import choose_word_cutoffs, fit_platt, quantile_cutoff
     from train.corpus import load_manifest, read_clip
+    from train.engines.choice import engine_from
     from train.liveness_evaluation import judge_audio
     from train.liveness_scenes import build_liveness_clips
     from train.metrics import equal_error_rate
     from train.simulator.levels import to_int16
     from train.wake_traces import in_noise_floor, trace
 
+    engine = engine_from(args)
     bundle = open_bundle(args.bundle)
     clips = load_manifest(args.data)
     said = [c for c in clips if c.role == "wake" and c.split == "dev"]
@@ -104,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         args.data, "dev", args.cache,
         n=args.clips, seed=args.seed + 100, cues=CueSettings.from_dict(bundle.liveness.cues),
         audio=True,
-        workers=args.workers,
+        engine=engine,
     )  # fmt: skip
     scores = np.array([one.score for one in judge_audio(bundle, simulated)])
     live = simulated["live"].astype(bool)

@@ -50,11 +50,13 @@ def run(args: argparse.Namespace) -> int:
     from edge.bundle import open_bundle
     from edge.cues import CueSettings
     from train.corpus import data_hash, load_manifest
+    from train.engines.choice import engine_from
     from train.liveness_evaluation import evaluate_raw, evaluate_simulated
     from train.liveness_scenes import build_liveness_clips, sources
     from train.results import float_twin, open_test_split, write_result
     from train.wake_evaluation import evaluate_wake
 
+    engine = engine_from(args)
     bundle = open_bundle(args.bundle)
     hashed = data_hash(args.data)
     if args.split == "test":
@@ -77,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
             return build_liveness_clips(
                 args.data, split, args.cache, n=n, seed=args.seed + 200,
                 cues=CueSettings.from_dict(bundle.liveness.cues),
-                audio=True, workers=args.workers,
+                audio=True, engine=engine,
             )  # fmt: skip
 
         liveness = {

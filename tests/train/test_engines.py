@@ -1,0 +1,333 @@
+"""Engines: the same shards whoever makes them, whatever happens to workers and to the whole run."""
+
+import argparse
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.errors import DataError, MissingExtraError, UsageError
+from tests.train import shard_work
+from train.engines.choice import Engine, engine_from
+from train.engines.rounds import make_all
+from train.engines.work import Lost, Report, attempt
+from train.options import add_shared_options
+from train.shards import build_shards
+
+ROOT = Path(__file__).resolve().parents[2]
+N = 8
+
+
+@pytest.fixture(params=["local", "beam"])
+def engine(request):
+    if request.param == "beam":
+        pytest.importorskip("apache_beam", reason="needs Apache Beam (the extra `scale`)")
+    return Engine(request.param, 2)
+
+
+def build(cache, make, engine, *, n=N, **given):
+    given.setdefault("log", cache / "log")
+    return build_shards(cache, "s", {}, n, partial(make, **given), engine=engine)
+
+
+def hashes(cache):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(cache.rglob("*.npz"))}
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """Return the hashes of what one process makes that nothing happens to."""
+    cache = tmp_path_factory.mktemp("expected")
+    build(cache, shard_work.numbers, Engine(workers=1))
+    assert len(hashes(cache)) == N
+    return hashes(cache)
+
+
+def made(cache, log="log"):
+    """Return the shards in the order in which they were made, or begun, with the processes that made them."""
+    return [tuple(map(int, line.split())) for line in (cache / log).read_text().splitlines()]
+
+
+def left_behind(cache):
+    return [path for path in cache.rglob("*") if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_the_same_bytes_whoever_makes_them(tmp_path, engine, workers, expected, capfd):
+    got = build(tmp_path, shard_work.numbers, Engine(engine.name, workers))
+    assert hashes(tmp_path) == expected
+    assert got["x"].shape == (N * shard_work.ROWS, 20)
+    assert got["name"].tolist() == [f"{index}-{row}" for index in range(N) for row in range(shard_work.ROWS)]
+    assert sorted(index for index, _ in made(tmp_path)) == list(range(N))
+    assert not left_behind(tmp_path)
+    said = capfd.readouterr().err
+    assert re.search(rf"s: {N * shard_work.ROWS} items in [\d.]+ s, [\d.]+ items/s; peak memory \d+ MB", said)
+    # Every process that made something is told of, and they are several where several were asked for.
+    told = {int(pid) for pid in re.findall(r"s: worker pid (\d+)", said)}
+    pids = {pid for _, pid in made(tmp_path)}
+    assert pids <= told | {os.getpid()}
+    if engine.name == "beam" or workers > 1:
+        assert os.getpid() not in pids
+        assert len(told) == workers
+
+
+def test_a_killed_worker_is_replaced(tmp_path, engine, expected, capfd):
+    victim = []
+
+    def kill_at_half():
+        while len(hashes(tmp_path)) < N // 2:
+            time.sleep(0.01)
+        # One that is at work: another may have had all of its share.
+        at_work = [begun for begun in made(tmp_path, "begun") if begun not in made(tmp_path)]
+        victim.append(at_work[-1][1])
+        os.kill(victim[0], signal.SIGKILL)
+
+    thread = threading.Thread(target=kill_at_half)
+    thread.start()
+    build(tmp_path, shard_work.numbers, engine, pause_s=0.4)
+    thread.join()
+    assert hashes(tmp_path) == expected
+    said = capfd.readouterr().err
+    assert f"s: worker pid {victim[0]}\n" in said
+    assert f"its worker (pid {victim[0]})" in said
+    assert "going on without" in said
+    # Nothing that was finished is made again.
+    counts = np.bincount([index for index, _ in made(tmp_path)])
+    assert counts.tolist() == [1] * N
+    assert not left_behind(tmp_path)
+
+
+SCRIPT = """
+import sys
+from functools import partial
+from pathlib import Path
+from tests.train.shard_work import numbers
+from train.engines.choice import Engine
+from train.shards import build_shards
+if __name__ == "__main__":
+    cache = Path(sys.argv[1])
+    make = partial(numbers, log=cache / "log", pause_s=0.4)
+    try:
+        build_shards(cache, "s", {}, int(sys.argv[3]), make, engine=Engine(sys.argv[2], 2))
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+def start(tmp_path, engine, n=N):
+    """Run a build as a user would, in a process and a session of its own."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    return subprocess.Popen(
+        [sys.executable, script, tmp_path, engine.name, str(n)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(condition, what, seconds=60):
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, f"no {what} within {seconds} s"
+        time.sleep(0.02)
+
+
+def running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("everything", [True, False], ids=["process group", "parent alone"])
+def test_a_killed_run_goes_on_where_it_stopped(tmp_path, engine, everything, expected):
+    run = start(tmp_path, engine)
+    wait_for(lambda: len(hashes(tmp_path)) >= N // 2, "half of the shards")
+    workers = {pid for _, pid in made(tmp_path)}
+    if everything:
+        os.killpg(run.pid, signal.SIGKILL)
+    else:
+        run.kill()
+    run.communicate()
+    # Workers do not outlive the run: they would make what the next one makes.
+    wait_for(lambda: not any(map(running, workers)), "end of the workers", 10)
+    finished = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
+    assert N // 2 <= len(finished) < N
+    build(tmp_path, shard_work.numbers, engine)
+    assert hashes(tmp_path) == expected
+    assert all(path.stat().st_mtime_ns == before for path, before in finished.items())
+
+
+def test_ctrl_c_stops_at_once_and_keeps_what_is_finished(tmp_path, engine, expected):
+    run = start(tmp_path, engine, 200)
+    wait_for(lambda: len(hashes(tmp_path)) >= 2, "shards")
+    workers = {pid for _, pid in made(tmp_path)}
+    os.killpg(run.pid, signal.SIGINT)
+    said = run.communicate(timeout=10)[1]
+    assert run.returncode == 130
+    assert "Traceback" not in said
+    assert not any(map(running, workers))
+    assert not left_behind(tmp_path)
+    assert 2 <= len(hashes(tmp_path)) < 50
+    assert hashes(tmp_path).items() & expected.items()
+
+
+def test_a_shard_that_kills_its_worker_once_is_made(tmp_path, engine, expected):
+    build(tmp_path, shard_work.killed, engine, at=3, marker=tmp_path / "marker")
+    assert hashes(tmp_path) == expected
+
+
+def test_a_shard_that_always_kills_is_named_when_all_others_are_made(tmp_path, engine, expected):
+    with pytest.raises(DataError, match=r"^shard 3 cost 3 workers: its worker \(pid \d+\) .*finished shards are kept"):
+        build(tmp_path, shard_work.killed, engine, at=3)
+    assert hashes(tmp_path) == {name: value for name, value in expected.items() if name != "00003.npz"}
+
+
+def test_a_machine_on_which_every_worker_dies_is_given_up(tmp_path, engine):
+    with pytest.raises(DataError, match=r"finished shards are kept"):
+        build(tmp_path, shard_work.dying, engine, n=30)
+    assert not hashes(tmp_path)
+
+
+def test_a_fault_in_a_worker_is_the_same_one_line(tmp_path, engine, expected):
+    with pytest.raises(DataError) as caught:
+        build(tmp_path, shard_work.faulty, engine, at=3)
+    assert str(caught.value) == "a/b.flac: cannot be decoded; remove it"
+    assert hashes(tmp_path).items() <= expected.items()
+    build(tmp_path, shard_work.numbers, engine)
+    assert hashes(tmp_path) == expected
+
+
+def test_a_bug_in_a_worker_says_where(tmp_path, engine):
+    with pytest.raises(KeyError, match="no such column") as caught:
+        build(tmp_path, shard_work.faulty, engine, at=3, bug=True)
+    assert any("shard_work.py" in note for note in caught.value.__notes__)
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_shard(tmp_path, engine, expected):
+    with pytest.raises(DataError, match=r"00005\.npz: the shard cannot be written \(File too large\); free some space"):
+        build(tmp_path, shard_work.out_of_room, engine, at=5)
+    assert not left_behind(tmp_path)
+    before = hashes(tmp_path)
+    assert "00005.npz" not in before
+    assert before.items() <= expected.items()
+    build(tmp_path, shard_work.numbers, engine)
+    assert hashes(tmp_path) == expected
+
+
+def test_two_runs_at_once_do_each_other_no_harm(tmp_path, engine, expected):
+    other = start(tmp_path, engine)
+    build(tmp_path, shard_work.numbers, engine, pause_s=0.4)
+    said = other.communicate(timeout=60)[1]
+    assert other.returncode == 0, said
+    assert hashes(tmp_path) == expected
+    assert not left_behind(tmp_path)
+
+
+# ------------------------------------------------------------------------------------- without real workers
+
+
+def test_a_shard_that_cost_two_workers_is_made_alone():
+    asked = []
+
+    def run_round(left, alone):
+        asked.append((list(left), alone))
+        return [Lost(4, "its worker died", died=True)] if 4 in left and not alone else []
+
+    make_all(run_round, [3, 4, 5])
+    assert asked == [([3, 4, 5], False), ([4], False), ([4], True)]
+
+
+def test_what_may_kill_again_comes_last():
+    asked = []
+
+    def run_round(left, alone):
+        asked.append(list(left))
+        return [Lost(0, "died", died=True), Lost(1, "ended", died=False)] if len(asked) == 1 else []
+
+    make_all(run_round, [0, 1, 2])
+    assert asked == [[0, 1, 2], [1, 0]]
+
+
+def test_rounds_without_one_more_shard_are_given_up():
+    asked = []
+
+    def run_round(left, alone):
+        asked.append(list(left))
+        return [Lost(index, "the pipeline failed (no route)", died=False) for index in left[len(asked) == 1 :]]
+
+    with pytest.raises(DataError, match=r"^2 shards were not made in 3 attempts: the pipeline failed \(no route\)"):
+        make_all(run_round, [0, 1, 2])
+    assert len(asked) == 4
+
+
+def test_an_error_that_cannot_be_pickled_gets_through_as_text():
+    def make(index):
+        raise MissingExtraError("flite", "train")
+
+    report = attempt(make, 2)
+    assert isinstance(report, Report)
+    assert str(report.error) == str(MissingExtraError("flite", "train"))
+
+
+# ------------------------------------------------------------------------------------- options
+
+
+def parsed(*words):
+    parser = argparse.ArgumentParser()
+    add_shared_options(parser, rendered="clips")
+    return parser.parse_args(["--data", "d", *words])
+
+
+def test_options_make_an_engine(monkeypatch):
+    assert engine_from(parsed()) == Engine("local", None, ())
+    assert engine_from(parsed("--workers", "3")) == Engine("local", 3, ())
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    words = ("--engine", "beam", "--data", "/d", "--cache", "/c")
+    assert engine_from(parsed(*words, "--beam-options=--runner=FlinkRunner --flink_master='a b'")) == Engine(
+        "beam", None, ("--runner=FlinkRunner", "--flink_master=a b")
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--workers", "0"], "--workers is 0"),
+        (["--beam-options=--runner=x"], "--engine beam"),
+        (["--engine", "beam", "--beam-options='"], "No closing quotation"),
+        (["--engine", "beam", "--beam-options=--runner FlinkRunner"], "--data is d, expected an absolute path"),
+        (["--engine", "beam", "--data=/d", "--beam-options=--runner=FlinkRunner"], "--cache is build/cache"),
+    ],
+)
+def test_options_that_contradict_each_other(words, told, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    with pytest.raises(UsageError, match=re.escape(told)):
+        engine_from(parsed(*words))
+
+
+def test_beam_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"vivavoce\[scale\]"):
+        engine_from(parsed("--engine", "beam"))
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [("--no_such_option=1", "--no_such_option"), ("--runner=NoSuchRunner", "NoSuchRunner"), ("--runner=a.b.C", "'a'")],
+)
+def test_beam_options_that_beam_does_not_know(tmp_path, option, told):
+    pytest.importorskip("apache_beam", reason="needs Apache Beam (the extra `scale`)")
+    with pytest.raises(UsageError, match=rf"^--beam-options: .*{re.escape(told)}"):
+        build(tmp_path, shard_work.numbers, Engine("beam", 2, (option,)))
+    assert not left_behind(tmp_path)
