@@ -14,7 +14,7 @@
 #   make clean           removes what was installed and built here, except checkpoints and caches of training (build/)
 #
 # Budgets, in seconds: a step that takes longer is stopped and its target fails. On two x86-64 cores, with a near mirror of
-# PyPI, installing took 15 s for make run, 22 s for make check and 80 to 160 s for make test (2.3 GB).
+# PyPI, installing took 15 s for make run, 22 s for make check and 120 to 200 s for make test (3.2 GB).
 INSTALL_BUDGET := 900
 RUN_BUDGET     := 120
 TEST_BUDGET    := 1500

@@ -170,7 +170,7 @@ def _joined(paths: list[Path]) -> Arrays:
     parts: list[Arrays] = []
     for path in paths:
         try:
-            with np.load(path) as shard:
+            with path.open("rb") as file, np.load(file) as shard:
                 parts.append({key: shard[key] for key in shard.files})
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(f"{path}: not a shard that can be read ({error}); remove it and run again") from error

@@ -101,3 +101,8 @@ def test_files_used_together_agree():
         assert {name: first[name] for name in first.keys() & second} == {
             name: second[name] for name in first.keys() & second
         }
+
+
+def test_a_machine_that_renders_differs_from_a_device_in_protobuf_alone():
+    device, scale = pins("device-litert"), pins("scale")
+    assert {name for name in device.keys() & scale if device[name] != scale[name]} == {"protobuf"}

@@ -38,11 +38,11 @@ def dying(index: int, *, log: Path) -> dict[str, np.ndarray]:
     return killed(index, log=log, at=index)
 
 
-def faulty(index: int, *, log: Path, at: int, bug: bool = False) -> dict[str, np.ndarray]:
+def faulty(index: int, *, log: Path, at: int, bug: bool = False, pause_s: float = 0.0) -> dict[str, np.ndarray]:
     """Fail at one shard, by a fault of the data or of the program."""
     if index == at:
         raise KeyError("no such column") if bug else DataError("a/b.flac: cannot be decoded;\n  remove it")
-    return numbers(index, log=log)
+    return numbers(index, log=log, pause_s=pause_s)
 
 
 def out_of_room(index: int, *, log: Path, at: int) -> dict[str, np.ndarray]:

@@ -2,8 +2,11 @@
 
 import argparse
 import hashlib
+import json
 import os
+import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +20,8 @@ import pytest
 
 from edge.errors import DataError, MissingExtraError, UsageError
 from tests.train import shard_work
-from train.engines.choice import Engine, engine_from
+from train.engines import beam, beam_worker
+from train.engines.choice import Engine, engine_from, is_beams_own
 from train.engines.rounds import make_all
 from train.engines.work import Lost, Report, attempt
 from train.options import add_shared_options
@@ -78,6 +82,19 @@ def test_the_same_bytes_whoever_makes_them(tmp_path, engine, workers, expected, 
     if engine.name == "beam" or workers > 1:
         assert os.getpid() not in pids
         assert len(told) == workers
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--runner=apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner",
+        "--runner=PortableRunner --job_endpoint=embed --environment_type=LOOPBACK",
+    ],
+)
+def test_another_runner_of_beam_by_option(tmp_path, options, expected):
+    pytest.importorskip("apache_beam", reason="needs Apache Beam (the extra `scale`)")
+    build(tmp_path, shard_work.numbers, Engine("beam", 2, tuple(options.split())))
+    assert hashes(tmp_path) == expected
 
 
 def test_a_killed_worker_is_replaced(tmp_path, engine, expected, capfd):
@@ -169,6 +186,17 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path, engine, everything, exp
     assert all(path.stat().st_mtime_ns == before for path, before in finished.items())
 
 
+def test_ctrl_c_while_workers_start(tmp_path, engine):
+    run = start(tmp_path, engine)
+    wait_for(lambda: list(tmp_path.rglob("settings.json")), "begin")
+    time.sleep(0.2)
+    os.killpg(run.pid, signal.SIGINT)
+    said = run.communicate(timeout=10)[1]
+    assert run.returncode == 130
+    assert "Traceback" not in said
+    assert not left_behind(tmp_path)
+
+
 def test_ctrl_c_stops_at_once_and_keeps_what_is_finished(tmp_path, engine, expected):
     run = start(tmp_path, engine, 200)
     wait_for(lambda: len(hashes(tmp_path)) >= 2, "shards")
@@ -216,7 +244,7 @@ def test_a_bug_in_a_worker_says_where(tmp_path, engine):
 
 
 def test_a_disk_that_is_full_in_the_middle_of_a_shard(tmp_path, engine, expected):
-    with pytest.raises(DataError, match=r"00005\.npz: the shard cannot be written \(File too large\); free some space"):
+    with pytest.raises(DataError, match=r"\d{5}\.npz: the shard cannot be written \(File too large\); free some space"):
         build(tmp_path, shard_work.out_of_room, engine, at=5)
     assert not left_behind(tmp_path)
     before = hashes(tmp_path)
@@ -281,6 +309,116 @@ def test_an_error_that_cannot_be_pickled_gets_through_as_text():
     assert str(report.error) == str(MissingExtraError("flite", "train"))
 
 
+@pytest.mark.parametrize(
+    ("said", "kind", "told"),
+    [
+        ("{}", None, "the pipeline ended, and they are not in {folder}: every machine must see it under this path"),
+        (json.dumps({"failed": "Traceback\nOSError: no\nway [while running 'make']"}), None, "failed (way; see"),
+        ("", None, "its process ended (1)"),
+        (json.dumps({"usage": "no such runner"}), UsageError, "--beam-options: no such runner"),
+    ],
+)
+def test_a_pipeline_that_ended_too_early_says_why(tmp_path, said, kind, told):
+    code = f"print({said!r}, end=''); raise SystemExit({int(not said)})"
+    watched = Watched()
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as driver:
+        one = beam._Round(tmp_path, {1, 2}, watched, look_after_workers=True)
+        if kind is not None:
+            with pytest.raises(kind, match=re.escape(told)):
+                one.follow(driver, tmp_path)
+            return
+        lost = one.follow(driver, tmp_path)
+    assert [(shard.index, shard.died) for shard in lost] == [(1, False), (2, False)]
+    assert told.format(folder=tmp_path) in lost[0].cause
+    assert watched.shards == lost[:1], "one line, not one for every shard"
+
+
+class Watched:
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.workers, self.reports, self.shards = [], [], []
+        self.begun, self.finished, self.lost = self.workers.append, self.reports.append, self.shards.append
+
+
+def test_workers_elsewhere_are_told_of_and_not_looked_for(tmp_path):
+    beam_worker.Note(1).write(tmp_path / "worker,1,far-away")
+    (tmp_path / "report,2").write_bytes(pickle.dumps(Report(2, 50, 1.0)))
+    watched = Watched()
+    one = beam._Round(tmp_path, {1, 2}, watched, look_after_workers=True)
+    assert one._look() == {}
+    assert watched.workers == ["pid 1 on far-away"]
+    assert watched.reports == [Report(2, 50, 1.0)]
+
+
+def test_a_fault_gets_through_although_no_file_can_be_made(tmp_path, monkeypatch):
+    beam_worker.Note(2).write(note := tmp_path / f"worker,{os.getpid()},{beam_worker.machine_name()}")
+    size = note.stat().st_size
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(beam_worker, "write_whole", full)
+    make = pickle.dumps(partial(build_failing, text="00003.npz: the shard cannot be written"))
+    with pytest.raises(RuntimeError, match=r"shard 3: 00003\.npz"):
+        beam_worker.work(3, make=make, run_folder=str(tmp_path))
+    assert note.stat().st_size == size, "it would need room"
+    with pytest.raises(DataError, match=r"^00003\.npz: the shard cannot be written$"):
+        beam._Round(tmp_path, {3}, Watched(), look_after_workers=True)._look()
+
+
+def build_failing(index, *, text):
+    raise DataError(text)
+
+
+def test_a_worker_begins_nothing_when_the_run_is_over(tmp_path):
+    make = pickle.dumps(partial(build_failing, text="begun"))
+    beam_worker.work(3, make=make, run_folder=str(tmp_path / "gone"))
+    (tmp_path / "stop").touch()
+    beam_worker.work(3, make=make, run_folder=str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["stop"]
+
+
+def test_a_module_that_is_not_installed_where_the_worker_is_is_an_error_like_others(tmp_path):
+    beam_worker.work(3, make=b"cno_such_module\nmake\n.", run_folder=str(tmp_path))
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        beam._Round(tmp_path, {3}, Watched(), look_after_workers=True)._look()
+
+
+def test_the_first_fault_stops_the_others(tmp_path):
+    with pytest.raises(DataError):
+        build(tmp_path, shard_work.faulty, Engine("local", 2), n=200, at=0, pause_s=0.05)
+    assert len(hashes(tmp_path)) < 50
+
+
+# ------------------------------------------------------------------------------------- recordings
+
+
+@pytest.mark.slow
+def test_clips_are_the_same_whoever_renders_them(tmp_path, engine):
+    data = Path(os.environ.get("VIVAVOCE_DATA", ROOT.parent / "shared" / "data"))
+    if not (data / "manifest.csv").is_file():
+        pytest.skip(f"no recordings at {data}: set VIVAVOCE_DATA to a folder with manifest.csv")
+    pytest.importorskip("pyroomacoustics", reason="needs the extra `scale` or `train`")
+    from edge.cues import CueSettings
+    from train import liveness_scenes
+    from train.simulator.rooms import load_room_bank
+
+    load_room_bank(tmp_path / "rooms", "dev")
+
+    def render(cache, engine):
+        shutil.copytree(tmp_path / "rooms", cache)
+        return liveness_scenes.build_liveness_clips(
+            data, "dev", cache, n=204, seed=3, cues=CueSettings(), audio=True, engine=engine
+        )
+
+    alone, others = render(tmp_path / "alone", Engine(workers=1)), render(tmp_path / "others", engine)
+    assert len(alone["live"]) == 204
+    assert len([name for name in hashes(tmp_path / "alone") if name.startswith("0")]) == 2
+    assert hashes(tmp_path / "alone") == hashes(tmp_path / "others")
+    assert all(np.array_equal(alone[name], others[name], equal_nan=name == "conditions") for name in alone)
+
+
 # ------------------------------------------------------------------------------------- options
 
 
@@ -298,6 +436,21 @@ def test_options_make_an_engine(monkeypatch):
     assert engine_from(parsed(*words, "--beam-options=--runner=FlinkRunner --flink_master='a b'")) == Engine(
         "beam", None, ("--runner=FlinkRunner", "--flink_master=a b")
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "own"),
+    [
+        ((), True),
+        (("--job_name=x",), True),
+        (("--runner=DirectRunner",), True),
+        (("--runner", "direct", "--job_name", "x"), True),
+        (("--runner=FlinkRunner",), False),
+        (("--runner", "PrismRunner"), False),
+    ],
+)
+def test_beams_own_runner_is_known_by_its_names(options, own):
+    assert is_beams_own(options) is own
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ class _Complaints(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the complaint."""
         text = record.getMessage()
-        if "unparseable arg" in text.lower():
+        if "unparse" in text.lower():
             self.discarded = self.discarded or text
 
 

@@ -97,7 +97,13 @@ def _start(make: Make) -> tuple[Connection, SpawnProcess]:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(make, theirs), daemon=True)
-    process.start()
+    # Ctrl-C goes to all processes of a terminal. The parent decides: a worker takes over the mask, and never sees it, not
+    # even while it imports.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     # The worker has the only other end: when it dies, ours tells.
     theirs.close()
     return ours, process
@@ -154,9 +160,7 @@ def _stop(crew: dict[Connection, _Worker]) -> None:
 
 def _serve(make: Make, connection: Connection) -> None:
     """Make shards until there are no more; the life of a worker."""
-    # Ctrl-C goes to all processes of a terminal. The parent decides, and ends its workers by SIGTERM; that becomes an
-    # exception, so that a file that is being written is removed.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The parent ends its workers by SIGTERM; as an exception, so that a file that is being written is removed.
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_follow_parent, daemon=True).start()
     while True:
