@@ -132,7 +132,7 @@ from train.engines.choice import Engine
 from train.shards import build_shards
 if __name__ == "__main__":
     cache = Path(sys.argv[1])
-    make = partial(numbers, log=cache / "log", pause_s=0.4)
+    make = partial(numbers, log=cache / "log", pause_s=float(sys.argv[4]))
     try:
         build_shards(cache, "s", {}, int(sys.argv[3]), make, engine=Engine(sys.argv[2], 2))
     except KeyboardInterrupt:
@@ -140,12 +140,12 @@ if __name__ == "__main__":
 """
 
 
-def start(tmp_path, engine, n=N):
+def start(tmp_path, engine, n=N, pause_s=0.4):
     """Run a build as a user would, in a process and a session of its own."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     return subprocess.Popen(
-        [sys.executable, script, tmp_path, engine.name, str(n)],
+        [sys.executable, script, tmp_path, engine.name, str(n), str(pause_s)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
@@ -186,6 +186,16 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path, engine, everything, exp
     assert all(path.stat().st_mtime_ns == before for path, before in finished.items())
 
 
+def test_workers_end_with_their_run_in_the_middle_of_a_shard(tmp_path, engine):
+    run = start(tmp_path, engine, pause_s=600)
+    wait_for(lambda: (tmp_path / "begun").exists() and len(made(tmp_path, "begun")) == 2, "begin of two shards")
+    workers = {pid for _, pid in made(tmp_path, "begun")}
+    assert all(map(running, workers))
+    run.kill()
+    run.communicate()
+    wait_for(lambda: not any(map(running, workers)), "end of the workers", 10)
+
+
 def test_ctrl_c_while_workers_start(tmp_path, engine):
     run = start(tmp_path, engine)
     wait_for(lambda: list(tmp_path.rglob("settings.json")), "begin")
@@ -195,6 +205,22 @@ def test_ctrl_c_while_workers_start(tmp_path, engine):
     assert run.returncode == 130
     assert "Traceback" not in said
     assert not left_behind(tmp_path)
+
+
+def test_ctrl_c_is_for_the_parent_from_the_beginning(tmp_path, expected):
+    run = start(tmp_path, Engine("local", 2))
+    workers = []
+    while len(workers) < 2:
+        workers += [int(pid) for pid in re.findall(r"worker pid (\d+)", run.stderr.readline())]
+    while len(hashes(tmp_path)) < 2:
+        for pid in workers:
+            os.kill(pid, signal.SIGINT)
+        time.sleep(0.01)
+    said = run.communicate(timeout=60)[1]
+    assert run.returncode == 0
+    assert "Traceback" not in said
+    assert "worker pid" not in said, "one of them was replaced"
+    assert hashes(tmp_path) == expected
 
 
 def test_ctrl_c_stops_at_once_and_keeps_what_is_finished(tmp_path, engine, expected):
@@ -226,6 +252,24 @@ def test_a_machine_on_which_every_worker_dies_is_given_up(tmp_path, engine):
     with pytest.raises(DataError, match=r"finished shards are kept"):
         build(tmp_path, shard_work.dying, engine, n=30)
     assert not hashes(tmp_path)
+
+
+def test_workers_that_die_before_they_begin_are_given_up(tmp_path, monkeypatch):
+    pytest.importorskip("apache_beam", reason="needs Apache Beam (the extra `scale`)")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif any('sdk_worker' in word for word in sys.orig_argv):\n    os.kill(os.getpid(), 9)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(DataError, match=r"not made in 3 attempts: the pipeline failed \(Worker subprocess exited"):
+        build(tmp_path, shard_work.numbers, Engine("beam", 2))
+
+
+def test_memory_of_a_worker_is_its_own(tmp_path, engine, capfd):
+    ballast = np.ones(40_000_000)
+    build(tmp_path, shard_work.numbers, engine)
+    worker, parent = map(int, re.findall(r"memory (\d+) MB \(largest worker\), (\d+) MB", capfd.readouterr().err)[0])
+    assert 20 < worker < 250
+    assert parent > ballast.nbytes / 2**20
 
 
 def test_a_fault_in_a_worker_is_the_same_one_line(tmp_path, engine, expected):

@@ -92,3 +92,15 @@ def test_what_killed_processes_left_goes_when_nobody_can_be_writing_it(tmp_path:
         os.utime(path, (two_days_ago, two_days_ago))
     build_shards(tmp_path, "s", {}, 1, make)
     assert sorted(path.name for path in folder.iterdir()) == [".new.tmp", ".run-new", "00000.npz", "settings.json"]
+
+
+def test_what_another_run_has_made_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    def make(index: int) -> dict[str, np.ndarray]:
+        (folder,) = tmp_path.glob("s-*")
+        np.savez(folder / "00001.npz", x=np.full(2, 1))
+        return _make(index, log=log)
+
+    assert build_shards(tmp_path, "s", {}, 3, make, engine=Engine(workers=1))["x"].tolist() == [0, 0, 1, 1, 2, 2]
+    assert log.read_text().split() == ["0", "2"]

@@ -97,7 +97,7 @@ def _start(make: Make) -> tuple[Connection, SpawnProcess]:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(make, theirs), daemon=True)
-    # Ctrl-C goes to all processes of a terminal. The parent decides: a worker takes over the mask, and never sees it, not
+    # Ctrl-C goes to all processes of a terminal. The parent decides: a worker takes over the mask, and never sees it,
     # even while it imports.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
