@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import cast
@@ -98,7 +98,8 @@ def _start(make: Make) -> tuple[Connection, SpawnProcess]:
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(make, theirs), daemon=True)
     # Ctrl-C goes to all processes of a terminal. The parent decides: a worker takes over the mask, and never sees it,
-    # even while it imports.
+    # even while it imports. The tracker, which the first start would start, unblocks the signal.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()
