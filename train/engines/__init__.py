@@ -12,3 +12,5 @@ same bytes, and going on after whatever stopped a run is making what is still mi
 `beam`         Apache Beam (the extra ``scale``); `beam_driver` is the process that holds the pipeline
 =============  ===================================================================================================
 """
+
+__all__: list[str] = []

@@ -106,7 +106,8 @@ def _driver(task: Task, folder: Path) -> "Iterator[subprocess.Popen[bytes]]":
         with contextlib.suppress(ProcessLookupError):
             os.killpg(driver.pid, signal.SIGKILL)
         driver.wait()
-        log.join()
+        # What else a runner has started may still hold the other end.
+        log.join(_PATIENCE_S)
         driver.stdout.close()
         with contextlib.suppress(BrokenPipeError):
             driver.stdin.close()

@@ -128,7 +128,7 @@ def _receive(connection: Connection) -> Report | None:
 
 
 def _bury(worker: _Worker) -> Lost:
-    worker.process.join()
+    _end(worker.process)
     code = worker.process.exitcode or 0
     how = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
     return Lost(worker.index, f"its worker (pid {worker.process.pid}) {how}", died=True)
@@ -144,7 +144,7 @@ def _signal_name(number: int) -> str:
 def _dismiss(connection: Connection, worker: _Worker) -> None:
     with contextlib.suppress(OSError):
         connection.send(None)
-    worker.process.join(_PATIENCE_S)
+    _end(worker.process)
 
 
 def _stop(crew: dict[Connection, _Worker]) -> None:
@@ -152,11 +152,16 @@ def _stop(crew: dict[Connection, _Worker]) -> None:
     for worker in crew.values():
         worker.process.terminate()
     for connection, worker in crew.items():
-        worker.process.join(_PATIENCE_S)
-        if worker.process.is_alive():
-            worker.process.kill()
-            worker.process.join()
+        _end(worker.process)
         connection.close()
+
+
+def _end(process: SpawnProcess) -> None:
+    """Wait for a process that is about to end, but not forever."""
+    process.join(_PATIENCE_S)
+    if process.is_alive():
+        process.kill()
+        process.join()
 
 
 def _serve(make: Make, connection: Connection) -> None:
