@@ -207,11 +207,10 @@ def main() -> int:
             f"parent {memory['parent']} MB"
         )
     equal = True
-    for what, figures in [
-        (part, one) for part in ("ways", "killed_worker", "killed_run") for one in body[part].items()
-    ]:
-        equal = equal and figures[1]["same_sha256"] and figures[1].get("kept_untouched", True)
-        print(f"{what:14} {figures[0]:24} same shards: {'yes' if figures[1]['same_sha256'] else 'NO'}")
+    for what in ("ways", "killed_worker", "killed_run"):
+        for name, figures in body[what].items():
+            equal = equal and figures["same_sha256"] and figures.get("kept_untouched", True)
+            print(f"{what:14} {name:24} same shards: {'yes' if figures['same_sha256'] else 'NO'}")
     return 0 if equal else 1
 
 
