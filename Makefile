@@ -9,12 +9,13 @@
 #   make limits          the bundle told how it stands to the limits of train/task.toml, from what results/ holds
 #   make bench-peers     real-time factor, memory and start-up beside those of pymicro-wakeword
 #   make bench-frontend  the frontend beside the C frontend, in one process; the transform of the cues beside two others
+#   make bench-scale     the same shards by one process, by two, and by Apache Beam: clips/s, memory, hashes, kills
 #   make bench-startup   processor time and memory of a start, in every state of the caches
 #   make arm             instructions of the frontend on emulated aarch64 boards, beside those of the C frontend
 #   make clean           removes what was installed and built here, except checkpoints and caches of training (build/)
 #
 # Budgets, in seconds: a step that takes longer is stopped and its target fails. On two x86-64 cores, with a near mirror of
-# PyPI, installing took 15 s for make run, 22 s for make check and 80 to 160 s for make test (2.3 GB).
+# PyPI, installing took 15 s for make run, 22 s for make check and 120 to 200 s for make test (3.2 GB).
 INSTALL_BUDGET := 900
 RUN_BUDGET     := 120
 TEST_BUDGET    := 1500
@@ -35,7 +36,7 @@ TFLITE_PYTHON ?= $(shell for p in $(PYTHON) python3.11; do \
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help run test check models results limits bench-peers bench-frontend bench-startup arm clean
+.PHONY: help run test check models results limits bench-peers bench-frontend bench-scale bench-startup arm clean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -76,6 +77,9 @@ debian = { $(1); } >/dev/null 2>&1 || { \
 .venv-train/.installed: $(PACKAGE) constraints/device-litert.txt constraints/train.txt constraints/test.txt
 	$(call install,.venv-train,$(PYTHON),train$(comma)litert$(comma)test,train test)
 
+.venv-scale/.installed: $(PACKAGE) constraints/scale.txt constraints/test.txt
+	$(call install,.venv-scale,$(PYTHON),scale$(comma)test,scale test)
+
 .venv-tflite/.installed: $(PACKAGE) constraints/device-tflite.txt
 	$(call install,.venv-tflite,$(TFLITE_PYTHON),tflite,device-tflite)
 
@@ -95,13 +99,14 @@ comma := ,
 run: .venv/.installed
 	@$(LIMIT) $(RUN_BUDGET) .venv/bin/vivavoce run edge/data/scene.flac
 
-test: .venv-train/.installed $(if $(TFLITE_PYTHON),.venv-tflite/.installed)
+test: .venv-train/.installed .venv-scale/.installed $(if $(TFLITE_PYTHON),.venv-tflite/.installed)
 	@$(call debian,command -v espeak-ng && command -v flite,espeak-ng flite)
 	@$(call debian,command -v pulseaudio && command -v paplay && ldconfig -p | grep -q libportaudio && \
 		ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so,libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins)
 	@$(call debian,command -v aarch64-linux-gnu-ld,binutils-aarch64-linux-gnu)
 	@$(if $(TFLITE_PYTHON),VIVAVOCE_TFLITE_PYTHON="$(CURDIR)/.venv-tflite/bin/python") \
 		$(LIMIT) $(TEST_BUDGET) .venv-train/bin/python -m pytest $(PYTEST_ARGS)
+	@$(LIMIT) $(TEST_BUDGET) .venv-scale/bin/python -m pytest -k beam tests/train/test_engines.py
 
 check: .venv-dev/.installed
 	@$(LIMIT) $(CHECK_BUDGET) .venv-dev/bin/ruff check .
@@ -187,10 +192,13 @@ build/arm/insn_count.so: tests/arm/insn_count.c | build/arm/.tools
 bench-frontend: .venv-bench/.installed
 	$(LIMIT) $(BENCH_BUDGET) .venv-bench/bin/python tests/bench/frontend.py
 
+bench-scale: .venv-scale/.installed
+	$(LIMIT) $(BENCH_BUDGET) .venv-scale/bin/python tests/bench/scale.py --data $(DATA)
+
 bench-startup: .venv/.installed .venv-peers/.installed
 	$(LIMIT) $(BENCH_BUDGET) .venv/bin/python tests/bench/startup.py --peer-python .venv-peers/bin/python
 
 clean:
-	rm -rf .venv .venv-dev .venv-train .venv-tflite .venv-peers .venv-bench build/lib build/bdist.* build/arm dist vivavoce.egg-info
+	rm -rf .venv .venv-dev .venv-train .venv-scale .venv-tflite .venv-peers .venv-bench build/lib build/bdist.* build/arm dist vivavoce.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find edge train quantize firmware_bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +

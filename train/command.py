@@ -26,9 +26,9 @@ STEPS = {
 }
 """Steps by name, in the order in which they are usually run."""
 
-NEED_NO_TENSORFLOW = frozenset({"frame", "import", "check", "explore"})
-"""Steps that run on any installation: what is recorded on a device can be described and verified there, and what a
-bundle has to reach be read."""
+NEED_NO_TENSORFLOW = frozenset({"frame", "import", "check", "explore", "render"})
+"""Steps that need no TensorFlow: what is recorded on a device can be described and verified there, what a bundle has to
+reach be read, and clips be rendered where only the simulator is installed."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

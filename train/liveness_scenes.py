@@ -15,6 +15,7 @@ from edge.cues import CueSettings, liveness_cues
 from edge.endpoint import LOOK_BACK_SAMPLES, loudest_window, speech_span
 from edge.events import SAMPLE_RATE_HZ
 from train.corpus import Clip, data_hash, load_manifest, read_clip
+from train.engines.choice import Engine
 from train.population import Population
 from train.shards import Arrays, build_shards
 from train.simulator.chain import LABELS, Simulator, clip_rng
@@ -166,7 +167,7 @@ def build_liveness_clips(
     raw_share: float = 0.0,
     keep: Kept = "cues",
     recipe: Recipe | None = None,
-    workers: int | None = None,
+    engine: Engine | None = None,
 ) -> Arrays:
     """Render clips and compute their cues, or read them from the cache.
 
@@ -212,5 +213,5 @@ def build_liveness_clips(
         keep=keep,
         recipe=recipe,
     )
-    name = f"liveness-{population.name}"
-    return build_shards(cache, name, settings, -(-n // _CLIPS_PER_SHARD), make, workers=workers)
+    n_shards = -(-n // _CLIPS_PER_SHARD)
+    return build_shards(cache, f"liveness-{population.name}", settings, n_shards, make, engine=engine, unit="clips")

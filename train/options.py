@@ -3,11 +3,13 @@
 import argparse
 from pathlib import Path
 
+from train.engines.choice import ENGINES
+
 __all__ = ["add_shared_options", "add_split_options"]
 
 
 def add_shared_options(parser: argparse.ArgumentParser, *, rendered: str) -> None:
-    """Add ``--data``, ``--cache``, ``--seed`` and ``--workers``.
+    """Add ``--data``, ``--cache``, ``--seed``, and what :func:`train.engines.choice.engine_from` reads.
 
     Parameters
     ----------
@@ -27,6 +29,19 @@ def add_shared_options(parser: argparse.ArgumentParser, *, rendered: str) -> Non
         "--seed", type=int, default=1, metavar="N", help="of all random draws; the same draws the same [%(default)s]"
     )
     parser.add_argument("--workers", type=int, metavar="N", help=f"processes that render {rendered} [all processors]")
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="local",
+        help=f"who renders {rendered}: processes of this machine, or Apache Beam (the extra `scale`); "
+        "either leaves the same files [%(default)s]",
+    )
+    parser.add_argument(
+        "--beam-options",
+        metavar="WORDS",
+        help="options of Beam in one argument, e.g. '--beam-options=--runner=FlinkRunner --flink_master=HOST:8081' "
+        "[a Beam pipeline on this machine]",
+    )
 
 
 def add_split_options(parser: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ from edge.events import SAMPLE_RATE_HZ
 from edge.frontend import Frontend, quantise_features
 from edge.frontend_tables import FrontendSettings
 from train.corpus import Clip, data_hash, load_manifest, read_clip
+from train.engines.choice import Engine
 from train.shards import Arrays, build_shards
 from train.simulator.levels import decibels_to_gain, speech_rms, to_int16
 from train.simulator.noise import NoisePool
@@ -287,7 +288,7 @@ def build_wake_scenes(
     seed: int,
     words: tuple[str, ...],
     frontend: FrontendSettings,
-    workers: int | None = None,
+    engine: Engine | None = None,
 ) -> Arrays:
     """Render the scenes of a split, or read them from the cache.
 
@@ -309,4 +310,6 @@ def build_wake_scenes(
         "frontend": frontend.to_dict(),
     }
     make = partial(_make_shard, data=data, split=split, cache=cache, mix=mix, seed=seed, words=words, frontend=frontend)
-    return build_shards(cache, f"wake-{split}", settings, -(-n // _SCENES_PER_SHARD), make, workers=workers)
+    return build_shards(
+        cache, f"wake-{split}", settings, -(-n // _SCENES_PER_SHARD), make, engine=engine, unit="scenes"
+    )

@@ -55,7 +55,7 @@ def test_the_metadata_is_complete(wheel):
     metadata = email.message_from_bytes(wheel.read(name))
     assert (metadata["Name"], metadata["Version"]) == ("vivavoce", SETTINGS["metadata"]["version"])
     assert metadata["Requires-Python"] == "<3.14,>=3.11"
-    assert set(metadata.get_all("Provides-Extra")) >= {"litert", "tflite", "mic", "train", "test", "dev"}
+    assert set(metadata.get_all("Provides-Extra")) >= {"litert", "tflite", "mic", "train", "scale", "test", "dev"}
     assert metadata.get_payload().strip(), "the description (README.md) is missing"
     assert any(entry.endswith("LICENSE") for entry in wheel.namelist())
 
@@ -79,9 +79,10 @@ def pins(*files: str) -> dict[str, Version]:
         (("litert", "mic"), ("device-litert",)),
         (("tflite", "mic"), ("device-tflite",)),
         (("train", "litert", "test"), ("train", "test")),
+        (("scale", "test"), ("scale", "test")),
         (("litert", "dev"), ("device-litert", "dev")),
     ],
-    ids=["litert", "tflite", "train", "dev"],
+    ids=["litert", "tflite", "train", "scale", "dev"],
 )
 def test_every_requirement_is_pinned_within_its_bounds(extras, files):
     lines = SETTINGS["options"]["install_requires"].splitlines()
@@ -95,8 +96,13 @@ def test_every_requirement_is_pinned_within_its_bounds(extras, files):
 
 
 def test_files_used_together_agree():
-    for one, other in [("train", "test"), ("device-litert", "dev"), ("train", "dev")]:
+    for one, other in [("train", "test"), ("device-litert", "dev"), ("train", "dev"), ("scale", "test")]:
         first, second = pins(one), pins(other)
         assert {name: first[name] for name in first.keys() & second} == {
             name: second[name] for name in first.keys() & second
         }
+
+
+def test_a_machine_that_renders_differs_from_a_device_in_protobuf_alone():
+    device, scale = pins("device-litert"), pins("scale")
+    assert {name for name in device.keys() & scale if device[name] != scale[name]} == {"protobuf"}

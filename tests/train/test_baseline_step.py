@@ -24,7 +24,7 @@ def asked(monkeypatch):
     """Render in no time, and tell what was asked for; do without TensorFlow, which no baseline needs."""
     calls = []
 
-    def build(data, split, cache, *, n, seed, cues, keep, workers):
+    def build(data, split, cache, *, n, seed, cues, keep, engine):
         calls.append((split, n, seed))
         return rendered(split, n, seed)
 

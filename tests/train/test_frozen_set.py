@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edge.errors import DataError
+from train.engines.choice import Engine
 from train.frozen_set import N_CLIPS, first_rms, read_frozen, render_set, state_of, write_frozen
 from train.rendered_folder import samples_hash
 
@@ -61,7 +62,7 @@ def test_a_damaged_record_is_one_line(tmp_path: Path, content: str):
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs the recordings of ../shared/data")
 def test_rendered_again_the_first_clips_are_those_of_the_record(tmp_path: Path):
     record = read_frozen()
-    rendered = render_set(DATA, "dev", tmp_path, n=8, workers=1)
+    rendered = render_set(DATA, "dev", tmp_path, n=8, engine=Engine(workers=1))
     assert state_of(rendered, DATA, "dev") == "part of it"
     # Levels, and not hashes: another processor may round a sample otherwise.
     np.testing.assert_allclose(first_rms(rendered), record.first_rms["dev"], rtol=1e-3)

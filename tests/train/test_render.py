@@ -10,12 +10,12 @@ import soundfile
 
 from edge.__main__ import main
 from edge.manifest_file import COLUMNS
+from train.engines.choice import Engine
 from train.frozen_set import heard_of
 from train.liveness_scenes import build_liveness_clips
 from train.rendered_folder import clips_of
 
 pytest.importorskip("pyroomacoustics")
-pytest.importorskip("tensorflow", reason="training steps refuse to run without TensorFlow")
 
 ROOMS = "[rooms]\ncounts = { train = 3, dev = 3, test = 3 }\n"
 
@@ -126,7 +126,7 @@ def test_what_a_device_looks_back_on_is_cut_out_of_whole_clips(data: Path, tmp_p
 
     whole = build_liveness_clips(
         data, "dev", tmp_path / "cache", n=6, seed=2, cues=CueSettings(), keep="whole",
-        recipe=load_recipe(tmp_path / "small.toml"), workers=1,
+        recipe=load_recipe(tmp_path / "small.toml"), engine=Engine(workers=1),
     )  # fmt: skip
     heard = heard_of(whole)
     for i, samples in enumerate(clips_of(whole)):
@@ -145,7 +145,7 @@ def test_a_clip_follows_from_source_seed_and_recipe_alone(data: Path, tmp_path: 
     def clips(n: int, seed: int, cache: str) -> list[bytes]:
         rendered = build_liveness_clips(
             data, "dev", tmp_path / cache, n=n, seed=seed, cues=CueSettings(), keep="whole",
-            recipe=load_recipe(tmp_path / "small.toml"), workers=1,
+            recipe=load_recipe(tmp_path / "small.toml"), engine=Engine(workers=1),
         )  # fmt: skip
         return [samples.tobytes() for samples in clips_of(rendered)]
 

@@ -77,11 +77,13 @@ def run(args: argparse.Namespace) -> int:
     from train.baseline_models import Examples, fit_baseline, judged_audio
     from train.corpus import data_hash
     from train.detection_cost import CostModel
+    from train.engines.choice import engine_from
     from train.liveness_scenes import build_liveness_clips
     from train.results import open_test_split, write_result
     from train.simulator.recipe import shipped_recipe
 
     _check(args)
+    engine = engine_from(args)
     names = list(dict.fromkeys(args.baselines))
     if {"void", "lfcc-gmm"} & set(names) and importlib.util.find_spec("sklearn") is None:
         raise MissingExtraError("scikit-learn", "train")
@@ -95,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
 
     def rendered(split: str, n: int, seed: int) -> "tuple[dict[str, np.ndarray], Examples]":
         clips = build_liveness_clips(
-            args.data, split, args.cache, n=n, seed=seed, cues=cues, keep="heard", workers=args.workers
+            args.data, split, args.cache, n=n, seed=seed, cues=cues, keep="heard", engine=engine
         )
         return clips, Examples(judged_audio(clips, cues), clips["live"].astype(bool), clips["talker"])
 

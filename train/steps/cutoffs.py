@@ -71,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from edge.output import warn
     from train.calibration import choose_word_cutoffs, fit_platt, quantile_cutoff
     from train.corpus import load_manifest, read_clip
+    from train.engines.choice import engine_from
     from train.liveness_evaluation import judge_audio
     from train.liveness_scenes import build_liveness_clips
     from train.metrics import equal_error_rate
@@ -87,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
             (args.live_rejected, aims.live_rejected),
         )
     )
+    engine = engine_from(args)
     bundle = open_bundle(args.bundle)
     clips = load_manifest(args.data)
     said = [c for c in clips if c.role == "wake" and c.split == "dev"]
@@ -112,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         args.data, "dev", args.cache,
         n=args.clips, seed=args.seed + 100, cues=CueSettings.from_dict(bundle.liveness.cues),
         keep="heard",
-        workers=args.workers,
+        engine=engine,
     )  # fmt: skip
     scores = np.array([one.score for one in judge_audio(bundle, simulated)])
     live = simulated["live"].astype(bool)

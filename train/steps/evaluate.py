@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
     from edge.bundle import bundle_hash, open_bundle
     from train.corpus import data_hash, load_manifest
+    from train.engines.choice import engine_from
     from train.frozen_set import N_CLIPS, heard_of, render_set, state_of
     from train.judging import judge
     from train.liveness_evaluation import evaluate_raw, evaluate_simulated
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
     # Before the split is opened: a fault in it must not cost an opening.
     task = load_task(args.task)
+    engine = engine_from(args)
     bundle = open_bundle(args.bundle)
     hashed = data_hash(args.data)
     if args.split == "test":
@@ -86,8 +88,8 @@ def run(args: argparse.Namespace) -> int:
 
         # Neither set was used for training or cut-offs.
         n = args.clips or N_CLIPS
-        measured = render_set(args.data, args.split, args.cache, n=n, workers=args.workers)
-        dev = render_set(args.data, "dev", args.cache, n=n, workers=args.workers)
+        measured = render_set(args.data, args.split, args.cache, n=n, engine=engine)
+        dev = render_set(args.data, "dev", args.cache, n=n, engine=engine)
         liveness = {
             "split": args.split,
             "set": {"clips": n, "sha256": samples_hash(measured), "state": state_of(measured, args.data, args.split)},

@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
     from edge.cues import CueSettings
     from train.corpus import data_hash, licences, load_manifest
+    from train.engines.choice import engine_from
     from train.fitting import RunRecord, cosine_rate, fit, save_checkpoint, set_seed
     from train.keras import tf, tf_keras
     from train.liveness_network import LivenessShape, network
@@ -70,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from train.pruning import prunable, pruning_callback, sparsity, strip
     from train.simulator.recipe import shipped_recipe
 
+    engine = engine_from(args)
     cues = CueSettings()
     shape = LivenessShape()
 
@@ -82,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             cues=cues,
             raw_share=_RAW_SHARE,
-            workers=args.workers,
+            engine=engine,
         )
 
     training, dev = clips("train", args.clips), clips("dev", args.dev_clips)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from train.engines.choice import Engine
     from train.shards import Arrays
 
 __all__ = ["SUMMARY", "configure", "run"]
@@ -56,19 +57,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Render."""
+    import importlib.util
+
+    from edge.errors import MissingExtraError, UsageError
+
+    if importlib.util.find_spec("pyroomacoustics") is None:
+        raise MissingExtraError("the replay simulator", "train")
+
     from edge.cues import CueSettings
-    from edge.errors import UsageError
     from train.corpus import load_manifest
+    from train.engines.choice import engine_from
     from train.frozen_set import write_frozen
     from train.liveness_scenes import build_liveness_clips
     from train.population import Population
     from train.rendered_folder import write_folder
     from train.simulator.recipe import load_recipe
 
+    engine = engine_from(args)
     if args.freeze is not None:
         if args.recipe is not None:
             raise UsageError("--freeze renders with the recipe that ships; leave --recipe out, or change that one")
-        write_frozen(args.freeze, args.data, _frozen(args))
+        write_frozen(args.freeze, args.data, _frozen(args, engine))
         print(f"{args.freeze}: written")
         return 0
     if args.clips < 2:
@@ -87,14 +96,14 @@ def run(args: argparse.Namespace) -> int:
         cues=CueSettings(),
         keep="whole",
         recipe=recipe,
-        workers=args.workers,
+        engine=engine,
     )
     new = write_folder(args.out, rendered, load_manifest(args.data), split=args.split)
     print(f"{args.out}: {args.clips} clips, {new} of them written now; recipe {recipe.version}, {recipe.hash[:12]}")
     return 0
 
 
-def _frozen(args: argparse.Namespace) -> "dict[str, Arrays]":
+def _frozen(args: argparse.Namespace, engine: "Engine") -> "dict[str, Arrays]":
     from train.frozen_set import render_set
 
-    return {split: render_set(args.data, split, args.cache, workers=args.workers) for split in ("dev", "test")}
+    return {split: render_set(args.data, split, args.cache, engine=engine) for split in ("dev", "test")}

@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
     from edge.frontend import FEATURE_SCALE
     from edge.frontend_tables import FrontendSettings
     from train.corpus import data_hash, licences, load_manifest
+    from train.engines.choice import engine_from
     from train.fitting import RunRecord, cosine_rate, fit, save_checkpoint, set_seed
     from train.keras import tf_keras
     from train.pruning import prunable, pruning_callback, sparsity, strip
@@ -78,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
     from train.wake_scenes import RECIPE_VERSION, build_wake_scenes
     from train.wake_variety import VARIETIES
 
+    engine = engine_from(args)
     frontend = FrontendSettings()
     phrases = {clip.word: clip.label for clip in load_manifest(args.data) if clip.role == "wake"}
     if not phrases:
@@ -104,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             words=words,
             frontend=frontend,
-            workers=args.workers,
+            engine=engine,
         )
         for split in ("train", "dev")
     }
