@@ -1,0 +1,78 @@
+"""The ladder: the same detector, measured where more and more of what it hears is unseen.
+
+Every rung is fitted on one population and measured on another, of which talkers, loudspeakers and rooms are named
+apart (:mod:`train.population`). Recordings are unseen on every rung, also on the lowest. Backgrounds come with the rooms.
+Measured loudspeakers are split by maker, so unseen standalone loudspeakers are unseen brands, too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from train.population import Population
+
+__all__ = ["FITTED", "SEEN_OR_NOT", "Rung", "kind_rungs", "rungs"]
+
+SEEN_OR_NOT = ("talkers", "loudspeakers", "rooms")
+
+FITTED = Population("train", "train", "train", recordings="fitting")
+"""What every rung is fitted on, but for those that leave a kind of loudspeakers out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One rung.
+
+    Attributes
+    ----------
+    name : str
+    fitted, measured : Population
+    unseen : tuple of str
+        Of :data:`SEEN_OR_NOT`, what is measured and was not fitted on.
+    """
+
+    name: str
+    fitted: Population
+    measured: Population
+    unseen: tuple[str, ...]
+
+
+def rungs(split: str) -> list[Rung]:
+    """Return the ladder up to a split, from everything seen over one thing unseen to all unseen.
+
+    Parameters
+    ----------
+    split : str
+        ``dev`` or ``test``: where what is unseen comes from.
+    """
+
+    def rung(name: str, *unseen: str) -> Rung:
+        talkers, loudspeakers, rooms = (split if what in unseen else "train" for what in SEEN_OR_NOT)
+        # Talkers who were fitted on are measured on others of their recordings.
+        recordings = "all" if talkers == split else "held_out"
+        return Rung(name, FITTED, Population(talkers, loudspeakers, rooms, recordings=recordings), unseen)
+
+    return [
+        rung("seen"),
+        *(rung(f"unseen {what}", what) for what in SEEN_OR_NOT),
+        rung("all unseen", *SEEN_OR_NOT),
+    ]
+
+
+def kind_rungs(split: str, kinds: Sequence[str]) -> list[Rung]:
+    """Return rungs that leave a kind of loudspeakers out: fitted on all others, measured on that kind, all unseen.
+
+    Parameters
+    ----------
+    split : str
+    kinds : sequence of str
+        Kinds of the recipe, two or more.
+    """
+    return [
+        Rung(
+            f"{kind} left out",
+            Population("train", "train", "train", tuple(other for other in kinds if other != kind), "fitting"),
+            Population(split, split, split, (kind,)),
+            SEEN_OR_NOT,
+        )
+        for kind in kinds
+    ]
