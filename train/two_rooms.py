@@ -102,9 +102,7 @@ def build_room_pairs(
         "recipe": recipe.hash, "recipe_version": recipe.version, "data": data_hash(data),
         "population": asdict(population), "pairs": pairs, "seed": seed,
     }  # fmt: skip
-    make = partial(
-        _make_shard, data=data, population=population, cache=cache, seed=seed, pairs=pairs, recipe=recipe
-    )
+    make = partial(_make_shard, data=data, population=population, cache=cache, seed=seed, pairs=pairs, recipe=recipe)
     return build_shards(
         cache, f"rooms-{population.name}", settings, -(-pairs // _PAIRS_PER_SHARD), make, workers=workers
     )

@@ -144,6 +144,9 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError(f"--live-refused is {args.live_refused}, expected a share from 0 to below 1")
     if args.components < 1:
         raise UsageError(f"--components is {args.components}, expected at least 1")
+    for option, folder in (("out", args.out), ("scores", args.scores)):
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise UsageError(f"--{option} {folder}: is a file, expected a folder; give another name")
 
 
 def _what(split: str) -> str:

@@ -1,0 +1,363 @@
+"""``vivavoce train protocol``: whether figures of liveness mean what they say, and what they are where all is unseen."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from train.baseline_models import Baseline, Examples
+    from train.ladder import Rung
+    from train.population import Population
+
+__all__ = ["SUMMARY", "configure", "run"]
+
+SUMMARY = "measure shortcuts, the ladder from seen to all unseen, and what is shared that must not be"
+
+_LEAST_CLIPS = 20
+_MOST_OFF_CHANCE = 0.05
+_MOST_ON_LEAK = 0.10
+_MOST_DISTANCE = 0.05
+
+_EPILOG = """\
+  leak check   what is claimed to be unseen is looked up by name; anything shared ends the step before it fits
+  ladder       every baseline, fitted on train, measured on: seen; talkers, loudspeakers or rooms unseen; all unseen;
+               and each kind of loudspeakers, left out of the fit
+  two rooms    speech through two rooms and no loudspeaker is to be called live as often as through one: baselines and
+               the liveness stage of a bundle, on the same words
+  probes       silence, level, peak, duration, digital zeros, bandwidth and corpus alone must not tell live from
+               replayed (EER of 45 to 55 %), and must do so on copies with a leak (EER of at most 10 %)
+
+Writes DIR/protocol.json, and ends with exit code 2 if a probe found something or is blind. Renderings are kept in --cache
+(about 3 GB); interrupted, the same command goes on. Choose on dev; every opening of the test split is entered into the ledger.
+
+examples:
+  vivavoce train protocol --data ../shared/data -o build/results
+  vivavoce train protocol --data ../shared/data --split test -o results
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    from train.options import add_shared_options, add_split_options
+
+    parser.epilog = _EPILOG
+    add_shared_options(parser, rendered="clips")
+    add_split_options(parser)
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where to write protocol.json")
+    parser.add_argument("--bundle", type=Path, metavar="DIR", help="bundle for the two rooms [the one that ships]")
+    for option, default, what in (
+        ("--clips", 6_000, "clips to fit a baseline on"),
+        ("--dev-clips", 2_000, "clips for the cut-offs"),
+        ("--measured-clips", 2_000, "clips to measure on, a rung"),
+        ("--probe-clips", 6_000, "clips to fit the probes on, and as many to measure"),
+    ):
+        parser.add_argument(
+            option, type=int, default=default, metavar="N", help=f"{what}, half of them live [%(default)s]"
+        )
+    parser.add_argument(
+        "--pairs", type=int, default=1_000, metavar="N", help="words through one and two rooms [%(default)s]"
+    )
+    parser.add_argument(
+        "--live-refused",
+        type=float,
+        default=0.05,
+        metavar="SHARE",
+        help="live users below the cut-off on dev [%(default)s]",
+    )
+    parser.add_argument(
+        "--components", type=int, default=64, metavar="N", help="Gaussians a class of lfcc-gmm [%(default)s]"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure the protocol."""
+    import importlib.util
+
+    from edge.bundle import open_bundle
+    from edge.errors import DataError, MissingExtraError
+    from train.corpus import data_hash, load_manifest
+    from train.results import open_test_split, write_result
+    from train.simulator.recipe import shipped_recipe
+
+    _check(args)
+    if importlib.util.find_spec("sklearn") is None:
+        raise MissingExtraError("scikit-learn", "train")
+    bundle = open_bundle(args.bundle)
+    hashed = data_hash(args.data)
+    sha256 = {clip.path: clip.sha256 for clip in load_manifest(args.data)}
+    if args.split == "test":
+        open_test_split(args.ledger, purpose="vivavoce train protocol", data_hash=hashed, bundle=bundle.path)
+
+    steps = _Steps(args, sha256)
+    ladder, kinds, rooms = _baselines(steps, bundle)
+    probes = _probes(steps)
+    write_result(
+        args.out / "protocol.json",
+        {
+            "split": args.split,
+            "what": "simulated replays; every baseline has its cut-off from renderings of dev, all unseen in training"
+            + ("; those measured where all is unseen are others of the same" if args.split == "dev" else ""),
+            "settings": {
+                "clips": args.clips, "dev_clips": args.dev_clips, "measured_clips": args.measured_clips,
+                "probe_clips": args.probe_clips, "pairs": args.pairs, "live_refused_on_dev": args.live_refused,
+                "components": args.components, "seeds": steps.seeds, "simulator_recipe": shipped_recipe().hash,
+            },
+            "ladder": ladder,
+            "kinds_left_out": kinds,
+            "two_rooms": rooms,
+            "probes": probes,
+        },
+        data_hash=hashed,
+        seed=args.seed,
+        bundle=bundle.path,
+    )  # fmt: skip
+    faults = [line for name, entry in probes["judged"].items() for line in _faults(name, entry)]
+    if faults:
+        raise DataError(f"{args.out / 'protocol.json'}: {'; '.join(faults)}; written all the same")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    from edge.errors import UsageError
+
+    for option in ("clips", "dev_clips", "measured_clips", "probe_clips", "pairs"):
+        if getattr(args, option) < _LEAST_CLIPS:
+            raise UsageError(
+                f"--{option.replace('_', '-')} is {getattr(args, option)}, expected at least {_LEAST_CLIPS}; give more"
+            )
+    if not 0.0 <= args.live_refused < 1.0:
+        raise UsageError(f"--live-refused is {args.live_refused}, expected a share from 0 to below 1")
+    if args.components < 1:
+        raise UsageError(f"--components is {args.components}, expected at least 1")
+    if args.out.exists() and not args.out.is_dir():
+        raise UsageError(f"--out {args.out}: is a file, expected a folder; give another name")
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """A rendered set: what is judged of it, and its conditions without the audio."""
+
+    clips: "dict[str, np.ndarray]"
+    examples: "Examples"
+
+
+class _Steps:
+    """What is asked for, and the one place where clips are rendered."""
+
+    def __init__(self, args: argparse.Namespace, sha256: Mapping[str, str]) -> None:
+        self.args = args
+        self.sha256 = sha256
+        # Beside those of training, cut-offs, evaluation and baselines: no rendering is common to two of them.
+        names = ("fitted", "calibrated", "measured", "probes_fitted", "probes_measured", "room_pairs")
+        self.seeds = {name: args.seed + 600 + 100 * number for number, name in enumerate(names)}
+
+    def rendered(self, population: "Population", n: int, seed: str, keep: str) -> "dict[str, np.ndarray]":
+        """Render clips, or read them from the cache."""
+        from edge.cues import CueSettings
+        from train.liveness_scenes import build_liveness_clips
+
+        return build_liveness_clips(
+            self.args.data, population, self.args.cache, n=n, seed=self.seeds[seed], cues=CueSettings(),
+            keep=keep, workers=self.args.workers,
+        )  # type: ignore[arg-type]  # fmt: skip
+
+    def heard(self, population: "Population", n: int, seed: str) -> _Set:
+        """Return what is judged of rendered clips."""
+        from edge.cues import CueSettings
+        from train.baseline_models import Examples, judged_audio
+
+        clips = self.rendered(population, n, seed, "heard")
+        examples = Examples(judged_audio(clips, CueSettings()), clips["live"].astype(bool), clips["talker"])
+        return _Set({name: values for name, values in clips.items() if name != "audio"}, examples)
+
+
+def _baselines(steps: _Steps, bundle: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return the ladder, the kinds left out, and the two rooms."""
+    import numpy as np
+
+    from edge.cues import CueSettings
+    from edge.gate import Gate
+    from train.baseline_models import BASELINES, judged_audio
+    from train.ladder import FITTED, SEEN_OR_NOT, kind_rungs, rungs
+    from train.leak_check import check_unseen
+    from train.liveness_evaluation import judge_audio
+    from train.liveness_report import counted
+    from train.population import Population
+    from train.simulator.recipe import shipped_recipe
+    from train.two_rooms import build_room_pairs, compare_rooms
+
+    args = steps.args
+    kinds = tuple(shipped_recipe().loudspeakers)
+    dev = steps.heard(Population.of_split("dev"), args.dev_clips, "calibrated")
+    fitted = steps.heard(FITTED, args.clips, "fitted")
+    measured: dict[str, _Set] = {}
+    out: dict[str, dict[str, Any]] = {"ladder": {}, "kinds": {}}
+    # All is looked up before anything is fitted: what is shared shows at once.
+    for part, some in (("ladder", rungs(args.split)), ("kinds", kind_rungs(args.split, kinds))):
+        for rung in some:
+            of = measured[rung.name] = steps.heard(rung.measured, args.measured_clips, "measured")
+            compared = fitted if rung.fitted == FITTED else steps.heard(rung.fitted, args.clips, "fitted")
+            overlap = check_unseen(rung.name, compared.clips, of.clips, rung.unseen, sha256=steps.sha256)
+            if rung.fitted != FITTED:
+                _check_kinds(rung, compared.clips, of.clips)
+            if args.split == "test":
+                # The cut-offs, which come from dev, have seen none of it.
+                check_unseen(f"{rung.name}, cut-offs", dev.clips, of.clips, SEEN_OR_NOT, sha256=steps.sha256)
+            out[part][rung.name] = {
+                "unseen": list(rung.unseen), "clips": counted(of.clips), "shared_with_fit": overlap, "baselines": {},
+            }  # fmt: skip
+
+    pairs = build_room_pairs(
+        args.data, Population.of_split(args.split), args.cache, pairs=args.pairs, seed=steps.seeds["room_pairs"],
+        workers=args.workers,
+    )  # fmt: skip
+    words = judged_audio(pairs, CueSettings())
+    rooms: dict[str, Any] = {}
+    kinds_of = {rung.name: rung for rung in kind_rungs(args.split, kinds)}
+    for name in BASELINES:
+        baseline, cutoff = _fit(steps, name, fitted, dev)
+        for rung_name, entry in out["ladder"].items():
+            entry["baselines"][name] = _told(name, rung_name, _report(baseline, measured[rung_name], cutoff))
+        for rung_name in kinds_of:
+            # The same kind, when it was fitted on with the others: what leaving it out costs.
+            out["kinds"][rung_name]["baselines"][name] = {
+                "fitted_on_all_kinds": _report(baseline, measured[rung_name], cutoff)
+            }
+        rooms[name] = compare_rooms(pairs, baseline.score(words) >= cutoff)
+    for rung_name, rung in kinds_of.items():
+        without = steps.heard(rung.fitted, args.clips, "fitted")
+        for name in BASELINES:
+            baseline, cutoff = _fit(steps, name, without, dev)
+            entry = out["kinds"][rung_name]["baselines"][name]
+            entry |= _told(name, rung_name, _report(baseline, measured[rung_name], cutoff))
+
+    gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
+    decisions = [gate.rule(score).decision for score in judge_audio(bundle, pairs)]
+    rooms["bundle"] = compare_rooms(pairs, np.array([decision == "accept" for decision in decisions]))
+    return out["ladder"], out["kinds"], rooms
+
+
+def _check_kinds(rung: "Rung", fitted: "dict[str, np.ndarray]", measured: "dict[str, np.ndarray]") -> None:
+    """Check that a kind that was left out was."""
+    from edge.errors import DataError
+
+    shared = (set(fitted["kind"]) & set(measured["kind"])) - {"none"}
+    if shared:
+        raise DataError(
+            f"{rung.name}: loudspeakers of the kind {sorted(shared)[0]} were fitted on, expected none of that kind; "
+            "mend the populations"
+        )
+
+
+def _fit(steps: _Steps, name: str, fitted: _Set, dev: _Set) -> "tuple[Baseline, float]":
+    """Fit a baseline, and fix its cut-off: by live clips alone, so kinds of loudspeakers do not matter to it."""
+    from tqdm import tqdm
+
+    from train.baseline_models import fit_baseline
+    from train.calibration import quantile_cutoff
+
+    tqdm.write(f"{name}: fitting on {len(fitted.examples.audio)} clips")
+    baseline = fit_baseline(name, fitted.examples, seed=steps.args.seed, components=steps.args.components)
+    live = [audio for audio, one in zip(dev.examples.audio, dev.examples.live, strict=True) if one]
+    return baseline, quantile_cutoff(baseline.score(live), steps.args.live_refused)
+
+
+def _report(baseline: "Baseline", of: _Set, cutoff: float) -> dict[str, Any]:
+    from train.liveness_report import pooled_report
+
+    return {"cutoff": float(cutoff), **pooled_report(baseline.score(of.examples.audio), of.clips, cutoff=cutoff)}
+
+
+def _told(name: str, rung: str, figures: dict[str, Any]) -> dict[str, Any]:
+    from tqdm import tqdm
+
+    low, high = figures["eer_interval_95"]
+    tqdm.write(
+        f"{rung}, {name}: EER {100 * figures['eer']:.1f} % ({100 * low:.1f}-{100 * high:.1f})  "
+        f"BPCER {100 * figures['bpcer']:.1f} %  APCER {100 * figures['apcer']:.1f} %"
+    )
+    return figures
+
+
+def _probes(steps: _Steps) -> dict[str, Any]:
+    """Return what the probes find, what they find in leaked copies, and how far the classes are apart."""
+    from tqdm import tqdm
+
+    from train.ladder import SEEN_OR_NOT
+    from train.leak_check import check_unseen
+    from train.leaks import LEAKS, leaked
+    from train.liveness_report import clusters_of, counted
+    from train.metrics import cluster_interval, equal_error_rate
+    from train.population import Population
+    from train.probes import COMPARED, CREST, PROBES, chance_band, distances, fit_probe, measure_all, whole_clips
+
+    args = steps.args
+    rows = {
+        "fitted": steps.rendered(Population.of_split("train"), args.probe_clips, "probes_fitted", "whole"),
+        "measured": steps.rendered(Population.of_split(args.split), args.probe_clips, "probes_measured", "whole"),
+    }
+    check_unseen("probes", rows["fitted"], rows["measured"], SEEN_OR_NOT, sha256=steps.sha256)
+    clips = {name: whole_clips(of) for name, of in rows.items()}
+    live = {name: of["live"].astype(bool) for name, of in rows.items()}
+    one = live["measured"]
+    ways = clusters_of(rows["measured"])
+
+    def error(measures: "Sequence[np.ndarray]") -> "tuple[float, np.ndarray]":
+        scores = fit_probe(measures[0], live["fitted"], seed=args.seed)(measures[1])
+        return equal_error_rate(scores[one], scores[~one]), scores
+
+    def found(scores: "np.ndarray") -> "Callable[[np.ndarray], float]":
+        def statistic(index: "np.ndarray") -> float:
+            some, mouths = scores[index], one[index]
+            return equal_error_rate(some[mouths], some[~mouths]) if mouths.any() and not mouths.all() else float("nan")
+
+        return statistic
+
+    out: dict[str, Any] = {}
+    apart: dict[str, dict[str, float]] = {}
+    for probe in tqdm((*PROBES, CREST), desc="probes", unit="probe"):
+        measures = [measure_all(probe, of) for of in clips.values()]
+        eer, scores = error(measures)
+        out[probe.name] = {
+            "eer": eer, "eer_interval_95": list(cluster_interval(found(scores), ways)),
+            "measures": list(probe.measures), "leaks": [],
+        }  # fmt: skip
+        if probe.name in COMPARED:
+            ks = distances(probe, measures[1], one)
+            apart[probe.name] = {name: ks[name] for name in COMPARED[probe.name]}
+        for leak in LEAKS:
+            if leak.probe == probe.name:
+                copies = [measure_all(probe, leaked(leak, of, live[name])) for name, of in clips.items()]
+                out[probe.name]["leaks"].append({"what": leak.what, "label": leak.label, "eer": error(copies)[0]})
+    crest = out.pop(CREST.name)
+    crest["what"] = "level and peak together: what a loudspeaker does to the crest factor; not bound to chance"
+    for name, entry in out.items():
+        entry["at_chance"] = abs(entry["eer"] - 0.5) <= _MOST_OFF_CHANCE
+        entry["sees"] = all(leak["eer"] <= _MOST_ON_LEAK for leak in entry["leaks"])
+        seen = ", ".join(f"{100 * leak['eer']:.1f} %" for leak in entry["leaks"])
+        tqdm.write(f"probe {name}: EER {100 * entry['eer']:.1f} %; on leaks {seen}")
+    return {
+        "clips": counted(rows["measured"]),
+        "chance_95": list(chance_band(int(one.sum()), int((~one).sum()))),
+        "judged": out,
+        "not_judged": {CREST.name: crest},
+        "distances": apart,
+        "alike": max(value for entry in apart.values() for value in entry.values()) <= _MOST_DISTANCE,
+    }
+
+
+def _faults(name: str, entry: dict[str, Any]) -> list[str]:
+    """Return what is wrong with a probe's figures, as parts of a line."""
+    out = []
+    if not entry["at_chance"]:
+        out.append(f"the probe '{name}' tells live from replayed (EER {100 * entry['eer']:.1f} %, expected 45 to 55)")
+    if not entry["sees"]:
+        worst = max(entry["leaks"], key=lambda leak: float(leak["eer"]))
+        out.append(
+            f"the probe '{name}' misses a leak ({worst['what']}: EER {100 * worst['eer']:.1f} %, expected <= 10)"
+        )
+    return out
