@@ -1,7 +1,7 @@
 """The ladder: the same detector, measured where more and more of what it hears is unseen.
 
 Every rung is fitted on one population and measured on another, of which talkers, loudspeakers and rooms are named
-apart (:mod:`train.population`). Recordings are unseen on every rung, also on the lowest. Backgrounds come with the rooms.
+apart (:mod:`train.population`). Recordings are unseen on every rung, also on the lowest. Backgrounds come with rooms.
 Measured loudspeakers are split by maker, so unseen standalone loudspeakers are unseen brands, too.
 """
 

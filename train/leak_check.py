@@ -106,9 +106,9 @@ def check_unseen(
             assert isinstance(names, list)
             if names:
                 raise DataError(
-                    f"{name}: {len(names)} of {found[thing]['measured']} {thing} were fitted on, too, e.g. {names[0]!r}, "
-                    f"expected {claim} that are all unseen; its figures would say nothing: mend the splits of the "
-                    "manifest, or the populations"
+                    f"{name}: {len(names)} of {found[thing]['measured']} {thing} were fitted on, too, e.g. "
+                    f"{names[0]!r}, expected {claim} that are all unseen; its figures would say nothing: mend the "
+                    "splits of the manifest, or the populations"
                 )
     return {
         what: {key: len(value) if isinstance(value, list) else value for key, value in entry.items()}

@@ -1,7 +1,7 @@
 """Shortcut probes: what could tell live from replayed without hearing the loudspeaker, and must not.
 
-Each probe looks at one thing of a whole rendered clip: its silences, level, peak, duration, digital zeros, bandwidth, or
-the corpus that it comes from. A classifier that can use any shape of difference is fitted on clips of train, and its
+Each probe looks at one thing of a whole rendered clip: its silences, level, peak, duration, digital zeros, bandwidth,
+or the corpus that it comes from. A classifier that can use any shape of difference is fitted on clips of train, and its
 equal error rate on other clips must be that of chance; :mod:`train.leaks` shows that each would find something if there
 were something.
 
@@ -24,6 +24,7 @@ What a probe looks at is drawn narrowly, because a loudspeaker *may* change much
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +53,7 @@ _GUARD = SAMPLE_RATE_HZ // 10
 """Between the silence before a word and the word: the 80 ms of its recording that are heard before it, and a fade."""
 _LAST = SAMPLE_RATE_HZ // 10
 _BANDS_HZ = (50, 500, 1500, 4000, 8000)
-_BAND_NAMES = tuple(f"{low}-{high} Hz" for low, high in zip(_BANDS_HZ, _BANDS_HZ[1:], strict=False))
+_BAND_NAMES = tuple(f"{low}-{high} Hz" for low, high in pairwise(_BANDS_HZ))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +121,7 @@ def _band_levels(samples: npt.NDArray[np.int16]) -> Floats:
     """Return the level of each band, dB re full scale."""
     spectrum = np.abs(np.fft.rfft(samples / 32768.0)) ** 2 * 2.0 / max(1, samples.size) ** 2
     edges = np.searchsorted(np.fft.rfftfreq(samples.size, 1.0 / SAMPLE_RATE_HZ), _BANDS_HZ)
-    powers = [spectrum[low:high].sum() for low, high in zip(edges, edges[1:], strict=False)]
+    powers = [spectrum[low:high].sum() for low, high in pairwise(edges)]
     levels: Floats = 10.0 * np.log10(np.maximum(powers, 1e-14))
     return levels
 
@@ -242,8 +243,9 @@ def fit_probe(
 ) -> Callable[[Floats], npt.NDArray[np.float64]]:
     """Fit a classifier on what a probe measured; it returns scores that are higher for live.
 
-    Gradient-boosted trees, because a shortcut need not be a threshold: "between 1.9 and 2.0 s" is one as well. They stop
-    growing when a tenth of the clips that is held back gains nothing, so that what is not there is not learnt by heart.
+    Gradient-boosted trees, because a shortcut need not be a threshold: "between 1.9 and 2.0 s" is one as well. They
+    stop growing when a tenth of the clips that is held back gains nothing, so that what is not there is not learnt by
+    heart.
 
     Parameters
     ----------
@@ -272,9 +274,9 @@ def fit_probe(
 
 
 def distances(probe: Probe, measured: Floats, live: npt.NDArray[np.bool_]) -> dict[str, float]:
-    """Return how far the distributions of both classes are apart, for each measure: the statistic of Kolmogorov-Smirnov."""
+    """Return how far both classes are apart in each measure: the two-sample statistic of Kolmogorov and Smirnov."""
     return {
-        name: float(scipy.stats.ks_2samp(column[live], column[~live]).statistic)
+        name: float(scipy.stats.ks_2samp(column[live], column[~live], method="asymp").statistic)
         for name, column in zip(probe.measures, measured.T, strict=True)
     }
 

@@ -3,7 +3,6 @@
 What tells replays by the echo of a second room hears the attacker's room and no loudspeaker.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
@@ -122,17 +121,20 @@ def compare_rooms(clips: Arrays, accepted: npt.NDArray[np.bool_], *, rounds: int
     Returns
     -------
     dict
-        ``pairs``; shares called live, ``one_room`` and ``two_rooms``; ``difference`` (two less one) with a 95 % interval
-        that resamples talkers and rooms; ``at_least_as_often``: the difference is not below 0;
+        ``pairs``; shares called live, ``one_room`` and ``two_rooms``; ``difference`` (two less one) with a 95 %
+        interval that resamples talkers and rooms; ``at_least_as_often``: the difference is not below 0;
         ``significantly_less_often``: the whole interval is.
     """
     one, two = accepted[::2], accepted[1::2]
     gain = two.astype(np.float64) - one
-    statistic: Callable[[npt.NDArray[np.intp]], float] = lambda index: float(gain[index].mean())  # noqa: E731
     ways = [list(clips["talker"][::2]), list(clips["room"][::2])]
     # Where no pair differs, resampling would claim certainty: Wilson's bound of as many, either way.
     reach = rate_interval(0, gain.size)[1]
-    low, high = cluster_interval(statistic, ways, rounds=rounds) if gain.any() else (-reach, reach)
+    low, high = (
+        cluster_interval(lambda index: float(gain[index].mean()), ways, rounds=rounds)
+        if gain.any()
+        else (-reach, reach)
+    )
     return {
         "pairs": int(gain.size),
         "one_room": float(one.mean()),

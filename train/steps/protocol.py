@@ -1,7 +1,7 @@
-"""``vivavoce train protocol``: whether figures of liveness mean what they say, and what they are where all is unseen."""
+"""``vivavoce train protocol``: whether figures of liveness mean what they say, and what they are when all is unseen."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,6 @@ __all__ = ["SUMMARY", "configure", "run"]
 SUMMARY = "measure shortcuts, the ladder from seen to all unseen, and what is shared that must not be"
 
 _LEAST_CLIPS = 20
-_MOST_OFF_CHANCE = 0.05
-_MOST_ON_LEAK = 0.10
-_MOST_DISTANCE = 0.05
 
 _EPILOG = """\
   leak check   what is claimed to be unseen is looked up by name; anything shared ends the step before it fits
@@ -31,8 +28,9 @@ _EPILOG = """\
   probes       silence, level, peak, duration, digital zeros, bandwidth and corpus alone must not tell live from
                replayed (EER of 45 to 55 %), and must do so on copies with a leak (EER of at most 10 %)
 
-Writes DIR/protocol.json, and ends with exit code 2 if a probe found something or is blind. Renderings are kept in --cache
-(about 3 GB); interrupted, the same command goes on. Choose on dev; every opening of the test split is entered into the ledger.
+Writes DIR/protocol.json, and ends with exit code 2 if a probe found something or is blind. Renderings are kept in
+--cache (about 4 GB); interrupted, the same command goes on. Choose on dev; every opening of the test split is entered
+into the ledger.
 
 examples:
   vivavoce train protocol --data ../shared/data -o build/results
@@ -80,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     from edge.bundle import open_bundle
     from edge.errors import DataError, MissingExtraError
     from train.corpus import data_hash, load_manifest
+    from train.probe_report import probe_faults
     from train.results import open_test_split, write_result
     from train.simulator.recipe import shipped_recipe
 
@@ -115,9 +114,12 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         bundle=bundle.path,
     )  # fmt: skip
-    faults = [line for name, entry in probes["judged"].items() for line in _faults(name, entry)]
+    faults = probe_faults(probes)
     if faults:
-        raise DataError(f"{args.out / 'protocol.json'}: {'; '.join(faults)}; written all the same")
+        raise DataError(
+            f"{args.out / 'protocol.json'}: {'; '.join(faults)}; the file is written all the same: "
+            "mend what makes the classes differ, or the probe"
+        )
     return 0
 
 
@@ -284,80 +286,14 @@ def _told(name: str, rung: str, figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def _probes(steps: _Steps) -> dict[str, Any]:
-    """Return what the probes find, what they find in leaked copies, and how far the classes are apart."""
-    from tqdm import tqdm
-
+    """Return what the probes find."""
     from train.ladder import SEEN_OR_NOT
     from train.leak_check import check_unseen
-    from train.leaks import LEAKS, leaked
-    from train.liveness_report import clusters_of, counted
-    from train.metrics import cluster_interval, equal_error_rate
     from train.population import Population
-    from train.probes import COMPARED, CREST, PROBES, chance_band, distances, fit_probe, measure_all, whole_clips
+    from train.probe_report import probe_report
 
-    args = steps.args
-    rows = {
-        "fitted": steps.rendered(Population.of_split("train"), args.probe_clips, "probes_fitted", "whole"),
-        "measured": steps.rendered(Population.of_split(args.split), args.probe_clips, "probes_measured", "whole"),
-    }
-    check_unseen("probes", rows["fitted"], rows["measured"], SEEN_OR_NOT, sha256=steps.sha256)
-    clips = {name: whole_clips(of) for name, of in rows.items()}
-    live = {name: of["live"].astype(bool) for name, of in rows.items()}
-    one = live["measured"]
-    ways = clusters_of(rows["measured"])
-
-    def error(measures: "Sequence[np.ndarray]") -> "tuple[float, np.ndarray]":
-        scores = fit_probe(measures[0], live["fitted"], seed=args.seed)(measures[1])
-        return equal_error_rate(scores[one], scores[~one]), scores
-
-    def found(scores: "np.ndarray") -> "Callable[[np.ndarray], float]":
-        def statistic(index: "np.ndarray") -> float:
-            some, mouths = scores[index], one[index]
-            return equal_error_rate(some[mouths], some[~mouths]) if mouths.any() and not mouths.all() else float("nan")
-
-        return statistic
-
-    out: dict[str, Any] = {}
-    apart: dict[str, dict[str, float]] = {}
-    for probe in tqdm((*PROBES, CREST), desc="probes", unit="probe"):
-        measures = [measure_all(probe, of) for of in clips.values()]
-        eer, scores = error(measures)
-        out[probe.name] = {
-            "eer": eer, "eer_interval_95": list(cluster_interval(found(scores), ways)),
-            "measures": list(probe.measures), "leaks": [],
-        }  # fmt: skip
-        if probe.name in COMPARED:
-            ks = distances(probe, measures[1], one)
-            apart[probe.name] = {name: ks[name] for name in COMPARED[probe.name]}
-        for leak in LEAKS:
-            if leak.probe == probe.name:
-                copies = [measure_all(probe, leaked(leak, of, live[name])) for name, of in clips.items()]
-                out[probe.name]["leaks"].append({"what": leak.what, "label": leak.label, "eer": error(copies)[0]})
-    crest = out.pop(CREST.name)
-    crest["what"] = "level and peak together: what a loudspeaker does to the crest factor; not bound to chance"
-    for name, entry in out.items():
-        entry["at_chance"] = abs(entry["eer"] - 0.5) <= _MOST_OFF_CHANCE
-        entry["sees"] = all(leak["eer"] <= _MOST_ON_LEAK for leak in entry["leaks"])
-        seen = ", ".join(f"{100 * leak['eer']:.1f} %" for leak in entry["leaks"])
-        tqdm.write(f"probe {name}: EER {100 * entry['eer']:.1f} %; on leaks {seen}")
-    return {
-        "clips": counted(rows["measured"]),
-        "chance_95": list(chance_band(int(one.sum()), int((~one).sum()))),
-        "judged": out,
-        "not_judged": {CREST.name: crest},
-        "distances": apart,
-        "alike": max(value for entry in apart.values() for value in entry.values()) <= _MOST_DISTANCE,
-    }
-
-
-def _faults(name: str, entry: dict[str, Any]) -> list[str]:
-    """Return what is wrong with a probe's figures, as parts of a line."""
-    out = []
-    if not entry["at_chance"]:
-        out.append(f"the probe '{name}' tells live from replayed (EER {100 * entry['eer']:.1f} %, expected 45 to 55)")
-    if not entry["sees"]:
-        worst = max(entry["leaks"], key=lambda leak: float(leak["eer"]))
-        out.append(
-            f"the probe '{name}' misses a leak ({worst['what']}: EER {100 * worst['eer']:.1f} %, expected <= 10)"
-        )
-    return out
+    n = steps.args.probe_clips
+    fitted = steps.rendered(Population.of_split("train"), n, "probes_fitted", "whole")
+    measured = steps.rendered(Population.of_split(steps.args.split), n, "probes_measured", "whole")
+    check_unseen("probes", fitted, measured, SEEN_OR_NOT, sha256=steps.sha256)
+    return probe_report(fitted, measured, seed=steps.args.seed)
