@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.train.small_world import whole_renderings
+from tests.train.small_world import small_simulator, whole_renderings
 from train.corpus import load_manifest
 from train.ladder import FITTED, SEEN_OR_NOT, kind_rungs, rungs
 from train.leak_check import check_unseen
@@ -23,7 +23,7 @@ with_data = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def rendered():
-    return {split: whole_renderings(split, 60) for split in SPLITS}
+    return {split: whole_renderings(split, 60, simulator=small_simulator(split, rooms=8)) for split in SPLITS}
 
 
 @pytest.mark.parametrize(("fitted", "measured"), list(combinations(SPLITS, 2)))
