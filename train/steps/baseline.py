@@ -13,7 +13,6 @@ SUMMARY = "fit baselines of liveness, and measure them on a split"
 
 # As BASELINES of train.baseline_models, which imports what is heavy; a test compares them.
 _NAMES = ("majority", "f70", "void", "lfcc-gmm")
-_LEAST_CLIPS = 20
 
 _EPILOG = """\
   majority   what was more frequent in training, always: chance
@@ -34,6 +33,7 @@ example:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    from train.baseline_options import add_baseline_options
     from train.options import add_shared_options, add_split_options
 
     parser.epilog = _EPILOG
@@ -51,16 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--measured-clips", type=int, default=2_000, metavar="N", help="clips to measure on [%(default)s]"
     )
-    parser.add_argument(
-        "--live-refused",
-        type=float,
-        default=0.05,
-        metavar="SHARE",
-        help="live users below the cut-off on dev [%(default)s]",
-    )
-    parser.add_argument(
-        "--components", type=int, default=64, metavar="N", help="Gaussians a class of lfcc-gmm [%(default)s]"
-    )
+    add_baseline_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -74,13 +65,14 @@ def run(args: argparse.Namespace) -> int:
     from edge.cues import CueSettings
     from edge.errors import MissingExtraError
     from train.baseline_models import Examples, fit_baseline, judged_audio
+    from train.baseline_options import check_baseline_options
     from train.corpus import data_hash
     from train.detection_cost import CostModel
     from train.liveness_scenes import build_liveness_clips
     from train.results import open_test_split, write_result
     from train.simulator.recipe import shipped_recipe
 
-    _check(args)
+    check_baseline_options(args, counts=("clips", "dev_clips", "measured_clips"), folders=("out", "scores"))
     names = list(dict.fromkeys(args.baselines))
     if {"void", "lfcc-gmm"} & set(names) and importlib.util.find_spec("sklearn") is None:
         raise MissingExtraError("scikit-learn", "train")
@@ -130,23 +122,6 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
     )  # fmt: skip
     return 0
-
-
-def _check(args: argparse.Namespace) -> None:
-    from edge.errors import UsageError
-
-    for option in ("clips", "dev_clips", "measured_clips"):
-        if getattr(args, option) < _LEAST_CLIPS:
-            raise UsageError(
-                f"--{option.replace('_', '-')} is {getattr(args, option)}, expected at least {_LEAST_CLIPS}; give more"
-            )
-    if not 0.0 <= args.live_refused < 1.0:
-        raise UsageError(f"--live-refused is {args.live_refused}, expected a share from 0 to below 1")
-    if args.components < 1:
-        raise UsageError(f"--components is {args.components}, expected at least 1")
-    for option, folder in (("out", args.out), ("scores", args.scores)):
-        if folder is not None and folder.exists() and not folder.is_dir():
-            raise UsageError(f"--{option} {folder}: is a file, expected a folder; give another name")
 
 
 def _what(split: str) -> str:

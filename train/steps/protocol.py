@@ -17,7 +17,6 @@ __all__ = ["SUMMARY", "configure", "run"]
 
 SUMMARY = "measure shortcuts, the ladder from seen to all unseen, and what is shared that must not be"
 
-_LEAST_CLIPS = 20
 
 _EPILOG = """\
   leak check   what is claimed to be unseen is looked up by name; anything shared ends the step before it fits
@@ -40,6 +39,7 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    from train.baseline_options import add_baseline_options
     from train.options import add_shared_options, add_split_options
 
     parser.epilog = _EPILOG
@@ -59,16 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pairs", type=int, default=1_000, metavar="N", help="words through one and two rooms [%(default)s]"
     )
-    parser.add_argument(
-        "--live-refused",
-        type=float,
-        default=0.05,
-        metavar="SHARE",
-        help="live users below the cut-off on dev [%(default)s]",
-    )
-    parser.add_argument(
-        "--components", type=int, default=64, metavar="N", help="Gaussians a class of lfcc-gmm [%(default)s]"
-    )
+    add_baseline_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,12 +68,15 @@ def run(args: argparse.Namespace) -> int:
 
     from edge.bundle import open_bundle
     from edge.errors import DataError, MissingExtraError
+    from train.baseline_options import check_baseline_options
     from train.corpus import data_hash, load_manifest
     from train.probe_report import probe_faults
     from train.results import open_test_split, write_result
     from train.simulator.recipe import shipped_recipe
 
-    _check(args)
+    check_baseline_options(
+        args, counts=("clips", "dev_clips", "measured_clips", "probe_clips", "pairs"), folders=("out",)
+    )
     if importlib.util.find_spec("sklearn") is None:
         raise MissingExtraError("scikit-learn", "train")
     bundle = open_bundle(args.bundle)
@@ -121,22 +115,6 @@ def run(args: argparse.Namespace) -> int:
             "mend what makes the classes differ, or the probe"
         )
     return 0
-
-
-def _check(args: argparse.Namespace) -> None:
-    from edge.errors import UsageError
-
-    for option in ("clips", "dev_clips", "measured_clips", "probe_clips", "pairs"):
-        if getattr(args, option) < _LEAST_CLIPS:
-            raise UsageError(
-                f"--{option.replace('_', '-')} is {getattr(args, option)}, expected at least {_LEAST_CLIPS}; give more"
-            )
-    if not 0.0 <= args.live_refused < 1.0:
-        raise UsageError(f"--live-refused is {args.live_refused}, expected a share from 0 to below 1")
-    if args.components < 1:
-        raise UsageError(f"--components is {args.components}, expected at least 1")
-    if args.out.exists() and not args.out.is_dir():
-        raise UsageError(f"--out {args.out}: is a file, expected a folder; give another name")
 
 
 @dataclass(frozen=True, slots=True)
