@@ -7,6 +7,7 @@ Measured loudspeakers are split by maker, so unseen standalone loudspeakers are 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from train.population import Population
 
@@ -48,7 +49,7 @@ def rungs(split: str) -> list[Rung]:
     def rung(name: str, *unseen: str) -> Rung:
         talkers, loudspeakers, rooms = (split if what in unseen else "train" for what in SEEN_OR_NOT)
         # Talkers who were fitted on are measured on others of their recordings.
-        recordings = "all" if talkers == split else "held_out"
+        recordings: Literal["all", "held_out"] = "all" if talkers == split else "held_out"
         return Rung(name, FITTED, Population(talkers, loudspeakers, rooms, recordings=recordings), unseen)
 
     return [

@@ -2,7 +2,9 @@
 
 Renderings name their talker, loudspeaker, rooms, background and the recording that they were made of. Whatever a set of
 figures claims to be unseen is looked up in those names, so that a fault anywhere before (a manifest, a seed, a
-simulator that ignores its split) ends in an error and not in a good result.
+simulator that ignores its split) ends in an error and not in a good result. What only sounds behind the speech is
+known by its recording; the loudspeakers that hiss in live clips, and those of televisions, are not named, and not
+looked up.
 """
 
 from collections.abc import Collection, Mapping

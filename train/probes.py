@@ -114,7 +114,7 @@ def _silences(clip: WholeClip) -> Iterator[npt.NDArray[np.int16]]:
 
 
 def _dbfs(samples: npt.NDArray[np.int16]) -> float:
-    return gain_to_decibels(rms(samples) / 32768.0)
+    return gain_to_decibels(rms(samples / 32768.0))
 
 
 def _band_levels(samples: npt.NDArray[np.int16]) -> Floats:

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
     from train.baseline_models import Baseline, Examples
     from train.ladder import Rung
+    from train.liveness_scenes import Kept
     from train.population import Population
 
 __all__ = ["SUMMARY", "configure", "run"]
 
 SUMMARY = "measure shortcuts, the ladder from seen to all unseen, and what is shared that must not be"
-
 
 _EPILOG = """\
   leak check   what is claimed to be unseen is looked up by name; anything shared ends the step before it fits
@@ -135,7 +135,7 @@ class _Steps:
         names = ("fitted", "calibrated", "measured", "probes_fitted", "probes_measured", "room_pairs")
         self.seeds = {name: args.seed + 600 + 100 * number for number, name in enumerate(names)}
 
-    def rendered(self, population: "Population", n: int, seed: str, keep: str) -> "dict[str, np.ndarray]":
+    def rendered(self, population: "Population", n: int, seed: str, keep: "Kept") -> "dict[str, np.ndarray]":
         """Render clips, or read them from the cache."""
         from edge.cues import CueSettings
         from train.liveness_scenes import build_liveness_clips
@@ -143,7 +143,7 @@ class _Steps:
         return build_liveness_clips(
             self.args.data, population, self.args.cache, n=n, seed=self.seeds[seed], cues=CueSettings(),
             keep=keep, workers=self.args.workers,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
 
     def heard(self, population: "Population", n: int, seed: str) -> _Set:
         """Return what is judged of rendered clips."""
