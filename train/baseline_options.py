@@ -54,5 +54,8 @@ def check_baseline_options(args: argparse.Namespace, *, counts: Sequence[str], f
         raise UsageError(f"--components is {args.components}, expected at least 1")
     for option in folders:
         folder = getattr(args, option)
-        if folder is not None and folder.exists() and not folder.is_dir():
-            raise UsageError(f"--{option} {folder}: is a file, expected a folder; give another name")
+        for there in () if folder is None else (folder, *folder.parents):
+            if there.exists():
+                if not there.is_dir():
+                    raise UsageError(f"--{option} {folder}: {there} is a file, expected a folder; give another name")
+                break

@@ -128,12 +128,13 @@ def test_what_cannot_be_done_is_refused_before_test_is_opened(option, value, tol
 
 
 @pytest.mark.parametrize("option", ["-o", "--scores"])
-def test_a_file_in_place_of_a_folder_is_refused_before_anything_is_fitted(option, asked, data, capsys):
+@pytest.mark.parametrize("below", ["", "deeper/still"])
+def test_a_file_in_place_of_a_folder_is_refused_before_anything_is_fitted(option, below, asked, data, capsys):
     file, ledger = data / "manifest.csv", data.parent / "ledger.json"
     command = ["train", "baseline", "majority", "--data", str(data), "--split", "test", "--ledger", str(ledger)]
-    assert main([*command, "-o", str(data.parent / "out"), *SMALL, option, str(file)]) == 2
+    assert main([*command, "-o", str(data.parent / "out"), *SMALL, option, str(file / below)]) == 2
     told = capsys.readouterr().err
-    assert f"{file}: is a file, expected a folder" in told
+    assert f"{file} is a file, expected a folder" in told
     assert told.count("\n") == 1
     assert asked == []
     assert not ledger.exists()
