@@ -28,6 +28,7 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+import scipy.fft
 import scipy.stats
 
 from edge.endpoint import speech_span
@@ -119,8 +120,9 @@ def _dbfs(samples: npt.NDArray[np.int16]) -> float:
 
 def _band_levels(samples: npt.NDArray[np.int16]) -> Floats:
     """Return the level of each band, dB re full scale."""
-    spectrum = np.abs(np.fft.rfft(samples / 32768.0)) ** 2 * 2.0 / max(1, samples.size) ** 2
-    edges = np.searchsorted(np.fft.rfftfreq(samples.size, 1.0 / SAMPLE_RATE_HZ), _BANDS_HZ)
+    size = scipy.fft.next_fast_len(samples.size, real=True)
+    spectrum = np.abs(scipy.fft.rfft(samples / 32768.0, size)) ** 2 * 2.0 / (size * max(1, samples.size))
+    edges = np.searchsorted(scipy.fft.rfftfreq(size, 1.0 / SAMPLE_RATE_HZ), _BANDS_HZ)
     powers = [spectrum[low:high].sum() for low, high in pairwise(edges)]
     levels: Floats = 10.0 * np.log10(np.maximum(powers, 1e-14))
     return levels
