@@ -5,15 +5,20 @@ apart (:mod:`train.population`). Recordings are unseen on every rung, also on th
 Measured loudspeakers are split by maker, so unseen standalone loudspeakers are unseen brands, too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from train.population import Population
 
-__all__ = ["FITTED", "SEEN_OR_NOT", "Rung", "kind_rungs", "rungs"]
+__all__ = ["FITTED", "SEEN_OR_NOT", "Rung", "kind_rungs", "rungs", "seen_where_claimed"]
 
 SEEN_OR_NOT = ("talkers", "loudspeakers", "rooms")
+
+_COLUMNS = dict(zip(SEEN_OR_NOT, ("talker", "loudspeaker", "room"), strict=True))
 
 FITTED = Population("train", "train", "train", recordings="fitting")
 """What every rung is fitted on, but for those that leave a kind of loudspeakers out."""
@@ -77,3 +82,30 @@ def kind_rungs(split: str, kinds: Sequence[str]) -> list[Rung]:
         )
         for kind in kinds
     ]
+
+
+def seen_where_claimed(
+    fitted: dict[str, np.ndarray], measured: dict[str, np.ndarray], unseen: Collection[str]
+) -> npt.NDArray[np.bool_]:
+    """Tell of which clips everything was fitted on that is not claimed to be unseen.
+
+    A fit draws from its population and need not have met all of it: a talker of ``train`` who was not drawn is unseen.
+
+    Parameters
+    ----------
+    fitted, measured : dict
+        As :func:`train.liveness_scenes.build_liveness_clips` returns them.
+    unseen : collection of str
+        Of :data:`SEEN_OR_NOT`.
+
+    Returns
+    -------
+    (clips,) bool
+        One for each measured clip; a live clip has no loudspeaker that could be unseen.
+    """
+    kept = np.ones(measured["live"].size, bool)
+    for what, column in _COLUMNS.items():
+        if what not in unseen:
+            met = np.isin(measured[column], fitted[column])
+            kept &= met | (measured["live"] == 1) if what == "loudspeakers" else met
+    return kept

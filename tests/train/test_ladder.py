@@ -3,10 +3,11 @@
 import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from train.clip import Clip
-from train.ladder import FITTED, SEEN_OR_NOT, kind_rungs, rungs
+from train.ladder import FITTED, SEEN_OR_NOT, kind_rungs, rungs, seen_where_claimed
 
 KINDS = ("phone", "laptop", "tv", "standalone")
 
@@ -49,3 +50,26 @@ def test_a_kind_is_left_out_of_the_fit_and_measured_alone():
         assert (rung.measured.talkers, rung.measured.loudspeakers, rung.measured.rooms) == ("dev",) * 3
         assert (rung.fitted.talkers, rung.fitted.recordings) == ("train", "fitting")
         assert kind in rung.name
+
+
+@pytest.mark.parametrize(
+    ("unseen", "kept"),
+    [
+        ((), [True, False, False, False, True]),
+        (("talkers",), [True, True, False, False, True]),
+        (("loudspeakers",), [True, False, True, False, True]),
+        (("rooms",), [True, False, False, True, True]),
+        (SEEN_OR_NOT, [True] * 5),
+    ],
+)
+def test_what_counts_as_seen_was_met_in_the_fit(unseen, kept):
+    fitted = {"talker": np.array(["a", "b"]), "loudspeaker": np.array(["none", "l"]), "room": np.array(["r", "s"])}
+    measured = {
+        "live": np.array([0, 0, 0, 0, 1]),
+        "talker": np.array(["a", "new", "a", "b", "b"]),
+        "loudspeaker": np.array(["l", "l", "new", "l", "none"]),
+        "room": np.array(["r", "s", "s", "new", "r"]),
+    }
+    assert seen_where_claimed(fitted, measured, unseen).tolist() == kept
+    # A fit that has met replays only says nothing against live clips.
+    assert seen_where_claimed({**fitted, "loudspeaker": np.array(["l"])}, measured, ())[4]

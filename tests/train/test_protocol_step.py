@@ -157,6 +157,26 @@ def test_a_shared_talker_ends_it_before_anything_is_fitted(asked, data, monkeypa
     assert not (data.parent / "out").exists()
 
 
+def test_talkers_who_were_not_drawn_for_the_fit_are_not_measured_as_seen(asked, quick, data, monkeypatch):
+    build = liveness_scenes.build_liveness_clips
+
+    def another(data, population, cache, **settings):
+        clips = build(data, population, cache, **settings)
+        if population.talkers == "train" and population.recordings == "held_out":
+            clips["talker"][:4] = "train/9"
+        return clips
+
+    monkeypatch.setattr(liveness_scenes, "build_liveness_clips", another)
+    assert _run(data) == 0
+    ladder = json.loads((data.parent / "out" / "protocol.json").read_text())["ladder"]
+    sizes = {name: entry["clips"]["live"] + entry["clips"]["replay"] for name, entry in ladder.items()}
+    assert sizes == {
+        "seen": 28, "unseen talkers": 32, "unseen loudspeakers": 28, "unseen rooms": 28, "all unseen": 32,
+    }  # fmt: skip
+    seen = ladder["seen"]["shared_with_fit"]["talkers"]
+    assert seen["shared"] == seen["measured"]
+
+
 def test_a_kind_that_was_not_left_out_ends_it(asked, quick, data, monkeypatch, capsys):
     build = liveness_scenes.build_liveness_clips
 

@@ -124,6 +124,16 @@ class _Set:
     clips: "dict[str, np.ndarray]"
     examples: "Examples"
 
+    def chosen(self, kept: "np.ndarray") -> "_Set":
+        """Return some of it: where ``kept`` ``(clips,) bool`` is true."""
+        from train.baseline_models import Examples
+
+        audio = [samples for samples, keep in zip(self.examples.audio, kept, strict=True) if keep]
+        return _Set(
+            {name: values[kept] for name, values in self.clips.items()},
+            Examples(audio, self.examples.live[kept], self.examples.talkers[kept]),
+        )
+
 
 class _Steps:
     """What is asked for, and the one place where clips are rendered."""
@@ -162,7 +172,7 @@ def _baselines(steps: _Steps, bundle: Any) -> tuple[dict[str, Any], dict[str, An
     from edge.cues import CueSettings
     from edge.gate import Gate
     from train.baseline_models import BASELINES, judged_audio
-    from train.ladder import FITTED, SEEN_OR_NOT, kind_rungs, rungs
+    from train.ladder import FITTED, SEEN_OR_NOT, kind_rungs, rungs, seen_where_claimed
     from train.leak_check import check_unseen
     from train.liveness_evaluation import judge_audio
     from train.liveness_report import counted
@@ -179,8 +189,9 @@ def _baselines(steps: _Steps, bundle: Any) -> tuple[dict[str, Any], dict[str, An
     # All is looked up before anything is fitted: what is shared shows at once.
     for part, some in (("ladder", rungs(args.split)), ("kinds", kind_rungs(args.split, kinds))):
         for rung in some:
-            of = measured[rung.name] = steps.heard(rung.measured, args.measured_clips, "measured")
             compared = fitted if rung.fitted == FITTED else steps.heard(rung.fitted, args.clips, "fitted")
+            of = steps.heard(rung.measured, args.measured_clips, "measured")
+            of = measured[rung.name] = of.chosen(seen_where_claimed(compared.clips, of.clips, rung.unseen))
             overlap = check_unseen(rung.name, compared.clips, of.clips, rung.unseen, sha256=steps.sha256)
             if rung.fitted != FITTED:
                 _check_kinds(rung, compared.clips, of.clips)
