@@ -22,6 +22,7 @@ STEPS = {
     "cutoffs": "train.steps.cutoffs",
     "evaluate": "train.steps.evaluate",
     "baseline": "train.steps.baseline",
+    "protocol": "train.steps.protocol",
     "scene": "train.steps.scene",
 }
 """Steps by name, in the order in which they are usually run."""

@@ -16,8 +16,9 @@ from edge.cues import CueSettings
 from edge.endpoint import LOOK_BACK_SAMPLES
 from edge.errors import DataError
 from edge.files import write_whole
+from train import liveness_scenes
 from train.corpus import data_hash
-from train.liveness_scenes import build_liveness_clips, look_back
+from train.population import Population
 from train.rendered_folder import clips_of, samples_hash
 from train.shards import Arrays
 from train.simulator.recipe import shipped_recipe
@@ -33,6 +34,7 @@ __all__ = [
     "read_frozen",
     "render_set",
     "state_of",
+    "told",
     "write_frozen",
 ]
 
@@ -110,7 +112,9 @@ def render_set(data: Path, split: str, cache: Path, *, n: int = N_CLIPS, **optio
 
     The options are those of :func:`train.liveness_scenes.build_liveness_clips`.
     """
-    return build_liveness_clips(data, split, cache, n=n, seed=SEED, cues=CueSettings(), keep="whole", **options)
+    return liveness_scenes.build_liveness_clips(
+        data, Population.of_split(split), cache, n=n, seed=SEED, cues=CueSettings(), keep="whole", **options
+    )
 
 
 def state_of(rendered: Arrays, data: Path, split: str) -> State:
@@ -123,6 +127,11 @@ def state_of(rendered: Arrays, data: Path, split: str) -> State:
     if len(rendered["size"]) != N_CLIPS:
         return "part of it"
     return "frozen" if record.sha256.get(split) == samples_hash(rendered) else "other samples"
+
+
+def told(rendered: Arrays, data: Path, split: str) -> dict[str, Any]:
+    """Return what results say of the set that they were measured on."""
+    return {"clips": len(rendered["size"]), "sha256": samples_hash(rendered), "state": state_of(rendered, data, split)}
 
 
 def heard_of(rendered: Arrays) -> Arrays:
@@ -138,7 +147,7 @@ def heard_of(rendered: Arrays) -> Arrays:
     audio = np.zeros((n, LOOK_BACK_SAMPLES), np.int16)
     sizes = np.zeros(n, np.int32)
     for i, samples in enumerate(clips_of(rendered)):
-        heard = look_back(samples, int(rendered["speech_stop"][i]), np.random.default_rng([SEED, 6, i]))
+        heard = liveness_scenes.look_back(samples, int(rendered["speech_stop"][i]), np.random.default_rng([SEED, 6, i]))
         audio[i, LOOK_BACK_SAMPLES - heard.size :] = heard
         sizes[i] = heard.size
     kept = {name: values for name, values in rendered.items() if name not in ("samples", "size")}

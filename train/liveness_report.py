@@ -26,7 +26,7 @@ from train.metrics import (
     rocch_equal_error_rate,
 )
 
-__all__ = ["clusters_of", "liveness_report", "near_and_quiet"]
+__all__ = ["clusters_of", "counted", "liveness_report", "near_and_quiet", "pooled_report"]
 
 _NEAR_M = 1.5
 _QUIET_DB = 20.0
@@ -53,6 +53,86 @@ def near_and_quiet(clips: Clips) -> Mask:
     distance, snr = clips["distance_m"], clips["snr_db"]
     chosen: Mask = (distance <= _NEAR_M) & (snr >= _QUIET_DB) & (clips["television"] == 0)
     return chosen
+
+
+class _Judged:
+    """Scores of clips, and which of them a cut-off accepts; a choice among them is a mask."""
+
+    def __init__(self, scores: Scores, clips: Clips, cutoff: float, rounds: int) -> None:
+        self.live: Mask = clips["live"].astype(bool)
+        if np.shape(scores) != self.live.shape:
+            raise DataError(f"got scores of shape {np.shape(scores)} for {self.live.size} clips, expected one a clip")
+        checked_scores(scores[self.live], scores[~self.live])
+        self.scores: Floats = np.asarray(scores, np.float64)
+        self.accepted: Mask = self.scores >= cutoff
+        self.clusters = [np.asarray(way) for way in clusters_of(clips)]
+        self.rounds = rounds
+
+    def interval(self, figure: Callable[[Scores, Scores], float], of: Floats, chosen: Mask) -> list[float]:
+        """Bootstrap a figure that needs both classes; a resample without one of them does not count."""
+        some, one = of[chosen], self.live[chosen]
+
+        def statistic(index: npt.NDArray[np.intp]) -> float:
+            drawn, mouths = some[index], one[index]
+            return figure(drawn[mouths], drawn[~mouths]) if mouths.any() and not mouths.all() else float("nan")
+
+        return list(cluster_interval(statistic, [list(way[chosen]) for way in self.clusters], rounds=self.rounds))
+
+    def eer(self, chosen: Mask) -> dict[str, Any]:
+        """Return the equal error rate, and its interval."""
+        return {
+            "eer": equal_error_rate(self.scores[chosen & self.live], self.scores[chosen & ~self.live]),
+            "eer_interval_95": self.interval(equal_error_rate, self.scores, chosen),
+        }
+
+    def rates(self, chosen: Mask) -> dict[str, Any]:
+        """Return how many live and replayed clips there are, and their error rates as far as there are any."""
+        one, other = chosen & self.live, chosen & ~self.live
+        out: dict[str, Any] = {"live": int(one.sum()), "replay": int(other.sum())}
+        if out["live"]:
+            out |= _rate("bpcer", ~self.accepted[one], self.clusters, one, self.rounds)
+        if out["replay"]:
+            out |= _rate("apcer", self.accepted[other], self.clusters, other, self.rounds)
+        return out
+
+    def both(self, chosen: Mask) -> dict[str, Any]:
+        """Return error rates, and the equal error rate where there are both classes."""
+        out = self.rates(chosen)
+        return {**self.eer(chosen), **out} if out["live"] and out["replay"] else out
+
+
+def counted(clips: Clips) -> dict[str, int]:
+    """Return how many clips of each class there are, and of how many talkers, loudspeakers and rooms."""
+    live = clips["live"].astype(bool)
+    return {
+        "live": int(live.sum()),
+        "replay": int((~live).sum()),
+        "talkers": len(set(clips["talker"])),
+        "loudspeakers": len(set(clips["loudspeaker"][~live])),
+        "rooms": len(set(clips["room"])),
+    }
+
+
+def pooled_report(scores: Scores, clips: Clips, *, cutoff: float, rounds: int = _ROUNDS) -> dict[str, Any]:
+    """Report on all clips together, and on nothing else: for tables of many sets.
+
+    Parameters
+    ----------
+    scores, clips, cutoff, rounds
+        As of :func:`liveness_report`.
+
+    Returns
+    -------
+    dict
+        The figures that :func:`liveness_report` has under ``all``, without those that need a calibration or kinds.
+
+    Raises
+    ------
+    DataError
+        If there are not as many scores as clips, a class is empty, or a score is not finite.
+    """
+    judged = _Judged(scores, clips, cutoff, rounds)
+    return judged.both(np.ones(judged.live.size, bool))
 
 
 def liveness_report(
@@ -93,53 +173,19 @@ def liveness_report(
     DataError
         If there are not as many scores as clips, a class is empty, or a score is not finite.
     """
-    live = clips["live"].astype(bool)
-    if np.shape(scores) != live.shape:
-        raise DataError(f"got scores of shape {np.shape(scores)} for {live.size} clips, expected one a clip")
-    checked_scores(scores[live], scores[~live])
-    scores = np.asarray(scores, np.float64)
+    judged = _Judged(scores, clips, cutoff, rounds)
+    scores, live = judged.scores, judged.live
     ratios = calibration.ratios(scores)
-    accepted = scores >= cutoff
-    clusters = [np.asarray(way) for way in clusters_of(clips)]
-
-    def interval(figure: Callable[[Scores, Scores], float], of: Floats, chosen: Mask) -> list[float]:
-        """Bootstrap a figure that needs both classes; a resample without one of them does not count."""
-        some, one = of[chosen], live[chosen]
-
-        def statistic(index: npt.NDArray[np.intp]) -> float:
-            drawn, mouths = some[index], one[index]
-            return figure(drawn[mouths], drawn[~mouths]) if mouths.any() and not mouths.all() else float("nan")
-
-        return list(cluster_interval(statistic, [list(way[chosen]) for way in clusters], rounds=rounds))
-
-    def eer(chosen: Mask) -> dict[str, Any]:
-        return {
-            "eer": equal_error_rate(scores[chosen & live], scores[chosen & ~live]),
-            "eer_interval_95": interval(equal_error_rate, scores, chosen),
-        }
-
-    def rates(chosen: Mask) -> dict[str, Any]:
-        """Return how many live and replayed clips there are, and their error rates as far as there are any."""
-        out: dict[str, Any] = {"live": int((chosen & live).sum()), "replay": int((chosen & ~live).sum())}
-        if out["live"]:
-            out |= _rate("bpcer", ~accepted[chosen & live], clusters, chosen & live, rounds)
-        if out["replay"]:
-            out |= _rate("apcer", accepted[chosen & ~live], clusters, chosen & ~live, rounds)
-        return out
-
-    def both(chosen: Mask) -> dict[str, Any]:
-        out = rates(chosen)
-        return {**eer(chosen), **out} if out["live"] and out["replay"] else out
 
     everything = np.ones(live.size, bool)
-    pooled = both(everything)
+    pooled = judged.both(everything)
     by_kind: dict[str, Any] = {}
     for kind in sorted(set(clips["kind"][~live])):
         replays = ~live & (clips["kind"] == kind)
         by_kind[str(kind)] = {
             "loudspeakers": len(set(clips["loudspeaker"][replays])),
-            **eer(live | replays),
-            **{key: value for key, value in rates(replays).items() if key != "live"},
+            **judged.eer(live | replays),
+            **{key: value for key, value in judged.rates(replays).items() if key != "live"},
         }
     worst = max(by_kind, key=lambda kind: by_kind[kind]["apcer"])
 
@@ -147,11 +193,7 @@ def liveness_report(
         return act_dcf(one, other, costs)
 
     return {
-        "clips": {
-            "live": int(live.sum()), "replay": int((~live).sum()), "talkers": len(set(clips["talker"])),
-            "loudspeakers": len(set(clips["loudspeaker"][~live])),
-            "rooms": len(set(clips["room"])),
-        },
+        "clips": counted(clips),
         "cutoff": float(cutoff),
         "all": {
             **pooled,
@@ -159,10 +201,10 @@ def liveness_report(
             "apcer_mean_over_kinds": float(np.mean([entry["apcer"] for entry in by_kind.values()])),
             "apcer_worst_kind": {"kind": worst, "apcer": by_kind[worst]["apcer"]},
             "cllr": cllr(ratios[live], ratios[~live]),
-            "cllr_interval_95": interval(cllr, ratios, everything),
+            "cllr_interval_95": judged.interval(cllr, ratios, everything),
             "min_cllr": min_cllr(scores[live], scores[~live]),
             "act_dcf": act_dcf(ratios[live], ratios[~live], costs),
-            "act_dcf_interval_95": interval(cost, ratios, everything),
+            "act_dcf_interval_95": judged.interval(cost, ratios, everything),
             "min_dcf": min_dcf(scores[live], scores[~live], costs),
             "at_bayes_cutoff": dict(
                 zip(("bpcer", "apcer"), error_rates(ratios[live], ratios[~live], costs.bayes_cutoff), strict=True)
@@ -170,7 +212,7 @@ def liveness_report(
         },
         "costs": {**costs.to_dict(), "bayes_cutoff": costs.bayes_cutoff},
         "by_kind": by_kind,
-        "by_condition": {name: both(chosen) for name, chosen in _conditions(clips).items() if chosen.any()},
+        "by_condition": {name: judged.both(chosen) for name, chosen in _conditions(clips).items() if chosen.any()},
     }  # fmt: skip
 
 

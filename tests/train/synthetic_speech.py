@@ -28,6 +28,22 @@ def clip(talker: int, number: int, *, live: bool) -> np.ndarray:
     return np.rint(32767 * x + rng.normal(0, 3, RATE_HZ)).clip(-32768, 32767).astype(np.int16)
 
 
+def synthetic_word(seed: int) -> np.ndarray:
+    """Two syllables, pulses through formants, with a hiss behind each; 0.3 s of silence on either side."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for formants_hz in ((500, 1500, 2500), (300, 2200, 3000)):
+        n = int(rng.uniform(0.15, 0.3) * 16000)
+        pitch_hz = rng.uniform(90, 220) * np.linspace(1.0, 0.85, n)
+        phase = np.cumsum(pitch_hz / 16000)
+        pulses = np.diff(np.floor(phase), prepend=0.0) + 0.003 * rng.standard_normal(n)
+        voiced = sum(scipy.signal.lfilter(*scipy.signal.iirpeak(f, 6, fs=16000), pulses) for f in formants_hz)
+        hiss = scipy.signal.lfilter([1, -0.9], [1], rng.standard_normal(1600)) * 0.02
+        parts += [voiced * np.hanning(n), hiss * np.hanning(1600)]
+    word = np.concatenate(parts)
+    return (0.5 * np.pad(word, 4800) / np.abs(word).max()).astype(np.float32)
+
+
 def examples(talkers: range, each: int) -> Examples:
     """Return live and replayed clips in turn, of every talker as many."""
     rows = [(t, n, one) for t in talkers for n in range(each) for one in (True, False)]
@@ -36,6 +52,18 @@ def examples(talkers: range, each: int) -> Examples:
         np.array([one for _, _, one in rows]),
         np.array([f"t{t}" for t, _, _ in rows]),
     )
+
+
+def whole(clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return what was looked back on as part of a longer clip, in the form in which whole clips come."""
+    n = len(clips["live"])
+    tail = np.zeros((n, RATE_HZ // 2), np.int16)
+    samples = np.concatenate((clips["audio"], tail), axis=1)
+    # A detection comes at least 50 ms behind a word: no look back ends before the speech does.
+    stop = clips["audio"].shape[1] - RATE_HZ // 20
+    kept = {name: values for name, values in clips.items() if not name.startswith("audio")}
+    where = {"speech_start": np.full(n, stop - RATE_HZ, np.int32), "speech_stop": np.full(n, stop, np.int32)}
+    return {**kept, **where, "samples": samples.ravel(), "size": np.full(n, samples.shape[1], np.int32)}
 
 
 def rendered(split: str, n: int, seed: int) -> dict[str, np.ndarray]:

@@ -7,16 +7,17 @@ import pytest
 
 from edge.cli import main
 from edge.errors import DataError
-from tests.train.synthetic_speech import rendered
+from tests.train.synthetic_speech import rendered, whole
 from train import command, liveness_scenes
 from train.baseline_models import BASELINES
+from train.frozen_set import SEED
 from train.metrics import equal_error_rate
 from train.score_files import read_scores
 from train.steps import baseline
 
 pytest.importorskip("sklearn", reason="needs scikit-learn (the extra `train`)")
 
-SMALL = ("--clips", "60", "--dev-clips", "40", "--measured-clips", "30", "--components", "2", "--seed", "0")
+SMALL = ("--clips", "60", "--dev-clips", "40", "--set-clips", "30", "--components", "2", "--seed", "0")
 
 
 @pytest.fixture
@@ -25,8 +26,10 @@ def asked(monkeypatch):
     calls = []
 
     def build(data, split, cache, *, n, seed, cues, keep, engine):
+        split = getattr(split, "talkers", split)
         calls.append((split, n, seed))
-        return rendered(split, n, seed)
+        clips = rendered(split, n, seed)
+        return whole(clips) if keep == "whole" else clips
 
     monkeypatch.setattr(liveness_scenes, "build_liveness_clips", build)
     monkeypatch.setattr(command, "require_tensorflow", lambda: None)
@@ -49,11 +52,13 @@ def _run(data, *arguments):
 def test_all_of_them_on_dev(asked, data, capsys):
     scores = data.parent / "scores"
     assert _run(data, *BASELINES, "--scores", str(scores)) == 0
-    assert asked == [("train", 60, 300), ("dev", 40, 400), ("dev", 30, 500)]
+    assert asked == [("train", 60, 300), ("dev", 40, 400), ("dev", 30, SEED)]
     assert not (data.parent / "ledger.json").exists()
     result = json.loads((data.parent / "out" / "baselines_dev.json").read_text())
     assert {"commit", "seed", "data_hash", "machine", "made_by"} <= result.keys()
     assert "bundle_sha256" not in result
+    assert result["set"]["clips"] == 30
+    assert result["set"]["state"] == "other data"
     assert "cut-off and calibration come from other renderings" in result["what"]
     simulated = result["simulated"]
     assert tuple(simulated) == BASELINES
@@ -80,7 +85,7 @@ def test_the_same_call_gives_the_same_figures(asked, data):
 
 def test_the_cutoff_is_fixed_on_dev_when_test_is_measured(asked, data):
     assert _run(data, "f70", "--split", "test", "--live-refused", "0.25") == 0
-    assert asked == [("train", 60, 300), ("dev", 40, 400), ("test", 30, 500)]
+    assert asked == [("train", 60, 300), ("dev", 40, 400), ("test", 30, SEED)]
     (entry,) = json.loads((data.parent / "ledger.json").read_text())
     assert (entry["purpose"], entry["bundle_sha256"]) == ("vivavoce train baseline f70", None)
     result = json.loads((data.parent / "out" / "baselines_test.json").read_text())
@@ -111,7 +116,7 @@ def test_an_opening_that_fails_is_counted(monkeypatch, data, capsys):
     ("option", "value", "told"),
     [
         ("--clips", "10", "--clips is 10"),
-        ("--measured-clips", "0", "--measured-clips is 0"),
+        ("--set-clips", "0", "--set-clips is 0"),
         ("--live-refused", "1", "a share from 0 to below 1"),
         ("--live-refused", "nan", "a share from 0 to below 1"),
         ("--components", "0", "expected at least 1"),
@@ -125,6 +130,19 @@ def test_what_cannot_be_done_is_refused_before_test_is_opened(option, value, tol
     assert told_lines.count("\n") == 1
     assert asked == []
     assert not (data.parent / "ledger.json").exists()
+
+
+@pytest.mark.parametrize("option", ["-o", "--scores"])
+@pytest.mark.parametrize("below", ["", "deeper/still"])
+def test_a_file_in_place_of_a_folder_is_refused_before_anything_is_fitted(option, below, asked, data, capsys):
+    file, ledger = data / "manifest.csv", data.parent / "ledger.json"
+    command = ["train", "baseline", "majority", "--data", str(data), "--split", "test", "--ledger", str(ledger)]
+    assert main([*command, "-o", str(data.parent / "out"), *SMALL, option, str(file / below)]) == 2
+    told = capsys.readouterr().err
+    assert f"{file} is a file, expected a folder" in told
+    assert told.count("\n") == 1
+    assert asked == []
+    assert not ledger.exists()
 
 
 def test_the_help_knows_every_baseline():

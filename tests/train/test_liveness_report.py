@@ -8,7 +8,7 @@ import pytest
 from edge.errors import DataError
 from train.calibration import Calibration
 from train.detection_cost import CostModel
-from train.liveness_report import clusters_of, liveness_report, near_and_quiet
+from train.liveness_report import clusters_of, counted, liveness_report, near_and_quiet, pooled_report
 from train.metrics import rate_interval
 
 N_LIVE, N_PHONE, N_TV = 20, 12, 8
@@ -43,6 +43,14 @@ def _report(scores: np.ndarray, clips: dict[str, np.ndarray] | None = None) -> d
     return liveness_report(
         scores, clips or _clips(), cutoff=0.0, calibration=Calibration(2.0, 0.0), costs=CostModel(), rounds=50
     )
+
+
+def test_the_short_report_has_the_figures_of_the_long_one():
+    whole = _report(_scores())
+    short = pooled_report(_scores(), _clips(), cutoff=0.0, rounds=50)
+    assert {"eer", "eer_interval_95", "bpcer", "apcer", "bpcer_interval_95", "live"} <= short.keys()
+    assert short == {key: whole["all"][key] for key in short}
+    assert counted(_clips()) == whole["clips"]
 
 
 def test_rates_are_those_of_counting():

@@ -13,7 +13,6 @@ SUMMARY = "fit baselines of liveness, and measure them on a split"
 
 # As BASELINES of train.baseline_models, which imports what is heavy; a test compares them.
 _NAMES = ("majority", "f70", "void", "lfcc-gmm")
-_LEAST_CLIPS = 20
 
 _EPILOG = """\
   majority   what was more frequent in training, always: chance
@@ -34,8 +33,8 @@ example:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    from train.baseline_options import add_baseline_options
     from train.options import add_shared_options, add_split_options
-    from train.task import load_task
 
     parser.epilog = _EPILOG
     parser.add_argument("baselines", nargs="+", choices=_NAMES, metavar="BASELINE", help=f"one of {', '.join(_NAMES)}")
@@ -49,19 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dev-clips", type=int, default=2_000, metavar="N", help="clips for cut-off and calibration [%(default)s]"
     )
-    parser.add_argument(
-        "--measured-clips", type=int, default=2_000, metavar="N", help="clips to measure on [%(default)s]"
-    )
-    parser.add_argument(
-        "--live-refused",
-        type=float,
-        default=load_task().measure("live_refused").limit,
-        metavar="SHARE",
-        help="live users below the cut-off on dev [%(default)s]",
-    )
-    parser.add_argument(
-        "--components", type=int, default=64, metavar="N", help="Gaussians a class of lfcc-gmm [%(default)s]"
-    )
+    add_baseline_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,14 +62,16 @@ def run(args: argparse.Namespace) -> int:
     from edge.cues import CueSettings
     from edge.errors import MissingExtraError
     from train.baseline_models import Examples, fit_baseline, judged_audio
+    from train.baseline_options import check_baseline_options
     from train.corpus import data_hash
     from train.detection_cost import CostModel
     from train.engines.choice import engine_from
+    from train.frozen_set import N_CLIPS, heard_of, render_set, told
     from train.liveness_scenes import build_liveness_clips
     from train.results import open_test_split, write_result
     from train.simulator.recipe import shipped_recipe
 
-    _check(args)
+    check_baseline_options(args, counts=("clips", "dev_clips"), folders=("out", "scores"))
     engine = engine_from(args)
     names = list(dict.fromkeys(args.baselines))
     if {"void", "lfcc-gmm"} & set(names) and importlib.util.find_spec("sklearn") is None:
@@ -93,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
     cues = CueSettings()
     # Seeds beside those of the network's training, cut-offs and evaluation: no rendering is common to two of them.
-    seeds = {"fitted": args.seed + 300, "calibrated": args.seed + 400, "measured": args.seed + 500}
+    seeds = {"fitted": args.seed + 300, "calibrated": args.seed + 400}
 
     def rendered(split: str, n: int, seed: int) -> "tuple[dict[str, np.ndarray], Examples]":
         clips = build_liveness_clips(
@@ -103,7 +92,9 @@ def run(args: argparse.Namespace) -> int:
 
     fitting, examples = rendered("train", args.clips, seeds["fitted"])
     _, dev = rendered("dev", args.dev_clips, seeds["calibrated"])
-    measured, heard = rendered(args.split, args.measured_clips, seeds["measured"])
+    frozen = render_set(args.data, args.split, args.cache, n=args.set_clips or N_CLIPS, engine=engine)
+    measured = heard_of(frozen)
+    heard = Examples(judged_audio(measured, cues), measured["live"].astype(bool), measured["talker"])
     out: dict[str, Any] = {}
     for name in names:
         began = time.monotonic()
@@ -113,13 +104,14 @@ def run(args: argparse.Namespace) -> int:
         entry, scores = _measure(baseline.score, dev, heard, measured, args.live_refused, CostModel())
         out[name] = {"model": baseline.record, "fit_s": round(fitted_s, 1), **entry}
         if args.scores is not None:
-            _write_scores(args.scores, f"{name}_{args.split}", seeds["measured"], scores, measured)
+            _write_scores(args.scores, f"{name}_{args.split}", scores, measured)
         tqdm.write(_told(name, out[name]["all"]))
     write_result(
         args.out / f"baselines_{args.split}.json",
         {
             "split": args.split,
             "what": _what(args.split),
+            "set": told(frozen, args.data, args.split),
             "settings": {
                 "fitted_clips": len(fitting["live"]), "fitted_talkers": len(set(fitting["talker"])),
                 "dev_clips": args.dev_clips, "live_refused_on_dev": args.live_refused, "seeds": seeds,
@@ -133,20 +125,6 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
     )  # fmt: skip
     return 0
-
-
-def _check(args: argparse.Namespace) -> None:
-    from edge.errors import UsageError
-
-    for option in ("clips", "dev_clips", "measured_clips"):
-        if getattr(args, option) < _LEAST_CLIPS:
-            raise UsageError(
-                f"--{option.replace('_', '-')} is {getattr(args, option)}, expected at least {_LEAST_CLIPS}; give more"
-            )
-    if not 0.0 <= args.live_refused < 1.0:
-        raise UsageError(f"--live-refused is {args.live_refused}, expected a share from 0 to below 1")
-    if args.components < 1:
-        raise UsageError(f"--components is {args.components}, expected at least 1")
 
 
 def _what(split: str) -> str:
@@ -178,12 +156,13 @@ def _measure(
     return {"calibration": {"slope": calibration.slope, "offset": calibration.offset}, **report}, scores
 
 
-def _write_scores(folder: Path, name: str, seed: int, scores: "np.ndarray", measured: "dict[str, np.ndarray]") -> None:
+def _write_scores(folder: Path, name: str, scores: "np.ndarray", measured: "dict[str, np.ndarray]") -> None:
+    from train.frozen_set import SEED
     from train.metrics import det_points
     from train.score_files import write_scores
 
     live = measured["live"].astype(bool)
-    trials = [f"{seed}_{number:06d}" for number in range(live.size)]
+    trials = [f"{SEED}_{number:06d}" for number in range(live.size)]
     write_scores(folder / f"{name}_scores.txt", trials, [str(kind) for kind in measured["kind"]], live, scores)
     rows = zip(*(column.tolist() for column in det_points(scores[live], scores[~live])), strict=True)
     (folder / f"{name}_det.csv").write_text(

@@ -56,11 +56,10 @@ def run(args: argparse.Namespace) -> int:
     from edge.bundle import bundle_hash, open_bundle
     from train.corpus import data_hash, load_manifest
     from train.engines.choice import engine_from
-    from train.frozen_set import N_CLIPS, heard_of, render_set, state_of
+    from train.frozen_set import N_CLIPS, heard_of, render_set, told
     from train.judging import judge
     from train.liveness_evaluation import evaluate_raw, evaluate_simulated
     from train.liveness_scenes import sources
-    from train.rendered_folder import samples_hash
     from train.results import float_twin, open_test_split, write_result
     from train.task import load_task
     from train.verdicts import count_verdicts, verdict_lines
@@ -92,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         dev = render_set(args.data, "dev", args.cache, n=n, engine=engine)
         liveness = {
             "split": args.split,
-            "set": {"clips": n, "sha256": samples_hash(measured), "state": state_of(measured, args.data, args.split)},
+            "set": told(measured, args.data, args.split),
             "simulated": evaluate_simulated(bundle, heard_of(measured), heard_of(dev), floats=floats),
             "raw": evaluate_raw(bundle, sources(clips), seed=args.seed),
         }

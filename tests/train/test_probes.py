@@ -1,0 +1,169 @@
+"""Every probe sees its leaks, and finds nothing in what the simulator renders."""
+
+import numpy as np
+import pytest
+
+from edge.errors import DataError
+from tests.train.small_world import whole_renderings
+from train.leaks import LEAKS, leaked
+from train.probe_report import probe_faults, probe_report
+from train.probes import COMPARED, CREST, PROBES, WholeClip, chance_band, fit_probe, measure_all, whole_clips
+
+pytest.importorskip("sklearn", reason="needs scikit-learn (the extra `train`)")
+
+N = 320
+
+
+@pytest.fixture(scope="module")
+def sets():
+    return whole_renderings("train", N), whole_renderings("dev", N)
+
+
+@pytest.fixture(scope="module")
+def report(sets):
+    return probe_report(*sets, seed=0, rounds=50)
+
+
+@pytest.mark.parametrize("name", [probe.name for probe in PROBES])
+def test_a_probe_finds_nothing_in_what_the_simulator_renders(name, report):
+    low, high = chance_band(N // 2, N // 2, 0.999)
+    assert low <= report["judged"][name]["eer"] <= high
+
+
+@pytest.mark.parametrize("name", [probe.name for probe in PROBES])
+def test_a_probe_sees_every_leak_that_is_its_business(name, report):
+    leaks = report["judged"][name]["leaks"]
+    assert leaks
+    assert [leak["what"] for leak in leaks if leak["eer"] > 0.10] == []
+    assert report["judged"][name]["sees"]
+
+
+def test_the_report_is_plain_and_says_what_it_measured(report):
+    assert report["clips"]["live"] == report["clips"]["replay"] == N // 2
+    assert set(report["distances"]) == set(COMPARED) == {"level", "duration", "silence"}
+    assert all(set(report["distances"][name]) == set(measures) for name, measures in COMPARED.items())
+    worst = max(value for far in report["distances"].values() for value in far.values())
+    assert report["alike"] == (worst <= 0.05)
+    assert set(report["not_judged"]) == {CREST.name}
+    for entry in report["judged"].values():
+        low, high = entry["eer_interval_95"]
+        assert 0 <= low <= high <= 1
+
+
+def test_a_simulator_that_leaks_is_found_out(sets):
+    """Replays are 34 dB quieter than live clips, as rendered: the report must say so."""
+    louder = []
+    for clips in sets:
+        gain = np.repeat(np.where(clips["live"] == 1, 1.0, 0.02), clips["size"])
+        louder.append({**clips, "samples": np.rint(clips["samples"] * gain).astype(np.int16)})
+    level = [probe for probe in PROBES if probe.name == "level"]
+    found = probe_report(*louder, seed=0, rounds=10, probes=level)
+    assert not found["judged"]["level"]["at_chance"]
+    assert not found["alike"]
+    assert any("the probe 'level' tells live from replayed" in fault for fault in probe_faults(found))
+
+
+def test_a_blind_probe_is_a_fault():
+    fine = {"eer": 0.5, "at_chance": True, "sees": True, "leaks": [{"what": "louder", "eer": 0.01}]}
+    blind = {**fine, "sees": False, "leaks": [{"what": "louder", "eer": 0.01}, {"what": "longer", "eer": 0.3}]}
+    (fault,) = probe_faults({"judged": {"level": fine, "duration": blind}})
+    assert fault == "the probe 'duration' misses a leak (longer: EER 30.0 %, expected at most 10)"
+
+
+def _clip(samples: np.ndarray, start: int, stop: int) -> WholeClip:
+    return WholeClip(samples.astype(np.int16), start, stop, "c")
+
+
+def _measured(name: str, clip: WholeClip) -> dict[str, float]:
+    probe = next(probe for probe in PROBES if probe.name == name)
+    return dict(zip(probe.measures, probe.measure(clip), strict=True))
+
+
+def test_silence_is_what_lies_before_the_word_and_at_the_very_end():
+    rng = np.random.default_rng(0)
+    samples = rng.normal(0, 100, 32000)
+    # The word, what its recording holds before it, and the decay behind it are no silence.
+    samples[8000 - 1600 : 32000 - 1600] *= 100
+    found = _measured("silence", _clip(samples, 8000, 20000))
+    quiet_dbfs = 20 * np.log10(100 / 32768)
+    assert found["level before the word, dBFS"] == pytest.approx(quiet_dbfs, abs=0.5)
+    assert found["level of the last 0.1 s, dBFS"] == pytest.approx(quiet_dbfs, abs=0.5)
+    # White noise has its power where the bands are wide.
+    assert found["4000-8000 Hz before, dB re the level"] == pytest.approx(-3.0, abs=0.5)
+    samples[:3200] *= 2
+    found = _measured("silence", _clip(samples, 8000, 20000))
+    assert found["500-1500 Hz, second half before less first half, dB"] == pytest.approx(-6.0, abs=1.5)
+
+
+def test_zeros_are_counted_in_the_silences_and_not_in_the_word():
+    samples = np.arange(32000) % 7 + 1
+    samples[9000:9500] = 0
+    samples[100:150] = 0
+    found = _measured("zeros", _clip(samples, 8000, 20000))
+    assert found["share of zeros"] == pytest.approx(50 / 8000)
+    assert found["longest run of zeros, samples"] == 50
+    assert found["share of repeated samples"] == pytest.approx(49 / 7998)
+    assert found["longest such run, samples"] == 49
+
+
+def test_duration_counts_clip_and_word():
+    samples = np.random.default_rng(0).normal(0, 3, 32000)
+    samples[8000:16000] *= 1000
+    found = _measured("duration", _clip(samples, 8000, 15200))
+    assert (found["clip, s"], found["word as labelled, s"]) == (2.0, 0.45)
+    assert found["word as the device's endpointer hears it, s"] == pytest.approx(0.5, abs=0.02)
+    assert found["end of the word as heard less as labelled, s"] == pytest.approx(0.05, abs=0.02)
+
+
+def test_level_is_that_of_the_word_while_it_sounds():
+    samples = np.zeros(32000)
+    samples[8000:16000] = 3276.8 * np.sqrt(2) * np.sin(np.arange(8000) * 0.3)
+    samples[9600:14400] = 0
+    found = _measured("level", _clip(samples, 8000, 16000))
+    assert found["active level of the word, dBFS"] == pytest.approx(-20.0, abs=0.2)
+    assert found["level of the clip, dBFS"] == pytest.approx(-30.0, abs=0.2)
+    assert _measured("peak", _clip(samples, 8000, 16000))["peak, dBFS"] == pytest.approx(-17.0, abs=0.1)
+
+
+def test_the_corpus_is_the_same_number_in_every_set(sets):
+    probe = PROBES[-1]
+    assert probe.name == "corpus"
+    one, other = (measure_all(probe, whole_clips(clips)) for clips in sets)
+    assert set(one.ravel()) == set(other.ravel())
+    assert len(set(one.ravel())) == 3
+
+
+@pytest.mark.parametrize("leak", LEAKS, ids=lambda leak: f"{leak.probe}: {leak.what}")
+def test_a_leak_touches_one_class_and_leaves_the_original(leak, sets):
+    clips = whole_clips(sets[1])[:4]
+    live = sets[1]["live"][:4].astype(bool)
+    before = [clip.samples.copy() for clip in clips]
+    copies = leaked(leak, clips, live)
+    assert all(np.array_equal(clip.samples, old) for clip, old in zip(clips, before, strict=True))
+    for clip, copy, one in zip(clips, copies, live, strict=True):
+        changed = not np.array_equal(clip.samples, copy.samples) or clip.corpus != copy.corpus
+        assert changed == (one == (leak.label == "live"))
+        assert 0 <= copy.start < copy.stop <= copy.samples.size
+
+
+def test_a_set_of_one_class_is_refused():
+    with pytest.raises(DataError, match="expected some of both"):
+        fit_probe(np.zeros((4, 1)), np.ones(4, bool), seed=0)
+
+
+def test_chance_is_narrower_with_more_clips():
+    assert chance_band(2000, 2000) == pytest.approx((0.4845, 0.5155), abs=1e-3)
+    # As often inside as promised, when scores are drawn blindly.
+    from train.metrics import equal_error_rate
+
+    rng = np.random.default_rng(1)
+    low, high = chance_band(100, 100)
+    eers = [equal_error_rate(rng.normal(size=100), rng.normal(size=100)) for _ in range(400)]
+    assert 0.91 <= np.mean([(low <= eer <= high) for eer in eers]) <= 0.99
+
+
+def test_clips_come_apart_where_they_were_joined(sets):
+    clips = whole_clips(sets[0])
+    assert [clip.samples.size for clip in clips] == sets[0]["size"].tolist()
+    assert np.array_equal(np.concatenate([clip.samples for clip in clips]), sets[0]["samples"])
+    assert [clip.corpus for clip in clips] == sets[0]["corpus"].tolist()

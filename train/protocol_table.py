@@ -1,0 +1,79 @@
+"""The protocol's table of the README, made from ``results/protocol.json``: no figure is typed by hand."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+__all__ = ["protocol_table"]
+
+
+def _percent(value: float, interval: list[float] | None = None) -> str:
+    text = f"{100 * value:.1f} %"
+    return text if interval is None else f"{text} ({100 * interval[0]:.1f}-{100 * interval[1]:.1f})"
+
+
+def _rows(part: dict[str, Any], names: list[str]) -> list[str]:
+    rows = []
+    for rung, entry in part.items():
+        clips = entry["clips"]
+        size = f"{clips['live']} + {clips['replay']}"
+        found = [
+            _percent(entry["baselines"][name]["eer"], entry["baselines"][name]["eer_interval_95"]) for name in names
+        ]
+        things = f"{clips['talkers']} / {clips['loudspeakers']} / {clips['rooms']}"
+        rows.append(f"| {rung} | {size} | {things} | {' | '.join(found)} |")
+    return rows
+
+
+def protocol_table(folder: Path) -> str:
+    """Return Markdown: the ladder, the kinds left out, the two rooms, and the probes.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``protocol.json``, as ``vivavoce train protocol`` writes it.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    """
+    found: dict[str, Any] = json.loads((folder / "protocol.json").read_text())
+    names = list(next(iter(found["ladder"].values()))["baselines"])
+    probes = found["probes"]
+    lines = [
+        f"**Protocol** on **simulated** replays of {found['split']}: EER of the baselines, fitted on train, where more "
+        "and more is unseen (95 % by resampling talkers and loudspeakers; `vivavoce train protocol`):",
+        "",
+        f"| unseen | live + replayed | talkers / loudspeakers / rooms | {' | '.join(names)} |",
+        "|---" * (3 + len(names)) + "|",
+        *_rows(found["ladder"], names),
+        *_rows(found["kinds_left_out"], names),
+        "",
+        "Speech through two rooms and **no loudspeaker**, called live (at the cut-off of dev), beside the same words "
+        "through one room:",
+        "",
+        "| what judges | one room | two rooms | difference, points (95 %) |",
+        "|---|---|---|---|",
+    ]
+    for name, one in found["two_rooms"].items():
+        low, high = one["difference_interval_95"]
+        lines.append(
+            f"| {name} | {_percent(one['one_room'])} | {_percent(one['two_rooms'])} "
+            f"| {100 * one['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}) |"
+        )
+    lines += [
+        "",
+        f"**Shortcut probes** ({probes['clips']['live']} live and {probes['clips']['replay']} replayed clips; 50 % is "
+        "chance):",
+        "",
+        "| probe | EER (95 %) | EER on copies with a leak, worst |",
+        "|---|---|---|",
+    ]
+    for name, one in probes["judged"].items():
+        worst = max(float(leak["eer"]) for leak in one["leaks"])
+        lines.append(f"| {name} | {_percent(one['eer'], one['eer_interval_95'])} | {_percent(worst)} |")
+    far = {name: max(values.values()) for name, values in probes["distances"].items()}
+    told = ", ".join(f"{name} {value:.3f}" for name, value in far.items())
+    lines += ["", f"Largest distance between live and replay (Kolmogorov-Smirnov): {told}."]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,147 @@
+"""The same words through one room and through two, without a loudspeaker: both are live, and must be taken for live.
+
+What tells replays by the echo of a second room hears the attacker's room and no loudspeaker.
+"""
+
+from dataclasses import asdict
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.endpoint import LOOK_BACK_SAMPLES
+from edge.errors import DataError
+from train.corpus import Clip, data_hash, load_manifest, read_clip
+from train.engines.choice import Engine
+from train.liveness_scenes import look_back, sources
+from train.metrics import cluster_interval, rate_interval
+from train.population import Population
+from train.shards import Arrays, build_shards
+from train.simulator.chain import Simulator
+from train.simulator.loudspeakers import Loudspeakers, load_curves
+from train.simulator.noise import NoisePool
+from train.simulator.recipe import Recipe, shipped_recipe
+from train.simulator.rooms import load_room_bank
+
+__all__ = ["ONE_OR_TWO", "build_room_pairs", "compare_rooms"]
+
+ONE_OR_TWO = ("plain", "two_rooms")
+"""Variants of live clips, in the order in which they come."""
+
+_PAIRS_PER_SHARD = 100
+
+
+@lru_cache(maxsize=1)
+def _world(data: Path, population: Population, cache: Path, recipe: Recipe) -> tuple[list[Clip], Simulator]:
+    manifest = load_manifest(data)
+    bank = load_room_bank(cache, population.rooms, ranges=recipe.rooms)
+    pool = NoisePool([clip for clip in manifest if clip.split == population.rooms], recipe.background)
+    simulator = Simulator(population.loudspeakers, bank, Loudspeakers(recipe, load_curves(data)), pool)
+    return population.recordings_of(sources(manifest)), simulator
+
+
+def _make_shard(
+    index: int, *, data: Path, population: Population, cache: Path, seed: int, pairs: int, recipe: Recipe
+) -> Arrays:
+    clips, simulator = _world(data, population, cache, recipe)
+    if not clips:
+        raise DataError(f"{data}: holds no speech of the split {population.talkers}; add some to its manifest")
+    rows: dict[str, list[Any]] = {name: [] for name in ("audio", "audio_size", "talker", "room", "variant", "source")}
+    for number in range(index * _PAIRS_PER_SHARD, min(pairs, (index + 1) * _PAIRS_PER_SHARD)):
+        clip = clips[int(np.random.default_rng([seed, 4, number]).integers(len(clips)))]
+        for variant in ONE_OR_TWO:
+            # Generators in the same state: all but the first room and its recorder is the same.
+            rendered = simulator.render(
+                read_clip(clip), "live", np.random.default_rng([seed, 5, number]), conditions={"variant": variant}
+            )
+            heard = look_back(rendered.samples, rendered.speech_stop, np.random.default_rng([seed, 6, number]))
+            rows["audio"].append(np.pad(heard, (LOOK_BACK_SAMPLES - heard.size, 0)))
+            rows["audio_size"].append(np.int32(heard.size))
+            for name, value in (
+                ("talker", clip.talker), ("room", rendered.conditions["room"]), ("variant", variant),
+                ("source", clip.path),
+            ):  # fmt: skip
+                rows[name].append(value)
+    return {name: np.array(values) for name, values in rows.items()}
+
+
+def build_room_pairs(
+    data: Path,
+    population: Population,
+    cache: Path,
+    *,
+    pairs: int,
+    seed: int,
+    recipe: Recipe | None = None,
+    engine: Engine | None = None,
+) -> Arrays:
+    """Render words through one room and through two, or read them from the cache.
+
+    Parameters
+    ----------
+    population : Population
+    pairs : int
+    recipe : Recipe, optional
+        The shipped one by default.
+
+    Returns
+    -------
+    dict
+        ``audio`` ``(2 pairs, 25600) int16`` whose last ``audio_size`` samples count, ``talker``, ``room``, ``variant``
+        and ``source``. An even row went through one room, the odd one behind it through two; all else is the same.
+
+    Raises
+    ------
+    DataError
+        If the population has no recordings, or the cache cannot be written.
+    """
+    recipe = recipe or shipped_recipe()
+    settings = {
+        "recipe": recipe.hash, "recipe_version": recipe.version, "data": data_hash(data),
+        "population": asdict(population), "pairs": pairs, "seed": seed,
+    }  # fmt: skip
+    make = partial(_make_shard, data=data, population=population, cache=cache, seed=seed, pairs=pairs, recipe=recipe)
+    return build_shards(
+        cache, f"rooms-{population.name}", settings, -(-pairs // _PAIRS_PER_SHARD), make, engine=engine, unit="pairs"
+    )
+
+
+def compare_rooms(clips: Arrays, accepted: npt.NDArray[np.bool_], *, rounds: int = 1000) -> dict[str, Any]:
+    """Return how often the words are called live through one room and through two.
+
+    Parameters
+    ----------
+    clips : dict
+        As :func:`build_room_pairs` returns them.
+    accepted : (2 pairs,) bool
+    rounds : int
+        Resamples of talkers and rooms.
+
+    Returns
+    -------
+    dict
+        ``pairs``; shares called live, ``one_room`` and ``two_rooms``; ``difference`` (two less one) with a 95 %
+        interval that resamples talkers and rooms; ``at_least_as_often``: the difference is not below 0;
+        ``significantly_less_often``: the whole interval is.
+    """
+    one, two = accepted[::2], accepted[1::2]
+    gain = two.astype(np.float64) - one
+    ways = [list(clips["talker"][::2]), list(clips["room"][::2])]
+    # Where no pair differs, resampling would claim certainty: Wilson's bound of as many, either way.
+    reach = rate_interval(0, gain.size)[1]
+    low, high = (
+        cluster_interval(lambda index: float(gain[index].mean()), ways, rounds=rounds)
+        if gain.any()
+        else (-reach, reach)
+    )
+    return {
+        "pairs": int(gain.size),
+        "one_room": float(one.mean()),
+        "two_rooms": float(two.mean()),
+        "difference": float(gain.mean()),
+        "difference_interval_95": [low, high],
+        "at_least_as_often": bool(gain.mean() >= 0.0),
+        "significantly_less_often": bool(high < 0.0),
+    }
