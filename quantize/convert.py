@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from edge.interpreter import Model
     from quantize.checkpoint import Checkpoint
 
-__all__ = ["SUMMARY", "configure", "convert", "inspect_network", "run"]
+__all__ = ["SUMMARY", "configure", "convert", "inspect_network", "model_size", "run"]
 
 SUMMARY = "convert the float network of a checkpoint to 8-bit integers"
 
@@ -140,7 +140,7 @@ def convert(
         "role": source.role,
         "converter": f"tensorflow {tf.__version__}",
         "representative_samples": rows,
-        "models": {"int8": _size(INT8_NAME, as_int8), "float": _size(FLOAT_NAME, as_float)},
+        "models": {"int8": model_size(INT8_NAME, as_int8), "float": model_size(FLOAT_NAME, as_float)},
         "inputs": {spec.name: _quantisation(spec) for spec in model.inputs.values()},
         "outputs": {spec.name: _quantisation(spec) for spec in model.outputs},
         "operators": network["operators"],
@@ -348,7 +348,8 @@ def _quantisation(spec: Any) -> dict[str, Any]:
     }
 
 
-def _size(name: str, content: bytes) -> dict[str, Any]:
+def model_size(name: str, content: bytes) -> dict[str, Any]:
+    """Return the name, sizes and sha256 of a network, as ``convert.json`` has them."""
     return {
         "file": name,
         "bytes": len(content),

@@ -2,13 +2,12 @@
 
 import argparse
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from quantize.checkpoint import Checkpoint
+    from quantize.converted import Converted
 
 __all__ = ["SUMMARY", "configure", "pack", "run"]
 
@@ -20,10 +19,11 @@ _WAKE_FILE, _LIVENESS_FILE = "wake.tflite", "liveness.tflite"
 _PROVENANCE = ("commit", "seed", "data_hash", "settings", "versions")
 
 _EPILOG = """\
-Both checkpoints must have been converted ('vivavoce quantize convert'). The bundle is built beside its place,
-opened and tried, and only then put there: an existing bundle is replaced by a whole one or not at all. A bundle that
-is larger than its task allows is not made. What it reaches is not known yet: 'vivavoce train evaluate' measures that,
-and 'vivavoce quantize limits' writes it into the bundle.
+Checkpoints must have been converted ('vivavoce quantize convert'). A bundle in place of a checkpoint gives its network
+of that role: so one network can be made again and the other kept, byte for byte; cut-offs are those of --cutoffs.
+The bundle is built beside its place, opened and tried, and only then put there: an existing bundle is replaced by a
+whole one or not at all. A bundle that is larger than its task allows is not made. What it reaches is not known yet:
+'vivavoce train evaluate' measures that, and 'vivavoce quantize limits' writes it into the bundle.
 
 files:
   --cutoffs    {"words": {ID: P, ...},
@@ -32,8 +32,9 @@ files:
   --licences   [{"material": NAME, "licence": NAME}, ...]; needed if the records of the checkpoints do not say
                which material was used
 
-example:
+examples:
   vivavoce quantize pack --wake build/wake --liveness build/liveness -o build/bundle
+  vivavoce quantize pack --wake edge/data/bundle --liveness build/liveness -o build/bundle
 """
 
 
@@ -43,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = _EPILOG
     parser.add_argument(
-        "--wake", type=Path, required=True, metavar="DIR", help="converted checkpoint of the wake network"
+        "--wake", type=Path, required=True, metavar="DIR", help="converted checkpoint of the wake network, or a bundle"
     )
     parser.add_argument("--liveness", type=Path, required=True, metavar="DIR", help="that of the liveness network")
     parser.add_argument("--cutoffs", type=Path, metavar="FILE", help="what 'vivavoce train cutoffs' chose")
@@ -101,7 +102,7 @@ def pack(
     Parameters
     ----------
     wake, liveness : pathlib.Path
-        Converted checkpoints.
+        Converted checkpoints, or bundles of which the network of that role is taken.
     destination : pathlib.Path
         Folder to write. An older bundle there is replaced; anything else is left alone.
     cutoffs, licences : pathlib.Path, optional
@@ -132,18 +133,13 @@ def pack(
     from edge.errors import DataError
     from edge.pipeline import Pipeline
     from quantize.card import model_card
-    from quantize.checkpoint import CONVERSION_NAME, INT8_NAME, Checkpoint, read_json
+    from quantize.checkpoint import read_json
+    from quantize.converted import read_converted
     from quantize.hard_limits import bundle_bytes
     from quantize.replacement import replacing
 
     most = bundle_bytes(task)
-    parts = {"wake": Checkpoint.read(wake, "wake"), "liveness": Checkpoint.read(liveness, "liveness")}
-    conversions = {role: read_json(part.path / CONVERSION_NAME) for role, part in parts.items()}
-    for part in parts.values():
-        if not (part.path / INT8_NAME).is_file():
-            raise DataError(
-                f"{part.path / INT8_NAME}: got no such file, expected one; run: vivavoce quantize convert {part.path}"
-            )
+    parts = {"wake": read_converted(wake, "wake"), "liveness": read_converted(liveness, "liveness")}
     heard, spec = parts["wake"].spec, parts["liveness"].spec
     chosen = _cutoffs(cutoffs, [word["id"] for word in heard["words"]])
     manifest = {
@@ -172,13 +168,13 @@ def pack(
     }
     card = model_card(
         manifest=manifest,
-        conversions=conversions,
+        conversions={role: part.conversion for role, part in parts.items()},
         provisional=cutoffs is None,
         results=[(path.stem, read_json(path)) for path in results],
     )
     with replacing(destination) as folder:
         for role, name in (("wake", _WAKE_FILE), ("liveness", _LIVENESS_FILE)):
-            shutil.copyfile(parts[role].path / INT8_NAME, folder / name)
+            (folder / name).write_bytes(parts[role].content)
         (folder / CARD_NAME).write_text(card, encoding="utf-8")
         (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
         seal(folder)
@@ -244,12 +240,12 @@ def _cutoffs(path: Path | None, words: list[str]) -> dict[str, Any]:
     }
 
 
-def _licences(path: Path | None, parts: "dict[str, Checkpoint]") -> list[dict[str, str]]:
+def _licences(path: Path | None, parts: "dict[str, Converted]") -> list[dict[str, str]]:
     """Return what the networks were trained on and under which licences, each pair once."""
     from edge.errors import DataError
 
     if path is None:
-        where = " and ".join(str(part.path / "record.json") for part in parts.values())
+        where = " and ".join(part.origin for part in parts.values())
         listed = [entry for part in parts.values() for entry in part.record.get("licences", [])]
     else:
         where = str(path)

@@ -228,3 +228,26 @@ def test_the_command(copies, tmp_path, capsys):
     assert (tmp_path / "bundle" / MANIFEST_NAME).is_file()
     assert main([*call, "--out", str(copies["wake"])]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_network_is_taken_over_from_a_bundle(copies, tmp_path):
+    cutoffs = write(tmp_path / "c.json", CUTOFFS)
+    packed(copies, tmp_path / "first", cutoffs=cutoffs)
+    again = pack(tmp_path / "first", copies["liveness"], tmp_path / "second", cutoffs=cutoffs)
+    first, second = open_bundle(tmp_path / "first"), open_bundle(tmp_path / "second")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()} == {
+        path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()
+    }
+    assert again["words"] == [word.id for word in first.words]
+    assert second.training == first.training
+    # In its own place, and the other network kept as well.
+    pack(tmp_path / "second", tmp_path / "second", tmp_path / "second", cutoffs=cutoffs)
+    assert (tmp_path / "second" / MANIFEST_NAME).read_bytes() == (tmp_path / "first" / MANIFEST_NAME).read_bytes()
+
+
+def test_a_damaged_bundle_gives_no_network(copies, tmp_path):
+    packed(copies, tmp_path / "first")
+    (tmp_path / "first" / "wake.tflite").write_bytes(b"half")
+    with pytest.raises(BundleError, match=r"wake\.tflite"):
+        pack(tmp_path / "first", copies["liveness"], tmp_path / "second")
+    assert not (tmp_path / "second").exists()
