@@ -7,6 +7,7 @@
 #   make models          the shipped bundle from the data: DATA=folder with manifest.csv, WORK=folder for checkpoints
 #   make results         what results/ holds, measured again, and the bundle told how it stands to its limits
 #   make limits          the bundle told how it stands to the limits of train/task.toml, from what results/ holds
+#   make tables          the tables of the README, from what results/ holds
 #   make bench-peers     real-time factor, memory and start-up beside those of pymicro-wakeword
 #   make bench-frontend  the frontend beside the C frontend, in one process; the transform of the cues beside two others
 #   make bench-scale     the same shards by one process, by two, and by Apache Beam: clips/s, memory, hashes, kills
@@ -36,7 +37,7 @@ TFLITE_PYTHON ?= $(shell for p in $(PYTHON) python3.11; do \
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help run test check models results limits bench-peers bench-frontend bench-scale bench-startup arm clean
+.PHONY: help run test check models results limits tables bench-peers bench-frontend bench-scale bench-startup arm clean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -142,6 +143,9 @@ results: .venv-train/.installed
 	$(VIVAVOCE) train evaluate --data $(DATA) --split test --floats $(WORK) --out results
 	$(LIMIT) $(BENCH_BUDGET) .venv-train/bin/python tests/bench/decision_delay.py --data $(DATA)
 	$(MAKE) limits
+
+tables: .venv-train/.installed
+	$(LIMIT) $(RUN_BUDGET) .venv-train/bin/python -m train.readme_tables
 
 limits: VIVAVOCE = $(LIMIT) $(RUN_BUDGET) .venv-train/bin/vivavoce
 limits: .venv-train/.installed

@@ -124,6 +124,8 @@ def evaluate_simulated(
         "near_and_quiet": slice_of(near_quiet),
         "live_over_television": {"live": int((live & (clips["television"] == 1)).sum()),
                                  "bpcer": float(np.mean(~accepted[live & (clips["television"] == 1)]))},
+        "one_room": {"live": int((clips["variant"] == "plain").sum()),
+                     "bpcer": float(np.mean(~accepted[clips["variant"] == "plain"]))},
         "two_rooms_no_loudspeaker": {"live": int((clips["variant"] == "two_rooms").sum()),
                                      "bpcer": float(np.mean(~accepted[clips["variant"] == "two_rooms"]))},
         "by_kind": {

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,10 @@ class Run:
                 sys.stderr.write(line)
 
 
-def start(args: argparse.Namespace, cache: Path, engine: str, workers: int) -> Run:
+def start(args: argparse.Namespace, cache: Path, engine: str, workers: int, recipe: str = "shipped") -> Run:
     """Begin to render in a process and a session of its own."""
     command = [sys.executable, __file__, "--data", args.data, "--clips", args.clips, "--seed", args.seed]
-    command += ["--render", engine, cache, workers]
+    command += ["--render", engine, cache, workers, recipe]
     process = subprocess.Popen(
         list(map(str, command)),
         cwd=ROOT,
@@ -132,10 +132,15 @@ def render(args: argparse.Namespace) -> int:
     from edge.cues import CueSettings
     from train.engines.choice import Engine
     from train.liveness_scenes import build_liveness_clips
+    from train.simulator.recipe import shipped_recipe
 
-    name, cache, workers = args.render
-    engine = Engine(name, int(workers))
-    build_liveness_clips(args.data, "dev", Path(cache), n=args.clips, seed=args.seed, cues=CueSettings(), engine=engine)
+    name, cache, workers, which = args.render
+    engine, recipe = Engine(name, int(workers)), shipped_recipe()
+    if which == "no codec":
+        recipe = replace(recipe, codec=replace(recipe.codec, share=0.0))
+    build_liveness_clips(
+        args.data, "dev", Path(cache), n=args.clips, seed=args.seed, cues=CueSettings(), recipe=recipe, engine=engine
+    )
     return 0
 
 
@@ -146,7 +151,7 @@ def main() -> int:
     parser.add_argument("--clips", type=int, default=4000, help="of the dev split [%(default)s]")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes where there are several [%(default)s]")
-    parser.add_argument("--render", nargs=3, metavar=("ENGINE", "CACHE", "WORKERS"), help=argparse.SUPPRESS)
+    parser.add_argument("--render", nargs=4, metavar=("ENGINE", "CACHE", "WORKERS", "RECIPE"), help=argparse.SUPPRESS)
     parser.add_argument("-o", "--out", type=Path, default=ROOT / "results" / "scale.json")
     args = parser.parse_args()
     args.data = args.data.resolve()
@@ -180,6 +185,11 @@ def main() -> int:
             print(f"{way}:", file=sys.stderr)
             run = start(args, Path(shutil.copytree(folder / "rooms", folder / way)), engine, workers)
             body["ways"][way] = {**finish(run), "same_sha256": compare(run)}
+        # Codecs are programs of others, and take most of the time where one is drawn.
+        way = f"local, {args.workers} processes, no codec drawn"
+        print(f"{way}:", file=sys.stderr)
+        cache = Path(shutil.copytree(folder / "rooms", folder / way))
+        body["no_codec"] = {way: finish(start(args, cache, "local", args.workers, "no codec"))}
         for what, accident in (("killed_worker", with_killed_worker), ("killed_run", with_killed_run)):
             for engine in ("local", "beam"):
                 cache = Path(shutil.copytree(folder / "rooms", folder / f"{what} {engine}"))
@@ -200,10 +210,10 @@ def main() -> int:
         **body,
     }
     write_result(args.out, "python tests/bench/scale.py", result)
-    for way, figures in body["ways"].items():
+    for way, figures in (body["ways"] | body["no_codec"]).items():
         memory = figures["peak_rss_mb"]
         print(
-            f"{way:24} {figures['clips_per_s']:8.2f} clips/s   peak RSS: largest worker {memory['largest_worker']} MB, "
+            f"{way:36} {figures['clips_per_s']:8.2f} clips/s   peak RSS: largest worker {memory['largest_worker']} MB, "
             f"parent {memory['parent']} MB"
         )
     equal = True

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge.bundle import DEFAULT_BUNDLE, bundle_hash
+from train.protocol_table import protocol_table
 from train.results_table import results_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -13,7 +14,9 @@ RESULTS = ROOT / "results"
 
 
 def test_the_readme_quotes_the_result_files() -> None:
-    assert results_table(RESULTS) in (ROOT / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text()
+    assert results_table(RESULTS) in readme
+    assert protocol_table(RESULTS) in readme
 
 
 @pytest.mark.parametrize("name", ["wake_test.json", "liveness_test.json"])

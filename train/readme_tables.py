@@ -1,0 +1,50 @@
+"""``python -m train.readme_tables``: writes the tables of the README anew, from ``results/`` and the bundle."""
+
+import re
+from pathlib import Path
+
+from edge.bundle import open_bundle
+from edge.files import write_whole
+from train.protocol_table import protocol_table
+from train.results_table import limits_table, results_table
+
+__all__ = ["tables", "with_tables"]
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+def tables(results: Path) -> dict[str, str]:
+    """Return the tables by the name of their mark in the README, ``<!-- table NAME -->``.
+
+    Parameters
+    ----------
+    results : Path
+        Folder of result files.
+    """
+    return {
+        "limits": limits_table(results, open_bundle()),
+        "results": results_table(results),
+        "protocol": protocol_table(results),
+    }
+
+
+def with_tables(text: str, made: dict[str, str]) -> str:
+    """Return a text with each table between its mark and the next ``<!-- end of table -->``.
+
+    Raises
+    ------
+    ValueError
+        If a table has no place in the text.
+    """
+    for name, table in made.items():
+        place = re.compile(rf"(<!-- table {name} -->\n).*?(<!-- end of table -->)", re.DOTALL)
+        text, count = place.subn(lambda found, table=table: f"{found[1]}\n{table}\n{found[2]}", text)
+        if count != 1:
+            raise ValueError(f"got {count} places for the table {name}, expected 1")
+    return text
+
+
+if __name__ == "__main__":
+    readme = _ROOT / "README.md"
+    written = with_tables(readme.read_text(encoding="utf-8"), tables(_ROOT / "results")).encode()
+    write_whole(readme, lambda file: file.write(written))
