@@ -15,7 +15,10 @@ from train.clip import Clip
 from train.manifest import manifest_path, to_clips
 from train.manifest_checks import refused_in_training
 
-__all__ = ["Clip", "data_hash", "licences", "load_manifest", "read_clip"]
+__all__ = ["CURVES_FILE", "Clip", "content_hash", "data_hash", "licences", "load_manifest", "read_clip"]
+
+CURVES_FILE = "loudspeakers/curves.npz"
+"""Measured responses of loudspeakers, below the data folder."""
 
 _PEAK_LIMIT = 8.0  # decoded lossy audio may pass 1.0 a little; beyond this the samples are not audio
 
@@ -29,6 +32,20 @@ def data_hash(data_dir: Path | str) -> str:
         If there is no manifest.
     """
     return hashlib.sha256(manifest_path(data_dir).read_bytes()).hexdigest()
+
+
+def content_hash(data_dir: Path | str) -> str:
+    """Return a hash of what is rendered from: the manifest, the sizes of its files, and the measured loudspeakers.
+
+    Of the files the size must do, since there are thousands: a recording that was replaced hardly has its old length.
+    """
+    root = Path(data_dir)
+    digest = hashlib.sha256(manifest_path(root).read_bytes())
+    for clip in load_manifest(root):
+        digest.update(f"{clip.path}\0{clip.file.stat().st_size if clip.file.is_file() else -1}\n".encode())
+    curves = root / CURVES_FILE
+    digest.update(curves.read_bytes() if curves.is_file() else b"none")
+    return digest.hexdigest()
 
 
 def load_manifest(data_dir: Path | str) -> list[Clip]:

@@ -44,8 +44,8 @@ FROZEN_FILE = Path(__file__).parent / "simulator" / "frozen.json"
 N_CLIPS = 4_000
 """Clips of each set, half of them live."""
 
-SEED = 26_11
-"""Of the sets: far from those of training, cut-offs and calibration, which count from what the user gives."""
+SEED = "frozen"
+"""Of the sets: no number, which is what seeds of training, cut-offs and calibration are."""
 
 State = Literal["frozen", "part of it", "other data", "other recipe", "other samples"]
 
@@ -60,7 +60,7 @@ class FrozenSets:
         Of the recipe (:attr:`train.simulator.recipe.Recipe.hash`), and of the manifest of the recordings.
     sha256 : dict
         Of each split's set, see :func:`train.rendered_folder.samples_hash`.
-    first : dict
+    first_rms : dict
         RMS of the first clips of each split, in units of a 16-bit sample: where a processor rounds otherwise, hashes
         differ and these do not.
     """
@@ -147,7 +147,8 @@ def heard_of(rendered: Arrays) -> Arrays:
     audio = np.zeros((n, LOOK_BACK_SAMPLES), np.int16)
     sizes = np.zeros(n, np.int32)
     for i, samples in enumerate(clips_of(rendered)):
-        heard = liveness_scenes.look_back(samples, int(rendered["speech_stop"][i]), np.random.default_rng([SEED, 6, i]))
+        when = liveness_scenes.generator("look back", SEED, i)
+        heard = liveness_scenes.look_back(samples, int(rendered["speech_stop"][i]), when)
         audio[i, LOOK_BACK_SAMPLES - heard.size :] = heard
         sizes[i] = heard.size
     kept = {name: values for name, values in rendered.items() if name not in ("samples", "size")}

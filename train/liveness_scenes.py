@@ -4,6 +4,7 @@ Both classes are made from the same source clips, so that neither the word, the 
 apart; what the device would look back on after a detection is cut out by the device's own code.
 """
 
+import hashlib
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
@@ -13,8 +14,9 @@ import numpy as np
 
 from edge.cues import CueSettings, liveness_cues
 from edge.endpoint import LOOK_BACK_SAMPLES, loudest_window, speech_span
+from edge.errors import DataError
 from edge.events import SAMPLE_RATE_HZ
-from train.corpus import Clip, data_hash, load_manifest, read_clip
+from train.corpus import Clip, content_hash, load_manifest, read_clip
 from train.engines.choice import Engine
 from train.population import Population
 from train.shards import Arrays, build_shards
@@ -25,12 +27,34 @@ from train.simulator.noise import NoisePool
 from train.simulator.recipe import Recipe, shipped_recipe
 from train.simulator.rooms import load_room_bank
 
-__all__ = ["CONDITIONS", "NAMED_CONDITIONS", "Kept", "build_liveness_clips", "look_back", "render_raw", "sources"]
+__all__ = [
+    "CONDITIONS",
+    "NAMED_CONDITIONS",
+    "Kept",
+    "build_liveness_clips",
+    "generator",
+    "look_back",
+    "render_raw",
+    "sources",
+    "world",
+]
 
 CONDITIONS = ("distance_m", "snr_db", "t60_s", "level_dbfs", "idle_db", "tv_ratio_db", "first_distance_m")
 """Conditions of a rendering that are numbers; NaN where there is none, as in a recording as it is."""
 
-NAMED_CONDITIONS = ("kind", "variant", "loudspeaker", "brand", "room", "first_room", "codec", "noise", "tv_programme")
+NAMED_CONDITIONS = (
+    "kind",
+    "variant",
+    "loudspeaker",
+    "brand",
+    "room",
+    "first_room",
+    "codec",
+    "noise",
+    "tv_programme",
+    "tv_loudspeaker",
+    "limiter",
+)
 """Conditions of a rendering that are names."""
 
 Kept = Literal["cues", "heard", "whole"]
@@ -49,6 +73,11 @@ def sources(clips: list[Clip]) -> list[Clip]:
         for clip in clips
         if clip.role in ("wake", "speech") and clip.source != "replay" and clip.corpus not in _EXCLUDED
     ]
+
+
+def generator(purpose: str, seed: int | str, number: int) -> np.random.Generator:
+    """Return the generator of one draw: those of other purposes, seeds and numbers have nothing to do with it."""
+    return np.random.default_rng(list(hashlib.sha256(f"{purpose}|{seed!r}|{number}".encode()).digest()))
 
 
 def look_back(samples: np.ndarray, stop: int, rng: np.random.Generator | None = None) -> np.ndarray:
@@ -82,8 +111,18 @@ def render_raw(clip: Clip, rng: np.random.Generator) -> tuple[np.ndarray, int]:
 
 
 @lru_cache(maxsize=2)
-def _setup(data: Path, population: Population, cache: Path, recipe: Recipe) -> tuple[list[Clip], Simulator]:
+def world(data: Path, population: Population, cache: Path, recipe: Recipe) -> tuple[list[Clip], Simulator]:
+    """Return the recordings of a population, and the simulator that renders them.
+
+    Raises
+    ------
+    DataError
+        If there are no recordings, or what the simulator needs cannot be read.
+    """
     clips = load_manifest(data)
+    recordings = population.recordings_of(sources(clips))
+    if not recordings:
+        raise DataError(f"{data}: holds no speech of the split {population.talkers}; add some to its manifest")
     simulator = Simulator(
         population.loudspeakers,
         load_room_bank(cache, population.rooms, ranges=recipe.rooms),
@@ -91,20 +130,23 @@ def _setup(data: Path, population: Population, cache: Path, recipe: Recipe) -> t
         NoisePool([clip for clip in clips if clip.split == population.rooms], recipe.background),
         kinds=population.kinds,
     )
-    return population.recordings_of(sources(clips)), simulator
+    return recordings, simulator
 
 
 def _render(
-    clips: list[Clip], simulator: Simulator, number: int, seed: int, raw_share: float
+    clips: list[Clip], simulator: Simulator, number: int, seed: int | str, raw_share: float
 ) -> tuple[dict[str, Any], np.ndarray, int, Clip, str, int]:
     # Pairs of one source: an even number is its live rendering, the odd one behind it its replay.
-    clip = clips[np.random.default_rng([seed, 4, number // 2]).integers(len(clips))]
+    clip = clips[generator("source", seed, number // 2).integers(len(clips))]
     rng = clip_rng(clip.path, seed, number, recipe=simulator.recipe)
     label = "live" if number % 2 == 0 else "replay"
     if label == "live" and rng.random() < raw_share:
         samples, stop = render_raw(clip, rng)
         return {"kind": "raw", "variant": "raw"}, samples, stop, clip, label, 0
-    rendered = simulator.render(read_clip(clip), LABELS[number % 2], rng)
+    try:
+        rendered = simulator.render(read_clip(clip), LABELS[number % 2], rng)
+    except ValueError as error:
+        raise DataError(f"{clip.file}: cannot be rendered ({error}); replace it or drop its row") from error
     return rendered.conditions, rendered.samples, rendered.speech_stop, clip, label, rendered.speech_start
 
 
@@ -114,14 +156,14 @@ def _make_shard(
     data: Path,
     population: Population,
     cache: Path,
-    seed: int,
+    seed: int | str,
     n: int,
     cues: CueSettings,
     raw_share: float,
     keep: Kept,
     recipe: Recipe,
 ) -> Arrays:
-    clips, simulator = _setup(data, population, cache, recipe)
+    clips, simulator = world(data, population, cache, recipe)
     rows: dict[str, list[Any]] = {}
     wholes: list[np.ndarray] = []
     for number in range(index * _CLIPS_PER_SHARD, min(n, (index + 1) * _CLIPS_PER_SHARD)):
@@ -139,7 +181,7 @@ def _make_shard(
             wholes.append(samples)
             row |= {"size": np.int32(samples.size), "speech_start": np.int32(start), "speech_stop": np.int32(stop)}
         else:
-            heard = look_back(samples, stop, np.random.default_rng([seed, 6, number]))
+            heard = look_back(samples, stop, generator("look back", seed, number))
             if keep == "heard":
                 row["audio"] = np.concatenate((np.zeros(LOOK_BACK_SAMPLES - heard.size, np.int16), heard))
                 row["audio_size"] = np.int32(heard.size)
@@ -162,7 +204,7 @@ def build_liveness_clips(
     cache: Path,
     *,
     n: int,
-    seed: int,
+    seed: int | str,
     cues: CueSettings,
     raw_share: float = 0.0,
     keep: Kept = "cues",
@@ -177,6 +219,8 @@ def build_liveness_clips(
         Whose voices, which loudspeakers, which rooms; the name of a split stands for all of that split.
     n : int
         Clips, half of them live.
+    seed : int or str
+        Other seeds draw other clips; numbers are what users give.
     raw_share : float
         Share of the live clips that are recordings as they are, without simulated room.
     keep : str
@@ -198,7 +242,7 @@ def build_liveness_clips(
     recipe = recipe or shipped_recipe()
     settings: dict[str, Any] = {
         "recipe": recipe.hash, "recipe_version": recipe.version,
-        "raw_recipe": _RAW_VERSION, "data": data_hash(data), "population": asdict(population), "n": n, "seed": seed,
+        "raw_recipe": _RAW_VERSION, "data": content_hash(data), "population": asdict(population), "n": n, "seed": seed,
         "cues": cues.to_dict() if keep == "cues" else None, "raw_share": raw_share, "keep": keep,
     }  # fmt: skip
     make = partial(

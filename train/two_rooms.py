@@ -4,7 +4,7 @@ What tells replays by the echo of a second room hears the attacker's room and no
 """
 
 from dataclasses import asdict
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.endpoint import LOOK_BACK_SAMPLES
-from edge.errors import DataError
-from train.corpus import Clip, data_hash, load_manifest, read_clip
+from train.corpus import content_hash, read_clip
 from train.engines.choice import Engine
-from train.liveness_scenes import look_back, sources
+from train.liveness_scenes import generator, look_back, world
 from train.metrics import cluster_interval, rate_interval
 from train.population import Population
 from train.shards import Arrays, build_shards
-from train.simulator.chain import Simulator
-from train.simulator.loudspeakers import Loudspeakers, load_curves
-from train.simulator.noise import NoisePool
 from train.simulator.recipe import Recipe, shipped_recipe
-from train.simulator.rooms import load_room_bank
 
 __all__ = ["ONE_OR_TWO", "build_room_pairs", "compare_rooms"]
 
@@ -33,30 +28,19 @@ ONE_OR_TWO = ("plain", "two_rooms")
 _PAIRS_PER_SHARD = 100
 
 
-@lru_cache(maxsize=1)
-def _world(data: Path, population: Population, cache: Path, recipe: Recipe) -> tuple[list[Clip], Simulator]:
-    manifest = load_manifest(data)
-    bank = load_room_bank(cache, population.rooms, ranges=recipe.rooms)
-    pool = NoisePool([clip for clip in manifest if clip.split == population.rooms], recipe.background)
-    simulator = Simulator(population.loudspeakers, bank, Loudspeakers(recipe, load_curves(data)), pool)
-    return population.recordings_of(sources(manifest)), simulator
-
-
 def _make_shard(
     index: int, *, data: Path, population: Population, cache: Path, seed: int, pairs: int, recipe: Recipe
 ) -> Arrays:
-    clips, simulator = _world(data, population, cache, recipe)
-    if not clips:
-        raise DataError(f"{data}: holds no speech of the split {population.talkers}; add some to its manifest")
+    clips, simulator = world(data, population, cache, recipe)
     rows: dict[str, list[Any]] = {name: [] for name in ("audio", "audio_size", "talker", "room", "variant", "source")}
     for number in range(index * _PAIRS_PER_SHARD, min(pairs, (index + 1) * _PAIRS_PER_SHARD)):
-        clip = clips[int(np.random.default_rng([seed, 4, number]).integers(len(clips)))]
+        clip = clips[generator("source of a pair", seed, number).integers(len(clips))]
         for variant in ONE_OR_TWO:
             # Generators in the same state: all but the first room and its recorder is the same.
             rendered = simulator.render(
-                read_clip(clip), "live", np.random.default_rng([seed, 5, number]), conditions={"variant": variant}
+                read_clip(clip), "live", generator("pair", seed, number), conditions={"variant": variant}
             )
-            heard = look_back(rendered.samples, rendered.speech_stop, np.random.default_rng([seed, 6, number]))
+            heard = look_back(rendered.samples, rendered.speech_stop, generator("look back", seed, number))
             rows["audio"].append(np.pad(heard, (LOOK_BACK_SAMPLES - heard.size, 0)))
             rows["audio_size"].append(np.int32(heard.size))
             for name, value in (
@@ -99,7 +83,7 @@ def build_room_pairs(
     """
     recipe = recipe or shipped_recipe()
     settings = {
-        "recipe": recipe.hash, "recipe_version": recipe.version, "data": data_hash(data),
+        "recipe": recipe.hash, "recipe_version": recipe.version, "data": content_hash(data),
         "population": asdict(population), "pairs": pairs, "seed": seed,
     }  # fmt: skip
     make = partial(_make_shard, data=data, population=population, cache=cache, seed=seed, pairs=pairs, recipe=recipe)

@@ -17,7 +17,7 @@ from edge.endpoint import Span, speech_span
 from edge.events import SAMPLE_RATE_HZ
 from edge.frontend import Frontend, quantise_features
 from edge.frontend_tables import FrontendSettings
-from train.corpus import Clip, data_hash, load_manifest, read_clip
+from train.corpus import Clip, content_hash, load_manifest, read_clip
 from train.engines.choice import Engine
 from train.shards import Arrays, build_shards
 from train.simulator.levels import decibels_to_gain, speech_rms, to_int16
@@ -302,7 +302,7 @@ def build_wake_scenes(
     n = len(_plan(mix, corpus, seed))
     settings: dict[str, Any] = {
         "recipe": RECIPE_VERSION,
-        "data": data_hash(data),
+        "data": content_hash(data),
         "split": split,
         "mix": mix.to_dict(),
         "seed": seed,

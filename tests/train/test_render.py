@@ -152,3 +152,41 @@ def test_a_clip_follows_from_source_seed_and_recipe_alone(data: Path, tmp_path: 
     few = clips(4, 2, "a")
     assert clips(8, 2, "b")[:4] == few
     assert len({*few, *clips(4, 3, "c")}) == 8
+
+
+def test_a_split_without_speech_and_a_silent_recording_are_one_line(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    manifest = data / "manifest.csv"
+    text = manifest.read_text()
+    manifest.write_text(text.replace(",dev,wake,", ",dev,noise,"))
+    assert _render(data, tmp_path / "out") == 2
+    assert "holds no speech of the split dev" in capsys.readouterr().err
+    manifest.write_text(text)
+    for row in _rows(manifest):
+        soundfile.write(data / row["path"], np.zeros(16000), 16000, subtype="PCM_16")
+    assert _render(data, tmp_path / "out") == 2
+    told = capsys.readouterr().err
+    assert "cannot be rendered (the source is digital silence)" in told
+    assert ".wav: " in told
+
+
+@pytest.mark.parametrize("changed", ["recording", "loudspeakers"])
+def test_what_was_rendered_from_other_files_is_rendered_again(
+    data: Path, tmp_path: Path, words: list[np.ndarray], changed: str
+):
+    _render(data, tmp_path / "first")
+    if changed == "recording":
+        for row in _rows(data / "manifest.csv"):
+            soundfile.write(data / row["path"], np.pad(words[7], (0, 160)), 16000, subtype="PCM_16")
+    else:
+        with np.load(data / "loudspeakers" / "curves.npz") as curves:
+            bass = 12.0 * (curves["frequency_hz"] > 500) - 12.0
+            other = {**curves, "on_axis_db": curves["on_axis_db"] + bass}
+        np.savez(data / "loudspeakers" / "curves.npz", **other)
+    _render(data, tmp_path / "second")
+    first, second = (
+        [(folder / row["path"]).read_bytes() for row in _rows(folder / "manifest.csv")]
+        for folder in (tmp_path / "first", tmp_path / "second")
+    )
+    assert first != second

@@ -2,7 +2,7 @@
 
 ::
 
-    live    [first room, recorder]                 ("two rooms, no loudspeaker")
+    live    [first room, recorder]                 ("two rooms, no loudspeaker"; as often as in replays)
             [codec]                                             -> room -> background -> microphone -> level
     replay  [first room, recorder]                 (a programme, or the device's own voice: without)
             [codec]      -> limiter, harmonics -> loudspeaker   -> room -> background -> microphone -> level
@@ -13,7 +13,7 @@ silence before a word nor its length or level tells the class. How often each wa
 recipe's (``recipe.toml``).
 
 The device's own playback is a replay by a loudspeaker that sits where the microphone does; talkers come as near as
-that as often.
+that as often, and as dry.
 """
 
 import hashlib
@@ -79,20 +79,20 @@ class Rendered:
     conditions: dict[str, Any]
 
 
-def clip_rng(source: str, seed: int, number: int = 0, *, recipe: Recipe | None = None) -> np.random.Generator:
+def clip_rng(source: str, seed: int | str, number: int = 0, *, recipe: Recipe | None = None) -> np.random.Generator:
     """Return the generator of one rendering.
 
     Parameters
     ----------
     source : str
         What identifies the source clip: its path in the manifest.
-    seed : int
+    seed : int or str
     number : int
         Counts the renderings of one source.
     recipe : Recipe, optional
         Its version moves all draws; the shipped one by default.
     """
-    text = f"{(recipe or shipped_recipe()).version}|{seed}|{source}|{number}"
+    text = f"{(recipe or shipped_recipe()).version}|{seed!r}|{source}|{number}"
     return np.random.default_rng(list(hashlib.sha256(text.encode()).digest()))
 
 
@@ -222,23 +222,21 @@ class Simulator:
         level_dbfs = float(fixed.get("level_dbfs", _uniform(layout, recipe.layout.level_dbfs)))
         snr_db = float(fixed.get("snr_db", _uniform(layout, background.snr_db)))
 
-        # Which way the sound takes. Where the device's own loudspeaker is, a talker may be as well.
+        # Which way the sound takes: with and without a first room, and near, in both classes together as often.
         own = placing.random() < variants.own_playback and bool(self._own_kinds)
-        draw = first.random()
-        if label == "live":
-            variant = "two_rooms" if draw < variants.two_rooms else "plain"
-        elif own:
-            variant = "own_playback"
-        else:
-            variant = "programme" if draw < variants.programme else "recorded"
+        recorded = first.random() >= variants.programme and not own
         if "variant" in fixed:
             variant = str(fixed["variant"])
-            own = variant == "own_playback" or (own and label == "live")
-        if variant not in VARIANTS[label]:
-            raise ValueError(f"variant {variant!r} is none of {label}: {', '.join(VARIANTS[label])}")
+            if variant not in VARIANTS[label]:
+                raise ValueError(f"variant {variant!r} is none of {label}: {', '.join(VARIANTS[label])}")
+            recorded = variant in ("two_rooms", "recorded")
+            own = variant == "own_playback" or (own and variant == "plain")
+        elif label == "live":
+            variant = "two_rooms" if recorded else "plain"
+        else:
+            variant = "own_playback" if own else "recorded" if recorded else "programme"
 
         # First room and recorder.
-        recorded = variant in ("two_rooms", "recorded")
         talker = talker_directivity_db(first, recipe.directivity, GRID_HZ)
         first_room = self.bank.draw(first).at_distance(_uniform(first, recipe.recorder.distance_m))
         x = np.zeros(n, np.float32)
@@ -264,11 +262,8 @@ class Simulator:
         kinds = (str(fixed["kind"]),) if "kind" in fixed else self._own_kinds if own else self._kinds
         spec = self.loudspeakers.draw(playing, self.split, kinds)
         loudspeaker = realise(spec)
-        # Recorder noise is heard as often in both classes: in live clips as if a replay had just gone silent.
-        recorder_noise = decibels_to_gain(-_uniform(playing, recipe.recorder.snr_db))
-        as_if_recorded = playing.random() >= variants.programme and not own
-        if not (recorded if label == "replay" else as_if_recorded):
-            recorder_noise = 0.0
+        # The recorder's noise comes with the recorder's room, in live clips as if a replay had just gone silent.
+        recorder_noise = decibels_to_gain(-_uniform(playing, recipe.recorder.snr_db)) if recorded else 0.0
         hiss = decibels_to_gain(_uniform(playing, background.hiss_db))
         idle_level = float(np.hypot(recorder_noise, hiss))
         idle = coloured_noise(n, playing, _uniform(playing, (0.0, 1.0)))
@@ -331,6 +326,7 @@ class Simulator:
                 "kind": spec.kind if label == "replay" else "none",
                 "loudspeaker": spec.name if label == "replay" else "none",
                 "brand": spec.brand if label == "replay" else "",
+                "own": own,
                 "limiter": label == "replay" and spec.limiter is not None,
                 "harmonics_db": spec.nonlinearity.harmonics_db[:2] if label == "replay" else None,
                 "first_room": first_room.room if recorded else "none",

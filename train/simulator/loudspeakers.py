@@ -18,13 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import DataError
+from train.corpus import CURVES_FILE
 from train.simulator.directivity import loudspeaker_directivity_db
 from train.simulator.filters import minimum_phase_fir, smooth_random_curve_db
 from train.simulator.nonlinearity import Limiter, Nonlinearity
 from train.simulator.recipe import LimiterRanges, LoudspeakerKind, Recipe, SmallLoudspeakers
 
 __all__ = [
-    "CURVES_FILE",
     "GRID_HZ",
     "LOUDSPEAKER_TAPS",
     "Curves",
@@ -35,9 +35,6 @@ __all__ = [
     "realise",
     "response_db",
 ]
-
-CURVES_FILE = "loudspeakers/curves.npz"
-"""Measured responses, below the data folder."""
 
 LOUDSPEAKER_TAPS = 1024
 

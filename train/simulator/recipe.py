@@ -64,7 +64,6 @@ class Layout(_Checked):
 class Variants(_Checked):
     """How often each way is taken."""
 
-    two_rooms: Annotated[float, Within(0.0, 1.0)]
     programme: Annotated[float, Within(0.0, 1.0)]
     own_playback: Annotated[float, Within(0.0, 1.0)]
 

@@ -70,7 +70,7 @@ def test_speech_lies_where_it_is_said_to_lie(simulator: Simulator, words: list[n
 def test_replay_by_a_phone_loses_the_bass_and_a_live_talker_does_not(simulator: Simulator, words: list[np.ndarray]):
     def bass_db(label: str, **conditions: object) -> float:
         levels = []
-        for number, source in enumerate(words):
+        for number, source in enumerate(4 * words):
             rendered = simulator.render(
                 source,
                 label,
@@ -138,6 +138,21 @@ def test_the_devices_own_loudspeaker_is_near_and_a_talker_is_as_near_as_often(si
                 assert label == "replay"
     # The same generator draws the same place for both.
     assert near["live"] == near["replay"] > 2
+
+
+def test_what_sounds_besides_the_loudspeaker_is_drawn_before_the_class(simulator: Simulator, word: np.ndarray):
+    """Jointly, too: a first room, its recorder's noise, and how near the sound begins come together in both."""
+    shared = ("own", "first_room", "first_distance_m", "room", "distance_m", "idle_db", "codec", "snr_db", "level_dbfs",
+              "noise", "tv_ratio_db", "tv_loudspeaker")  # fmt: skip
+    rows = []
+    for number in range(60):
+        live, replay = (simulator.render(word, label, clip_rng("s", 5, number)) for label in LABELS)
+        assert [live.conditions[name] for name in shared] == [replay.conditions[name] for name in shared]
+        assert live.samples.size == replay.samples.size
+        rows.append(live.conditions)
+    # The recorder is louder than a hiss, and is heard where there was a room to record in, and nowhere else.
+    loud = {row["first_room"] != "none" for row in rows if row["idle_db"] > -40.0}
+    assert loud == {True}
 
 
 def test_only_the_kinds_that_are_asked_for_replay(simulator: Simulator, word: np.ndarray):
