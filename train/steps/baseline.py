@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from train.results import open_test_split, write_result
     from train.simulator.recipe import shipped_recipe
 
-    check_baseline_options(args, counts=("clips", "dev_clips"), folders=("out", "scores"))
+    check_baseline_options(args, counts=("clips", "dev_clips"), folders=("out", "scores", "cache"))
     engine = engine_from(args)
     names = list(dict.fromkeys(args.baselines))
     if {"void", "lfcc-gmm"} & set(names) and importlib.util.find_spec("sklearn") is None:
