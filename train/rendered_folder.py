@@ -91,8 +91,9 @@ def write_folder(folder: Path, rendered: Arrays, clips: list[Clip], settings: Re
             row: dict[str, Any] = dict.fromkeys((*COLUMNS, *OPTIONAL_COLUMNS), "")
             row |= {
                 "path": name, "corpus": f"simulated-{source.corpus}", "speaker": source.speaker,
-                "split": settings.split, "role": source.role, "label": source.label, "seconds": f"{samples.size / SAMPLE_RATE_HZ:.3f}",
-                "native_hz": str(SAMPLE_RATE_HZ), "licence": _licence(source, rendered, i, sources),
+                "split": settings.split, "role": source.role, "label": source.label,
+                "seconds": f"{samples.size / SAMPLE_RATE_HZ:.3f}", "native_hz": str(SAMPLE_RATE_HZ),
+                "licence": _licence(source, rendered, i, sources),
                 "source": "live" if live else "replay",
                 "room": str(rendered["room"][i]),
                 "loudspeaker": "" if live else f"{rendered['kind'][i]}/{rendered['loudspeaker'][i]}",
