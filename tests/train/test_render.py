@@ -229,6 +229,21 @@ def test_a_file_in_place_of_a_folder_is_refused(
     assert f"{file} is a file, expected a folder" in _refused(data, tmp_path / "out", capsys, option, str(file / below))
 
 
+def test_hashes_are_not_rendered_for_a_place_that_takes_none(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from train.steps import render
+
+    call = ["train", "render", "--data", str(data), "--cache", str(tmp_path / "cache"), "--freeze"]
+    assert main([*call, str(data)]) == 2
+    assert "is a folder, expected the name of a file" in capsys.readouterr().err
+    monkeypatch.setattr(render, "_frozen", lambda *_: {})
+    assert main([*call, str(data / "0.wav" / "frozen.json")]) == 2
+    told = capsys.readouterr().err
+    assert "frozen.json: cannot be written (Not a directory)" in told
+    assert told.count("\n") == 1
+
+
 def test_an_unknown_recipe_key_is_one_line_and_renders_nothing(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         raise MissingExtraError("the replay simulator", "train")
 
     from edge.cues import CueSettings
+    from train.atomic_file import writing
     from train.corpus import data_hash, load_manifest
     from train.engines.choice import engine_from
     from train.frozen_set import write_frozen
@@ -81,7 +82,11 @@ def run(args: argparse.Namespace) -> int:
     if args.freeze is not None:
         if args.recipe is not None:
             raise UsageError("--freeze renders with the recipe that ships; leave --recipe out, or change that one")
-        write_frozen(args.freeze, args.data, _frozen(args, engine))
+        if args.freeze.is_dir():
+            raise UsageError(f"--freeze {args.freeze} is a folder, expected the name of a file; give one within it")
+        sets = _frozen(args, engine)
+        with writing(args.freeze):
+            write_frozen(args.freeze, args.data, sets)
         print(f"{args.freeze}: written")
         return 0
     if args.clips < 2:
