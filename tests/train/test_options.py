@@ -8,6 +8,7 @@ import pytest
 
 from edge.cli import main
 from edge.errors import UsageError
+from train import command
 from train.command import STEPS
 from train.options import add_shared_options, check_folders
 from train.steps import evaluate
@@ -67,6 +68,21 @@ def test_what_can_be_no_folder_is_refused(name, told, tmp_path):
     with pytest.raises(UsageError, match=told):
         check_folders(argparse.Namespace(out=tmp_path / name), "out")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [("-o", "--out {} is a folder, expected the name of a file"), ("--cache", "--cache {}/here: {}/here is a file")],
+)
+def test_cutoffs_are_not_chosen_for_a_place_that_takes_none(option, told, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "require_tensorflow", lambda: None)
+    (tmp_path / "here").write_text("mine")
+    place = tmp_path / "here" if option == "--cache" else tmp_path
+    call = ["train", "cutoffs", "--data", str(tmp_path / "none"), "--bundle", str(tmp_path / "none")]
+    assert main([*call, "-o", str(tmp_path / "cutoffs.json"), option, str(place)]) == 2
+    message = capsys.readouterr().err
+    assert told.format(*[tmp_path] * 2) in message
+    assert message.count("\n") == 1
 
 
 def test_folders_that_are_there_or_can_be_made_are_taken(tmp_path):
