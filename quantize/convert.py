@@ -105,10 +105,11 @@ def convert(
     MissingExtraError
         If TensorFlow is not installed.
     DataError
-        If the checkpoint is incomplete, its representative data are not those of its network, or the
-        converted network is not what its role needs.
+        If the checkpoint is incomplete, its representative data are not those of its network, the converted
+        network is not what its role needs, or it cannot be written.
     """
     from edge.errors import DataError
+    from edge.files import write_whole
     from quantize.checkpoint import CONVERSION_NAME, FLOAT_NAME, INT8_NAME, Checkpoint, read_arrays
 
     source = Checkpoint.read(checkpoint)
@@ -147,13 +148,24 @@ def convert(
         "sparsity": network["sparsity"],
         "weights": network["weights"],
     }
-    destination.mkdir(parents=True, exist_ok=True)
-    if destination.resolve() != checkpoint.resolve():
-        for name in ("spec.json", "record.json"):
-            shutil.copyfile(checkpoint / name, destination / name)
-    _write(destination / FLOAT_NAME, as_float)
-    _write(destination / INT8_NAME, as_int8)
-    _write(destination / CONVERSION_NAME, (json.dumps(report, indent=1) + "\n").encode())
+    files = {
+        FLOAT_NAME: as_float,
+        INT8_NAME: as_int8,
+        # Last: it says that the others are there.
+        CONVERSION_NAME: (json.dumps(report, indent=1) + "\n").encode(),
+    }
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+        if destination.resolve() != checkpoint.resolve():
+            for name in ("spec.json", "record.json"):
+                shutil.copyfile(checkpoint / name, destination / name)
+        for name, content in files.items():
+            write_whole(destination / name, lambda file, content=content: file.write(content))
+    except OSError as error:
+        raise DataError(
+            f"{destination}: the converted network cannot be written there ({error.strerror}); free some space or give "
+            "another folder, and convert again"
+        ) from error
     return report
 
 
@@ -356,10 +368,3 @@ def model_size(name: str, content: bytes) -> dict[str, Any]:
         "gzip_bytes": len(gzip.compress(content, 9, mtime=0)),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there as a whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)

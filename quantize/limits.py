@@ -73,7 +73,8 @@ def write_limits(bundle: Path, verdicts: Path, *, task: Path | None = None) -> "
     BundleError
         If the bundle cannot be used.
     DataError
-        If the verdicts cannot be read, are about another bundle, or make the bundle too large; it stays as it was.
+        If the verdicts cannot be read, are about another bundle, or make the bundle too large, or it cannot be written;
+        it stays as it was.
     """
     import shutil
 
@@ -101,19 +102,12 @@ def write_limits(bundle: Path, verdicts: Path, *, task: Path | None = None) -> "
             f"{bundle}; {remedy}, and --bundle {bundle}"
         )
     card = card_with_limits(opened.content(CARD_NAME), judgement) if CARD_NAME in opened.files else None
-    try:
-        # What a link leads to is the bundle, and not the link, by which a device may choose among several.
-        with replacing(bundle.resolve()) as folder:
-            # Files that the manifest does not list stay, whoever put them there.
-            shutil.copytree(bundle, folder, dirs_exist_ok=True, symlinks=True)
-            write_judgement(folder, judgement, card)
-            size = open_bundle(folder).size
-            if size > most:
-                raise DataError(
-                    f"{bundle}: got a bundle of {size} bytes, expected at most {most}; train smaller networks"
-                )
-    except OSError as error:
-        raise DataError(
-            f"{bundle}: cannot be written ({error}), it stays as it was; make room for a copy of it"
-        ) from error
+    # What a link leads to is the bundle, and not the link, by which a device may choose among several.
+    with replacing(bundle.resolve()) as folder:
+        # Files that the manifest does not list stay, whoever put them there.
+        shutil.copytree(bundle, folder, dirs_exist_ok=True, symlinks=True)
+        write_judgement(folder, judgement, card)
+        size = open_bundle(folder).size
+        if size > most:
+            raise DataError(f"{bundle}: got a bundle of {size} bytes, expected at most {most}; train smaller networks")
     return judgement

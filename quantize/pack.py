@@ -81,7 +81,11 @@ def run(args: argparse.Namespace) -> int:
     )
     out(args).event(
         {"event": "packed", **report},
-        f"{args.out}: {len(report['words'])} words, {report['bytes']} bytes, {report['gzip_bytes']} compressed",
+        f"{args.out}: {len(report['words'])} words, {report['bytes']} bytes, {report['gzip_bytes']} compressed"
+        + (
+            "; its cut-offs are provisional: choose them with 'vivavoce train cutoffs', and pack again"
+            * report["provisional"]
+        ),
     )
     return 0
 
@@ -123,7 +127,7 @@ def pack(
     ------
     DataError
         If a checkpoint is incomplete, a file does not fit it, the bundle would be too large, or the
-        destination holds something else.
+        destination holds something else or cannot be written.
     BundleError, ModelAbiError
         If what was built cannot be used.
     """

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,31 +27,44 @@ def replacing(destination: Path) -> Iterator[Path]:
     Raises
     ------
     DataError
-        If something else is there. What was there stays whenever anything fails.
+        If something else is there, or the new one cannot be written. What was there stays whenever anything fails.
     """
     from edge.bundle import MANIFEST_NAME
     from edge.errors import DataError
 
-    if (
-        destination.exists()
-        and not (destination / MANIFEST_NAME).is_file()
-        and (not destination.is_dir() or any(destination.iterdir()))
-    ):
-        raise DataError(
-            f"{destination}: got something that is no bundle, expected an older bundle or nothing; "
-            "choose another folder"
-        )
     parent = destination.absolute().parent
-    parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{destination.name}-", dir=parent) as work:
-        fresh, old = Path(work, "fresh"), Path(work, "old")
-        fresh.mkdir()
-        yield fresh
-        if destination.exists():
-            os.rename(destination, old)
-        try:
-            os.rename(fresh, destination)
-        except OSError:
-            if old.exists():
-                os.rename(old, destination)
-            raise
+    try:
+        if (
+            destination.exists()
+            and not (destination / MANIFEST_NAME).is_file()
+            and (not destination.is_dir() or any(destination.iterdir()))
+        ):
+            raise DataError(
+                f"{destination}: got something that is no bundle, expected an older bundle or nothing; "
+                "choose another folder"
+            )
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{destination.name}-", dir=parent) as work:
+            fresh, old = Path(work, "fresh"), Path(work, "old")
+            fresh.mkdir()
+            yield fresh
+            if destination.exists():
+                os.rename(destination, old)
+            try:
+                os.rename(fresh, destination)
+            except OSError:
+                if old.exists():
+                    os.rename(old, destination)
+                raise
+    except OSError as error:
+        raise DataError(
+            f"{destination}: cannot be written ({_why(error)}), what was there stays; make room for a copy of a bundle "
+            "beside it, or choose another folder, and run again"
+        ) from error
+
+
+def _why(error: OSError) -> str:
+    """Return what the system says of a fault; copying a folder tells of every file, of which the first is enough."""
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list) and error.args[0]:
+        return str(error.args[0][0][-1])
+    return error.strerror or str(error)

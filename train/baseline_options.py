@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from edge.errors import UsageError
+from train.options import check_folders
 
 __all__ = ["add_baseline_options", "check_baseline_options"]
 
@@ -51,10 +52,4 @@ def check_baseline_options(args: argparse.Namespace, *, counts: Sequence[str], f
         raise UsageError(f"--live-refused is {args.live_refused}, expected a share from 0 to below 1")
     if args.components < 1:
         raise UsageError(f"--components is {args.components}, expected at least 1")
-    for option in folders:
-        folder = getattr(args, option)
-        for there in () if folder is None else (folder, *folder.parents):
-            if there.exists():
-                if not there.is_dir():
-                    raise UsageError(f"--{option} {folder}: {there} is a file, expected a folder; give another name")
-                break
+    check_folders(args, *folders)

@@ -3,9 +3,13 @@
 import argparse
 from pathlib import Path
 
+from edge.errors import UsageError
 from train.engines.choice import ENGINES
 
-__all__ = ["add_shared_options", "add_split_options"]
+__all__ = ["add_shared_options", "add_split_options", "check_folders"]
+
+_MOST_SEED = 2**31 - 1
+"""Steps count on from the seed, and some libraries take no more than 32 bits."""
 
 
 def add_shared_options(parser: argparse.ArgumentParser, *, rendered: str) -> None:
@@ -26,7 +30,7 @@ def add_shared_options(parser: argparse.ArgumentParser, *, rendered: str) -> Non
         help=f"rendered {rendered} and rooms, made once [%(default)s]",
     )
     parser.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="of all random draws; the same draws the same [%(default)s]"
+        "--seed", type=_seed, default=1, metavar="N", help="of all random draws; the same draws the same [%(default)s]"
     )
     parser.add_argument("--workers", type=int, metavar="N", help=f"processes that render {rendered} [all processors]")
     parser.add_argument(
@@ -54,6 +58,47 @@ def add_split_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="where openings of the test split are counted [results/test_ledger.json of this checkout]",
     )
+
+
+def check_folders(args: argparse.Namespace, *options: str) -> None:
+    """Check, before hours of work, that what is to be written to can be a folder.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    options : str
+        Names of arguments that are folders; a value of None is none.
+
+    Raises
+    ------
+    UsageError
+        If a folder, or one above it, is something else.
+    """
+    for option in options:
+        folder = getattr(args, option)
+        for there in () if folder is None else (folder, *folder.parents):
+            try:
+                found = there.exists() or there.is_symlink()
+            except (OSError, ValueError) as error:
+                raise UsageError(
+                    f"--{option} {folder}: is no name of a folder ({getattr(error, 'strerror', error)}); give another "
+                    "name"
+                ) from error
+            if found:
+                if not there.is_dir():
+                    raise UsageError(f"--{option} {folder}: {there} is a file, expected a folder; give another name")
+                break
+
+
+def _seed(text: str) -> int:
+    """Return a seed, as argparse's ``type``."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= _MOST_SEED:
+        raise argparse.ArgumentTypeError(f"got {text[:40]!r}, expected a whole number from 0 to {_MOST_SEED}")
+    return number
 
 
 def _ledger() -> Path:

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,10 @@ from edge.files import write_whole
 from edge.manifest_file import COLUMNS, FILE_NAME, OPTIONAL_COLUMNS, write_manifest
 from train.clip import Clip
 from train.liveness_scenes import CONDITIONS, NAMED_CONDITIONS
+from train.render_record import CLIPS_FOLDER, CONDITIONS_FILE, RenderSettings, write_record
 from train.shards import Arrays
 
-__all__ = ["CONDITIONS_FILE", "clips_of", "samples_hash", "write_folder"]
-
-CONDITIONS_FILE = "conditions.csv"
-"""How each clip was rendered, beside the manifest."""
+__all__ = ["clips_of", "samples_hash", "write_folder"]
 
 
 def clips_of(rendered: Arrays) -> Iterator[npt.NDArray[np.int16]]:
@@ -41,18 +40,21 @@ def samples_hash(rendered: Arrays) -> str:
     return digest.hexdigest()
 
 
-def write_folder(folder: Path, rendered: Arrays, clips: list[Clip], *, split: str) -> int:
+def write_folder(folder: Path, rendered: Arrays, clips: list[Clip], settings: RenderSettings) -> int:
     """Write a set; what is there already, and is the same, stays.
+
+    Clips that are there and no part of the set are removed, and nothing else is.
 
     Parameters
     ----------
     folder : Path
+        One that :func:`train.render_record.check_render_folder` takes.
     rendered : dict
         Kept ``whole``; see :func:`train.liveness_scenes.build_liveness_clips`.
     clips : list of Clip
         Among them the sources.
-    split : str
-        Of the manifest's rows.
+    settings : RenderSettings
+        By which it was rendered.
 
     Returns
     -------
@@ -62,7 +64,8 @@ def write_folder(folder: Path, rendered: Arrays, clips: list[Clip], *, split: st
     Raises
     ------
     DataError
-        If the folder cannot be written. The manifest is written last: without it, nothing was promised.
+        If the folder cannot be written. The manifest is removed before the first clip is replaced and written last:
+        there is none that describes half a set.
     """
     import soundfile
 
@@ -73,20 +76,24 @@ def write_folder(folder: Path, rendered: Arrays, clips: list[Clip], *, split: st
     table.writerow(("path", "source", "label", *NAMED_CONDITIONS, *CONDITIONS))
     new = 0
     try:
+        write_record(folder, settings)
         for i, samples in enumerate(tqdm(clips_of(rendered), total=len(rendered["size"]), desc="clips", unit="clip")):
             source, live = sources[str(rendered["source"][i])], bool(rendered["live"][i])
             encoded = io.BytesIO()
             soundfile.write(encoded, samples, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
             content = encoded.getvalue()
-            name = f"clips/{i:06d}.flac"
+            name = f"{CLIPS_FOLDER}/{i:06d}.flac"
             if not _holds(folder / name, content):
+                for described in (FILE_NAME, CONDITIONS_FILE):
+                    (folder / described).unlink(missing_ok=True)
                 write_whole(folder / name, lambda file, content=content: file.write(content), one_writer=True)
                 new += 1
             row: dict[str, Any] = dict.fromkeys((*COLUMNS, *OPTIONAL_COLUMNS), "")
             row |= {
-                "path": name, "corpus": f"simulated-{source.corpus}", "speaker": source.speaker, "split": split,
-                "role": source.role, "label": source.label, "seconds": f"{samples.size / SAMPLE_RATE_HZ:.3f}",
-                "native_hz": str(SAMPLE_RATE_HZ), "licence": _licence(source, rendered, i, sources),
+                "path": name, "corpus": f"simulated-{source.corpus}", "speaker": source.speaker,
+                "split": settings.split, "role": source.role, "label": source.label,
+                "seconds": f"{samples.size / SAMPLE_RATE_HZ:.3f}", "native_hz": str(SAMPLE_RATE_HZ),
+                "licence": _licence(source, rendered, i, sources),
                 "source": "live" if live else "replay",
                 "room": str(rendered["room"][i]),
                 "loudspeaker": "" if live else f"{rendered['kind'][i]}/{rendered['loudspeaker'][i]}",
@@ -103,6 +110,7 @@ def write_folder(folder: Path, rendered: Arrays, clips: list[Clip], *, split: st
                     *("" if np.isnan(number) else f"{number:.6g}" for number in numbers),
                 )
             )
+        _remove_beyond(folder / CLIPS_FOLDER, len(rows))
         write_whole(folder / CONDITIONS_FILE, lambda file: file.write(told.getvalue().encode()), one_writer=True)
         write_manifest(folder / FILE_NAME, (*COLUMNS, *OPTIONAL_COLUMNS), rows)
     except OSError as error:
@@ -117,6 +125,14 @@ def _licence(source: Clip, rendered: Arrays, i: int, clips: dict[str, Clip]) -> 
     """Join the licences of all recordings that sound in a clip."""
     names = [str(rendered["noise"][i]), *str(rendered["tv_programme"][i]).split("+")]
     return " AND ".join(sorted({source.licence, *(clips[name].licence for name in names if name in clips)}))
+
+
+def _remove_beyond(folder: Path, n: int) -> None:
+    """Remove clips with numbers that a set does not have; what has another name is not ours."""
+    for path in folder.iterdir():
+        named = re.fullmatch(r"(\d{6,})\.flac", path.name, re.ASCII)
+        if named and int(named[1]) >= n and path.is_file():
+            path.unlink()
 
 
 def _holds(path: Path, content: bytes) -> bool:

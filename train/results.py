@@ -9,14 +9,21 @@ from typing import Any
 
 from edge.bundle import Bundle, bundle_hash, open_bundle, seal
 from edge.errors import DataError
+from edge.files import read_file
+from train.atomic_file import put_bytes, writing
 from train.provenance import commit_hash, machine
 
 __all__ = ["bundle_hash", "float_twin", "open_test_split", "write_result"]
 
 
 def write_result(path: Path, body: dict[str, Any], *, data_hash: str, seed: int, bundle: Path | None = None) -> None:
-    """Write a result as JSON, with commit, seed, data, bundle (if it is about one), machine and command."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a result as JSON, with commit, seed, data, bundle (if it is about one), machine and command.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written; an older result is still there.
+    """
     head = {
         "made_by": "vivavoce " + " ".join(sys.argv[1:]),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -26,15 +33,20 @@ def write_result(path: Path, body: dict[str, Any], *, data_hash: str, seed: int,
         **({} if bundle is None else {"bundle_sha256": bundle_hash(bundle)}),
         "machine": machine(),
     }
-    path.write_text(json.dumps({**head, **body}, indent=1) + "\n")
+    put_bytes(path, (json.dumps({**head, **body}, indent=1) + "\n").encode())
 
 
 def open_test_split(ledger: Path, *, purpose: str, data_hash: str, bundle: Path | None = None) -> None:
     """Enter into the ledger that the test split is about to be looked at, with a bundle or (a baseline) without.
 
     The entry is made before anything is read, so that an opening that fails later is counted too.
+
+    Raises
+    ------
+    DataError
+        If the ledger cannot be read or written; it is as it was, and nothing may be opened.
     """
-    entries = json.loads(ledger.read_text()) if ledger.exists() else []
+    entries = _entries(ledger)
     entries.append(
         {
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -44,8 +56,23 @@ def open_test_split(ledger: Path, *, purpose: str, data_hash: str, bundle: Path 
             "purpose": purpose,
         }
     )
-    ledger.parent.mkdir(parents=True, exist_ok=True)
-    ledger.write_text(json.dumps(entries, indent=1) + "\n")
+    put_bytes(ledger, (json.dumps(entries, indent=1) + "\n").encode(), durable=True)
+
+
+def _entries(ledger: Path) -> list[Any]:
+    """Return what a ledger holds; nothing if there is none yet."""
+    remedy = "restore it, e.g. with git, or move it away to begin a new one; the test split was not opened"
+    try:
+        entries = json.loads(read_file(ledger))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DataError(f"{ledger}: cannot be read ({error.strerror}), expected a ledger; {remedy}") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{ledger}: got text that is not JSON ({error}), expected a ledger; {remedy}") from error
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise DataError(f"{ledger}: got no list of entries, expected the openings of the test split; {remedy}")
+    return entries
 
 
 def float_twin(bundle: Bundle, checkpoints: Path, folder: Path) -> Bundle:
@@ -62,13 +89,14 @@ def float_twin(bundle: Bundle, checkpoints: Path, folder: Path) -> Bundle:
     Raises
     ------
     DataError
-        If a checkpoint has not been converted.
+        If a checkpoint has not been converted, or the folder cannot be written.
     """
-    shutil.copytree(bundle.path, folder)
-    for role, name in (("wake", bundle.wake.file), ("liveness", bundle.liveness.file)):
-        model = checkpoints / role / "model_float.tflite"
-        if not model.is_file():
-            raise DataError(f"{model}: no such model; run 'vivavoce quantize convert {checkpoints / role}' first")
-        shutil.copyfile(model, folder / name)
-    seal(folder)
+    with writing(folder):
+        shutil.copytree(bundle.path, folder)
+        for role, name in (("wake", bundle.wake.file), ("liveness", bundle.liveness.file)):
+            model = checkpoints / role / "model_float.tflite"
+            if not model.is_file():
+                raise DataError(f"{model}: no such model; run 'vivavoce quantize convert {checkpoints / role}' first")
+            shutil.copyfile(model, folder / name)
+        seal(folder)
     return open_bundle(folder)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import DataError
+from train.atomic_file import put_bytes
 
 __all__ = ["Trials", "read_scores", "write_scores"]
 
@@ -60,7 +61,7 @@ def write_scores(
     Raises
     ------
     DataError
-        If a name cannot stand in such a file, comes twice, or a score is not finite.
+        If a name cannot stand in such a file, comes twice, a score is not finite, or the file cannot be written.
     """
     seen: set[str] = set()
     lines = []
@@ -73,8 +74,7 @@ def write_scores(
             )
         seen.add(name)
         lines.append(f"{name} {source} {_KEYS[one]} {score!r}\n")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(lines), encoding="utf-8")
+    put_bytes(path, "".join(lines).encode())
 
 
 def read_scores(path: Path) -> Trials:

@@ -113,7 +113,7 @@ def test_results_say_where_they_come_from(made: dict[str, Path]) -> None:
 
 
 def test_baselines_are_measured_on_renderings(made: dict[str, Path], vivavoce) -> None:
-    small = ("--clips", 60, "--dev-clips", 20, "--measured-clips", 40, "--components", 2, "--workers", 1)
+    small = ("--clips", 60, "--dev-clips", 20, "--set-clips", 40, "--components", 2, "--workers", 1)
     names = ("majority", "f70", "void", "lfcc-gmm")
     given = ("--data", made["data"], "--cache", made["base"] / "cache", "-o", made["base"] / "baselines")
     vivavoce("train", "baseline", *names, *given, *small)

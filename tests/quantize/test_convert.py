@@ -225,3 +225,23 @@ def test_quantised_samples_are_close(converted, trained):
     with np.load(trained["liveness"] / "representative.npz") as file:
         x = file["cues"]
     assert np.abs(dequantise(quantise(x, cues), cues) - x).max() <= 0.5 / 255 + 1e-6
+
+
+def test_a_full_disk_leaves_the_networks_that_were_there(trained, converted, tmp_path, monkeypatch):
+    from edge import files
+
+    there = Path(shutil.copytree(converted["liveness"], tmp_path / "liveness"))
+    for name in ("model_int8.tflite", "convert.json"):
+        (there / name).write_bytes(b"of an older one")
+    before = {path.name: path.read_bytes() for path in there.iterdir() if path.is_file()}
+    replace = Path.replace
+
+    def full(path, target):
+        if Path(target).name == "model_int8.tflite":
+            raise OSError(28, "No space left on device")
+        return replace(path, target)
+
+    monkeypatch.setattr(files.Path, "replace", full)
+    with pytest.raises(DataError, match=r"liveness: .*\(No space left on device\).*convert again"):
+        convert(trained["liveness"], there)
+    assert {path.name: path.read_bytes() for path in there.iterdir() if path.is_file()} == before

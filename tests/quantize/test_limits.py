@@ -1,7 +1,9 @@
 """Verdicts into a bundle: manifest and card say the same, and everything else stays."""
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from edge.judgement import card_without_limits
 from quantize.card import card_with_limits
 from quantize.hard_limits import bundle_bytes, parity_limits
 from quantize.limits import write_limits
+from quantize.replacement import replacing
 from train.task import load_task
 
 
@@ -103,6 +106,43 @@ def test_a_bundle_that_they_make_too_large(folder, verdicts, tmp_path):
     task = tmp_path / "task.toml"
     task.write_text(f"[device]\nbundle_bytes = {open_bundle(folder).size + 100}\n")
     refused(folder, verdicts, "expected at most", task=task)
+
+
+@pytest.mark.parametrize("when", ["copy", "write", "rename"])
+def test_a_full_disk_leaves_the_bundle_as_it_was(folder, verdicts, monkeypatch, when):
+    full = OSError(28, "No space left on device")
+    if when == "copy":
+        # Copying goes on with the other files, and tells of all at the end.
+        def copy(source, target, **_):
+            raise full
+
+        monkeypatch.setattr(shutil, "copystat", copy)
+    elif when == "write":
+
+        def write(*_):
+            raise full
+
+        monkeypatch.setattr("edge.bundle.write_judgement", write)
+    else:
+        rename = os.rename
+
+        def move(source, target):
+            if Path(source).name == "fresh":
+                raise full
+            rename(source, target)
+
+        monkeypatch.setattr(os, "rename", move)
+    refused(
+        folder, verdicts, rf"^{folder}: cannot be written \([^()]*No space left on device[^()]*\), what was there stays"
+    )
+
+
+@pytest.mark.parametrize("name", ["file/below", "x" * 300])
+def test_a_place_that_no_bundle_can_have(name, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DataError, match="cannot be written"), replacing(tmp_path / name):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_hard_limits_are_those_of_the_task():

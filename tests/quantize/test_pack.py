@@ -121,7 +121,7 @@ def test_a_failure_leaves_the_older_bundle(copies, tmp_path, monkeypatch, when):
     else:
         rename = os.rename
         monkeypatch.setattr(os, "rename", lambda a, b: full() if os.path.basename(a) == "fresh" else rename(a, b))
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(DataError, match=r"bundle: cannot be written \(No space left on device\), what was there stays"):
         packed(copies, tmp_path / "bundle", bundle_version="1.1")
     assert {path.name: path.read_bytes() for path in (tmp_path / "bundle").iterdir()} == before
     assert {path.name for path in tmp_path.iterdir()} == {"bundle", "wake", "liveness"}
@@ -225,9 +225,23 @@ def test_the_command(copies, tmp_path, capsys):
     assert main([*call, "-o", str(tmp_path / "bundle"), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["event"], told["words"]) == ("packed", ["alexa", "smart_mirror"])
+    assert told["provisional"]
     assert (tmp_path / "bundle" / MANIFEST_NAME).is_file()
     assert main([*call, "--out", str(copies["wake"])]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_is_told_says_when_cutoffs_are_provisional(copies, tmp_path, capsys):
+    from edge.cli import main
+
+    call = ["quantize", "pack", "--wake", str(copies["wake"]), "--liveness", str(copies["liveness"])]
+    call += ["-o", str(tmp_path / "bundle")]
+    assert main(call) == 0
+    told = capsys.readouterr().out
+    assert told.count("\n") == 1
+    assert "its cut-offs are provisional: choose them with 'vivavoce train cutoffs'" in told
+    assert main([*call, "--cutoffs", str(write(tmp_path / "c.json", CUTOFFS))]) == 0
+    assert "provisional" not in capsys.readouterr().out
 
 
 def test_a_network_is_taken_over_from_a_bundle(copies, tmp_path):

@@ -132,7 +132,7 @@ def test_what_cannot_be_done_is_refused_before_test_is_opened(option, value, tol
     assert not (data.parent / "ledger.json").exists()
 
 
-@pytest.mark.parametrize("option", ["-o", "--scores"])
+@pytest.mark.parametrize("option", ["-o", "--scores", "--cache"])
 @pytest.mark.parametrize("below", ["", "deeper/still"])
 def test_a_file_in_place_of_a_folder_is_refused_before_anything_is_fitted(option, below, asked, data, capsys):
     file, ledger = data / "manifest.csv", data.parent / "ledger.json"

@@ -2,6 +2,8 @@
 
 import csv
 import hashlib
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import soundfile
 
 from edge.__main__ import main
 from edge.manifest_file import COLUMNS
+from train import rendered_folder
 from train.engines.choice import Engine
 from train.frozen_set import heard_of
 from train.liveness_scenes import build_liveness_clips
@@ -71,6 +74,11 @@ def test_folder_holds_pairs_their_manifest_and_their_conditions(data: Path, tmp_
         assert row["licence"] == "CC0-1.0"
         assert float(told["distance_m"]) > 0
     assert main(["train", "check", str(out)]) == 0
+    record = json.loads((out / "render.json").read_text())
+    assert (record["seed"], record["clips"], record["split"], record["loudspeakers"]) == (1, 8, "dev", "dev")
+    assert record["kinds"] == []
+    assert record["data_sha256"] == hashlib.sha256((data / "manifest.csv").read_bytes()).hexdigest()
+    assert record.keys() > {"recipe_version", "recipe_sha256", "commit"}
 
 
 def test_the_same_command_writes_nothing_again_and_mends_what_was_damaged(
@@ -108,6 +116,132 @@ def test_bad_options_are_one_line(
     assert _render(data, tmp_path / "out", *options) == 2
     assert told in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def _refused(data: Path, out: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    """Render where it must be refused: in one line, before anything is rendered, and with all files as they were."""
+    before = _content(data.parent)
+    capsys.readouterr()
+    assert _render(data, out, *options) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert _content(data.parent) == before
+    return told
+
+
+def test_recordings_are_not_written_over(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "link").symlink_to(data)
+    for out in (data, tmp_path / "link", data / ".." / "data"):
+        assert "is the folder of --data, whose manifest would be lost" in _refused(data, out, capsys)
+    other = Path(shutil.copytree(data, tmp_path / "other"))
+    assert "holds manifest.csv and no render.json" in _refused(data, other, capsys)
+    (other / "manifest.csv").rename(other / "clips")
+    assert "holds clips and no render.json" in _refused(data, other, capsys)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--clips", "6"], "clips is 8, expected 6"),
+        (["--seed", "2"], "seed is 1, expected 2"),
+        (["--split", "test"], 'split is "dev", expected "test"'),
+        (["--loudspeakers", "train"], 'loudspeakers is "dev", expected "train"'),
+        (["--kinds", "tv", "phone"], 'kinds is [], expected ["phone", "tv"]'),
+    ],
+)
+def test_two_sets_are_not_mixed(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], told: str
+):
+    out = tmp_path / "out"
+    _render(data, out)
+    message = _refused(data, out, capsys, *options)
+    assert f"{out}: holds clips of other settings: {told}; give another folder, or remove this one" in message
+
+
+def test_another_recipe_or_other_recordings_are_another_set(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out, manifest = tmp_path / "out", data / "manifest.csv"
+    _render(data, out)
+    (tmp_path / "small.toml").write_text(ROOMS + "[codec]\nshare = 0.5\n")
+    assert "recipe_sha256 is " in _refused(data, out, capsys)
+    (tmp_path / "small.toml").write_text(ROOMS)
+    manifest.write_text(manifest.read_text().replace("CC0-1.0", "MIT", 1))
+    assert "data_sha256 is " in _refused(data, out, capsys)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"seed": NaN}', "[" * 100_000])
+def test_a_damaged_record_is_one_line(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "render.json").write_text(content)
+    assert "give another folder, or remove this one" in _refused(data, tmp_path / "out", capsys)
+
+
+def test_half_a_set_has_no_manifest(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "out"
+    _render(data, out)
+    whole = _content(out)
+    for number in (2, 5):
+        (out / "clips" / f"00000{number}.flac").write_bytes(b"half")
+    put = rendered_folder.write_whole
+
+    def full(path: Path, *given: object, **how: object) -> None:
+        if path.name == "000005.flac":
+            raise OSError(28, "No space left on device")
+        put(path, *given, **how)
+
+    monkeypatch.setattr(rendered_folder, "write_whole", full)
+    capsys.readouterr()
+    assert _render(data, out) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert not (out / "manifest.csv").exists()
+    assert not (out / "conditions.csv").exists()
+    monkeypatch.undo()
+    assert _render(data, out) == 0
+    assert _content(out) == whole
+
+
+def test_clips_beyond_the_set_are_removed_and_nothing_else(data: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    _render(data, out)
+    whole = _content(out)
+    for name in ("clips/000008.flac", "clips/123456.flac"):
+        (out / name).write_bytes(b"of another set")
+    mine = {"clips/mine.flac": b"1", "clips/8.flac": b"2", "clips/000008.flac.txt": b"3", "notes.txt": b"4"}
+    for name, content in mine.items():
+        (out / name).write_bytes(content)
+    assert _render(data, out) == 0
+    assert _content(out) == whole | mine
+
+
+@pytest.mark.parametrize("option", ["-o", "--cache"])
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_file_in_place_of_a_folder_is_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, below: str
+):
+    file = data / "0.wav"
+    assert f"{file} is a file, expected a folder" in _refused(data, tmp_path / "out", capsys, option, str(file / below))
+
+
+def test_hashes_are_not_rendered_for_a_place_that_takes_none(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from train.steps import render
+
+    call = ["train", "render", "--data", str(data), "--cache", str(tmp_path / "cache"), "--freeze"]
+    assert main([*call, str(data)]) == 2
+    assert "is a folder, expected the name of a file" in capsys.readouterr().err
+    monkeypatch.setattr(render, "_frozen", lambda *_: {})
+    assert main([*call, str(data / "0.wav" / "frozen.json")]) == 2
+    told = capsys.readouterr().err
+    assert "frozen.json: cannot be written (Not a directory)" in told
+    assert told.count("\n") == 1
 
 
 def test_an_unknown_recipe_key_is_one_line_and_renders_nothing(

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from train.results import open_test_split, write_result
     from train.simulator.recipe import shipped_recipe
 
-    check_baseline_options(args, counts=("clips", "dev_clips"), folders=("out", "scores"))
+    check_baseline_options(args, counts=("clips", "dev_clips"), folders=("out", "scores", "cache"))
     engine = engine_from(args)
     names = list(dict.fromkeys(args.baselines))
     if {"void", "lfcc-gmm"} & set(names) and importlib.util.find_spec("sklearn") is None:
@@ -157,6 +157,7 @@ def _measure(
 
 
 def _write_scores(folder: Path, name: str, scores: "np.ndarray", measured: "dict[str, np.ndarray]") -> None:
+    from train.atomic_file import put_bytes
     from train.frozen_set import SEED
     from train.metrics import det_points
     from train.score_files import write_scores
@@ -165,9 +166,8 @@ def _write_scores(folder: Path, name: str, scores: "np.ndarray", measured: "dict
     trials = [f"{SEED}_{number:06d}" for number in range(live.size)]
     write_scores(folder / f"{name}_scores.txt", trials, [str(kind) for kind in measured["kind"]], live, scores)
     rows = zip(*(column.tolist() for column in det_points(scores[live], scores[~live])), strict=True)
-    (folder / f"{name}_det.csv").write_text(
-        "cutoff,bpcer,apcer\n" + "".join(f"{cutoff!r},{bpcer!r},{apcer!r}\n" for cutoff, bpcer, apcer in rows)
-    )
+    table = "cutoff,bpcer,apcer\n" + "".join(f"{cutoff!r},{bpcer!r},{apcer!r}\n" for cutoff, bpcer, apcer in rows)
+    put_bytes(folder / f"{name}_det.csv", table.encode())
 
 
 def _told(name: str, figures: dict[str, Any]) -> str:

@@ -67,18 +67,24 @@ def run(args: argparse.Namespace) -> int:
 
     from edge.bundle import open_bundle
     from edge.cues import CueSettings
+    from edge.errors import UsageError
     from edge.events import SAMPLE_RATE_HZ
     from edge.output import warn
+    from train.atomic_file import put_bytes
     from train.calibration import choose_word_cutoffs, fit_platt, quantile_cutoff
     from train.corpus import load_manifest, read_clip
     from train.engines.choice import engine_from
     from train.liveness_evaluation import judge_audio
     from train.liveness_scenes import build_liveness_clips
     from train.metrics import equal_error_rate
+    from train.options import check_folders
     from train.simulator.levels import to_int16
     from train.task import load_task
     from train.wake_traces import in_noise_floor, trace
 
+    if args.out.is_dir():
+        raise UsageError(f"--out {args.out} is a folder, expected the name of a file; give one within it")
+    check_folders(args, "cache")
     aims = load_task(args.task).cutoffs
     rate, refused, rejected = (
         said if given is None else given
@@ -120,8 +126,8 @@ def run(args: argparse.Namespace) -> int:
     live = simulated["live"].astype(bool)
     slope, offset = fit_platt(scores[live], scores[~live])
     probability = 1 / (1 + np.exp(-(slope * scores + offset)))
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(
+    put_bytes(
+        args.out,
         json.dumps(
             {
                 "words": {word.id: round(c.cutoff, 4) for word, c in zip(bundle.words, chosen, strict=True)},
@@ -132,8 +138,8 @@ def run(args: argparse.Namespace) -> int:
                 },
             },
             indent=1,
-        )
-        + "\n"
+        ).encode()
+        + b"\n",
     )
     for word, c in zip(bundle.words, chosen, strict=True):
         tqdm.write(

@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--clips",
         type=int,
         metavar="N",
-        help="only the first N clips of the frozen set of simulated ones [all]",
+        help="only the first N clips of the frozen set of simulated ones, half of them live [all]",
     )
     parser.add_argument("--task", type=Path, metavar="FILE", help="task whose limits are compared [that of what ships]")
 
@@ -54,18 +54,25 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from edge.bundle import bundle_hash, open_bundle
+    from edge.errors import UsageError
     from train.corpus import data_hash, load_manifest
     from train.engines.choice import engine_from
     from train.frozen_set import N_CLIPS, heard_of, render_set, told
     from train.judging import judge
     from train.liveness_evaluation import evaluate_raw, evaluate_simulated
     from train.liveness_scenes import sources
+    from train.options import check_folders
     from train.results import float_twin, open_test_split, write_result
     from train.task import load_task
     from train.verdicts import count_verdicts, verdict_lines
     from train.wake_evaluation import evaluate_wake
 
-    # Before the split is opened: a fault in it must not cost an opening.
+    # Before the split is opened: a fault in these must not cost an opening.
+    if args.clips is not None and (args.clips < 2 or args.clips % 2):
+        raise UsageError(
+            f"--clips is {args.clips}, expected an even number from 2, half of them live; give another one"
+        )
+    check_folders(args, "out", "cache")
     task = load_task(args.task)
     engine = engine_from(args)
     bundle = open_bundle(args.bundle)
@@ -86,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         write_result(args.out / f"wake_{args.split}.json", wake, data_hash=hashed, seed=args.seed, bundle=bundle.path)
 
         # Neither set was used for training or cut-offs.
-        n = args.clips or N_CLIPS
+        n = N_CLIPS if args.clips is None else args.clips
         measured = render_set(args.data, args.split, args.cache, n=n, engine=engine)
         dev = render_set(args.data, "dev", args.cache, n=n, engine=engine)
         liveness = {

@@ -14,8 +14,9 @@ SUMMARY = "simulate live and replayed speech, and write it as a folder with a ma
 
 _EPILOG = """\
 Writes FOLDER/clips/*.flac, FOLDER/manifest.csv, which every other command reads, and FOLDER/conditions.csv with all
-that was drawn for a clip: variant, loudspeaker, rooms, codec, distance, levels. Clips come in pairs of one recording,
-live and replayed. The same data, seed and recipe give the same clips. Interrupted, the same command goes on.
+that was drawn for a clip: variant, loudspeaker, rooms, codec, distance, levels; FOLDER/render.json says by which
+settings. Clips come in pairs of one recording, live and replayed. The same data, seed and recipe give the same clips.
+Interrupted, the same command goes on. FOLDER must be new, or of the same settings: other settings need another one.
 
 A recipe is a file in TOML; it need hold only what differs from the one that ships, train/simulator/recipe.toml:
 
@@ -65,19 +66,27 @@ def run(args: argparse.Namespace) -> int:
         raise MissingExtraError("the replay simulator", "train")
 
     from edge.cues import CueSettings
-    from train.corpus import load_manifest
+    from train.atomic_file import writing
+    from train.corpus import data_hash, load_manifest
     from train.engines.choice import engine_from
     from train.frozen_set import write_frozen
     from train.liveness_scenes import build_liveness_clips
+    from train.options import check_folders
     from train.population import Population
+    from train.render_record import RenderSettings, check_render_folder
     from train.rendered_folder import write_folder
     from train.simulator.recipe import load_recipe
 
+    check_folders(args, "out", "cache")
     engine = engine_from(args)
     if args.freeze is not None:
         if args.recipe is not None:
             raise UsageError("--freeze renders with the recipe that ships; leave --recipe out, or change that one")
-        write_frozen(args.freeze, args.data, _frozen(args, engine))
+        if args.freeze.is_dir():
+            raise UsageError(f"--freeze {args.freeze} is a folder, expected the name of a file; give one within it")
+        sets = _frozen(args, engine)
+        with writing(args.freeze):
+            write_frozen(args.freeze, args.data, sets)
         print(f"{args.freeze}: written")
         return 0
     if args.clips < 2:
@@ -87,6 +96,17 @@ def run(args: argparse.Namespace) -> int:
         if kind not in recipe.loudspeakers:
             raise UsageError(f"--kinds: {kind!r} is unknown; there are {', '.join(recipe.loudspeakers)}")
     population = Population(args.split, args.loudspeakers or args.split, args.split, tuple(sorted(set(args.kinds))))
+    settings = RenderSettings(
+        split=args.split,
+        loudspeakers=population.loudspeakers,
+        kinds=population.kinds,
+        clips=args.clips,
+        seed=args.seed,
+        recipe_version=recipe.version,
+        recipe_sha256=recipe.hash,
+        data_sha256=data_hash(args.data),
+    )
+    check_render_folder(args.out, settings, args.data)
     rendered = build_liveness_clips(
         args.data,
         population,
@@ -98,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
         recipe=recipe,
         engine=engine,
     )
-    new = write_folder(args.out, rendered, load_manifest(args.data), split=args.split)
+    new = write_folder(args.out, rendered, load_manifest(args.data), settings)
     print(f"{args.out}: {args.clips} clips, {new} of them written now; recipe {recipe.version}, {recipe.hash[:12]}")
     return 0
 
