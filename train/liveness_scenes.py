@@ -111,8 +111,15 @@ def render_raw(clip: Clip, rng: np.random.Generator) -> tuple[np.ndarray, int]:
 
 
 @lru_cache(maxsize=2)
-def world(data: Path, population: Population, cache: Path, recipe: Recipe) -> tuple[list[Clip], Simulator]:
-    """Return the recordings of a population, and the simulator that renders them.
+def world(
+    data: Path, population: Population, cache: Path, recipe: Recipe, content: str
+) -> tuple[list[Clip], Simulator]:
+    """Return the recordings of a population, and the simulator that renders them; kept for the next shard.
+
+    Parameters
+    ----------
+    content : str
+        :func:`train.corpus.content_hash` of the data: other content is another world.
 
     Raises
     ------
@@ -162,8 +169,9 @@ def _make_shard(
     raw_share: float,
     keep: Kept,
     recipe: Recipe,
+    content: str,
 ) -> Arrays:
-    clips, simulator = world(data, population, cache, recipe)
+    clips, simulator = world(data, population, cache, recipe, content)
     rows: dict[str, list[Any]] = {}
     wholes: list[np.ndarray] = []
     for number in range(index * _CLIPS_PER_SHARD, min(n, (index + 1) * _CLIPS_PER_SHARD)):
@@ -240,9 +248,10 @@ def build_liveness_clips(
     if isinstance(population, str):
         population = Population.of_split(population)
     recipe = recipe or shipped_recipe()
+    content = content_hash(data)
     settings: dict[str, Any] = {
         "recipe": recipe.hash, "recipe_version": recipe.version,
-        "raw_recipe": _RAW_VERSION, "data": content_hash(data), "population": asdict(population), "n": n, "seed": seed,
+        "raw_recipe": _RAW_VERSION, "data": content, "population": asdict(population), "n": n, "seed": seed,
         "cues": cues.to_dict() if keep == "cues" else None, "raw_share": raw_share, "keep": keep,
     }  # fmt: skip
     make = partial(
@@ -256,6 +265,7 @@ def build_liveness_clips(
         raw_share=raw_share,
         keep=keep,
         recipe=recipe,
+        content=content,
     )
     n_shards = -(-n // _CLIPS_PER_SHARD)
     return build_shards(cache, f"liveness-{population.name}", settings, n_shards, make, engine=engine, unit="clips")

@@ -29,9 +29,17 @@ _PAIRS_PER_SHARD = 100
 
 
 def _make_shard(
-    index: int, *, data: Path, population: Population, cache: Path, seed: int, pairs: int, recipe: Recipe
+    index: int,
+    *,
+    data: Path,
+    population: Population,
+    cache: Path,
+    seed: int,
+    pairs: int,
+    recipe: Recipe,
+    content: str,
 ) -> Arrays:
-    clips, simulator = world(data, population, cache, recipe)
+    clips, simulator = world(data, population, cache, recipe, content)
     rows: dict[str, list[Any]] = {name: [] for name in ("audio", "audio_size", "talker", "room", "variant", "source")}
     for number in range(index * _PAIRS_PER_SHARD, min(pairs, (index + 1) * _PAIRS_PER_SHARD)):
         clip = clips[generator("source of a pair", seed, number).integers(len(clips))]
@@ -82,11 +90,15 @@ def build_room_pairs(
         If the population has no recordings, or the cache cannot be written.
     """
     recipe = recipe or shipped_recipe()
+    content = content_hash(data)
     settings = {
-        "recipe": recipe.hash, "recipe_version": recipe.version, "data": content_hash(data),
+        "recipe": recipe.hash, "recipe_version": recipe.version, "data": content,
         "population": asdict(population), "pairs": pairs, "seed": seed,
     }  # fmt: skip
-    make = partial(_make_shard, data=data, population=population, cache=cache, seed=seed, pairs=pairs, recipe=recipe)
+    make = partial(
+        _make_shard, data=data, population=population, cache=cache, seed=seed, pairs=pairs, recipe=recipe,
+        content=content,
+    )  # fmt: skip
     return build_shards(
         cache, f"rooms-{population.name}", settings, -(-pairs // _PAIRS_PER_SHARD), make, engine=engine, unit="pairs"
     )
