@@ -1,7 +1,12 @@
 """Results held against the limits of a task: each met, missed, or not measured.
 
 Where a value lies is said by the limit, as a dotted path; a ``*`` in it stands for several entries, of which the worst
-counts. Nothing is guessed: what is missing is not measured, and what is no number is a fault of the file.
+counts. Nothing is guessed: what is missing is not measured, and what is no number is a fault of the file. NaN is no
+number; only beside a count of 0 it is the mean of nothing, and two as an interval say that no resample gave a figure.
+
+Results name the set of renderings that they were measured on, where there is one. Figures from another than the
+frozen set compare with no limit, so they count as not measured. What names no set counts: recordings, benchmarks, and results
+that are older than the sets.
 """
 
 import hashlib
@@ -13,12 +18,14 @@ from typing import Any
 
 from edge.errors import DataError
 from edge.judgement import UNITS, Interval, Judgement, LimitVerdict, show_value
-from edge.strict_json import kind, show
+from edge.strict_json import is_line, kind, show
 from train.task import Existing, Measure, Task
 
 __all__ = ["judge", "judgement", "read_existing"]
 
 _LARGEST = 1e9
+_FROZEN = "frozen"
+"""One of :data:`train.frozen_set.State`, which is not imported: it needs the simulator."""
 
 
 def judge(
@@ -33,7 +40,8 @@ def judge(
         Folder with results files. One that is missing, or does not have the entry, leaves its limits not measured.
     bundle_sha256 : str, optional
         Which bundle is judged (:func:`edge.bundle.bundle_hash`): a results file that is about another one counts as
-        none. A file that names no bundle is about the program, and counts.
+        none. A file that names no bundle is about the program, and counts. So does one that names no set of
+        renderings; one that names another than the frozen set counts as none.
     split : str, optional
         Judge what is measured on recordings by this split in place of the limit's own.
 
@@ -103,7 +111,24 @@ def _result(path: Path, bundle_sha256: str | None) -> tuple[Any, str] | str:
     about = body.get("bundle_sha256")
     if bundle_sha256 is not None and about is not None and about != bundle_sha256:
         return f"{path.name} is about another bundle, {str(about)[:12]}"
+    state = _set_state(path, body)
+    if state not in (None, _FROZEN):
+        return f"{path.name} was not measured on the frozen set ({state})"
     return body, hashlib.sha256(content).hexdigest()
+
+
+def _set_state(path: Path, body: dict[str, Any]) -> str | None:
+    """Return how the set of renderings compares with the frozen one; None where results name no set."""
+    if "set" not in body:
+        return None
+    named = body["set"]
+    state = named.get("state") if isinstance(named, dict) else None
+    if not isinstance(state, str) or not is_line(state):
+        raise DataError(
+            f"{path}: set: got {show(named)}, expected an object with the 'state' of the set of renderings, such as "
+            f"{_FROZEN!r}; measure again"
+        )
+    return state
 
 
 def _verdict(name: str, measure: Measure, reason: str = "", **measured: Any) -> LimitVerdict:
@@ -124,7 +149,10 @@ def _verdict(name: str, measure: Measure, reason: str = "", **measured: Any) -> 
 def _judged(name: str, measure: Measure, path: Path, body: Any, digest: str) -> LimitVerdict:
     values = []
     for names in _matches(body, measure.value.split("."), ()):
-        value = _single(path, body, _filled(measure.value, names), measure.unit, measure.factor)
+        keys = _filled(measure.value, names)
+        if measure.n and _is_nan(_entry(body, keys)) and _entry(body, _filled(measure.n, names)) == 0:
+            continue  # The mean of nothing.
+        value = _single(path, body, keys, measure.unit, measure.factor)
         if value is not None:
             values.append((value, names))
     if not values:
@@ -168,14 +196,16 @@ def _filled(path: str, names: tuple[str, ...] = ()) -> list[str]:
 
 
 def _entry(body: Any, keys: list[str]) -> Any:
-    """Return what is at a path; None if there is nothing, or the mean or interval of nothing, which is NaN."""
+    """Return what is at a path; None if there is nothing."""
     for key in keys:
         if not isinstance(body, dict) or key not in body:
             return None
         body = body[key]
-    if isinstance(body, list) and body and all(isinstance(end, float) and math.isnan(end) for end in body):
-        return None
-    return None if isinstance(body, float) and math.isnan(body) else body
+    return body
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _number(path: Path, keys: list[str], value: Any, unit: str, factor: float) -> float:
@@ -196,7 +226,7 @@ def _single(path: Path, body: Any, keys: list[str], unit: str, factor: float) ->
 
 def _interval(path: Path, body: Any, keys: list[str], unit: str, factor: float) -> Interval | None:
     value = _entry(body, keys)
-    if value is None:
+    if value is None or (isinstance(value, list) and value and all(map(_is_nan, value))):
         return None
     if not isinstance(value, list) or len(value) != 2:
         raise DataError(
