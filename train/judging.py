@@ -5,8 +5,8 @@ counts. Nothing is guessed: what is missing is not measured, and what is no numb
 number; only beside a count of 0 it is the mean of nothing, and two as an interval say that no resample gave a figure.
 
 Results name the set of renderings that they were measured on, where there is one. Figures from another than the
-frozen set compare with no limit, so they count as not measured. What names no set counts: recordings, benchmarks, and results
-that are older than the sets.
+frozen set compare with no limit, so they count as not measured. What names no set counts: recordings, benchmarks, and
+results that are older than the sets.
 """
 
 import hashlib
