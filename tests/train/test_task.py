@@ -35,6 +35,12 @@ min_agreement = 0.9
 false_accepts_per_hour = 1
 live_refused = 0.1
 live_rejected = 0.05
+[protocol]
+most_off_chance = 0.1
+most_on_leak = 0.2
+most_distance = 0.3
+distance_clips = 40
+stratum_clips = 50
 [measures.refused]
 title = "refused"
 unit = "share"
@@ -370,6 +376,8 @@ def test_every_entry_is_needed_and_no_other_allowed(tmp_path, subtests):
         ("sample_rate_hz = 16000", "sample_rate_hz = 8000", "inputs.sample_rate_hz: got 8000"),
         ("bundle_bytes = 1000", "bundle_bytes = 1e3", "device.bundle_bytes: got 1000.0, expected a whole number"),
         ("live_rejected = 0.05", "live_rejected = 0.2", "cutoffs: live_rejected: got 0.2, expected at most"),
+        ("most_off_chance = 0.1", "most_off_chance = 0.6", "protocol.most_off_chance: got 0.6"),
+        ("stratum_clips = 50", "stratum_clips = 2", "protocol.stratum_clips: got 2"),
         ('by = "them"', 'by = "me"', "existing[0].by: got 'me', expected one of 'them', 'us'"),
         ('figure = "7 %"', 'figure = "7 %"\nfile = "a.json"', "existing[0]: figure: got 'figure, file'"),
         ('figure = "7 %"\n', "", "existing[0]: figure: got 'none'"),

@@ -26,9 +26,11 @@ _EPILOG = """\
   two rooms    speech through two rooms and no loudspeaker is to be called live as often as through one: baselines and
                the liveness stage of a bundle, on the same words
   probes       silence, level, peak, duration, digital zeros, bandwidth and corpus alone must not tell live from
-               replayed (EER of 45 to 55 %), and must do so on copies with a leak (EER of at most 10 %)
+               replayed, nor silence and level together in clips with or without a first room, and must do so on
+               copies with a leak; levels and durations must be distributed alike in both classes
 
-Writes DIR/protocol.json, and ends with exit code 2 if a probe found something or is blind. Renderings are kept in
+Writes DIR/protocol.json, and ends with exit code 2 if a probe found something or is blind, or a distribution differs;
+what that means in numbers is in the table [protocol] of train/task.toml. Renderings are kept in
 --cache (about 4 GB); interrupted, the same command goes on. Choose on dev; every opening of the test split is entered
 into the ledger.
 
@@ -297,9 +299,10 @@ def _probes(steps: _Steps) -> dict[str, Any]:
     from train.leak_check import check_unseen
     from train.population import Population
     from train.probe_report import probe_report
+    from train.task import load_task
 
     n = steps.args.probe_clips
     fitted = steps.rendered(Population.of_split("train"), n, "probes_fitted", "whole")
     measured = steps.frozen
     check_unseen("probes", fitted, measured, SEEN_OR_NOT, sha256=steps.sha256)
-    return probe_report(fitted, measured, seed=steps.args.seed)
+    return probe_report(fitted, measured, limits=load_task().protocol, seed=steps.args.seed)
