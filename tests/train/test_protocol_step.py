@@ -122,6 +122,7 @@ def test_the_whole_protocol_on_dev(asked, data):
         assert set(entry["baselines"]) == set(BASELINES)
         assert entry["clips"]["live"] == entry["clips"]["replay"] == (40 if name == "all unseen" else 16)
         assert {"talkers", "loudspeakers", "rooms"} <= entry["clips"].keys()
+        assert entry["kinds"] == {"phone": entry["clips"]["replay"]}
         assert entry["shared_with_fit"]["recordings"]["shared"] == 0
         for figures in entry["baselines"].values():
             assert {"eer", "eer_interval_95", "bpcer", "apcer", "cutoff"} <= figures.keys()
@@ -185,6 +186,24 @@ def test_talkers_who_were_not_drawn_for_the_fit_are_not_measured_as_seen(asked, 
     }  # fmt: skip
     seen = ladder["seen"]["shared_with_fit"]["talkers"]
     assert seen["shared"] == seen["measured"]
+
+
+def test_a_rung_with_too_few_clips_ends_it_before_anything_is_fitted(asked, data, monkeypatch, capsys):
+    build = liveness_scenes.build_liveness_clips
+
+    def another(data, population, cache, **settings):
+        clips = build(data, population, cache, **settings)
+        if population.loudspeakers == "train" and population.recordings == "held_out":
+            clips["loudspeaker"][clips["live"] == 0] = "never-met"
+        return clips
+
+    monkeypatch.setattr(liveness_scenes, "build_liveness_clips", another)
+    monkeypatch.setattr("train.baseline_models.fit_baseline", lambda *_, **__: pytest.fail("fitted"))
+    assert _run(data) == 2
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("vivavoce: ")]
+    assert "seen: got 0 replayed clips of which all that counts as seen was fitted on" in told
+    assert "--measured-clips" in told
+    assert not (data.parent / "out").exists()
 
 
 def test_a_kind_that_was_not_left_out_ends_it(asked, quick, data, monkeypatch, capsys):
