@@ -5,8 +5,8 @@ counts. Nothing is guessed: what is missing is not measured, and what is no numb
 number; only beside a count of 0 it is the mean of nothing, and two as an interval say that no resample gave a figure.
 
 Results name the set of renderings that they were measured on, where there is one. Figures from another than the
-frozen set compare with no limit, so they count as not measured. What names no set counts: recordings, benchmarks, and
-results that are older than the sets.
+frozen set compare with no limit, so what is simulated in such a file counts as not measured. What is real in it
+counts, and what names no set: recordings, benchmarks, and results that are older than the sets.
 """
 
 import hashlib
@@ -24,8 +24,10 @@ from train.task import Existing, Measure, Task
 __all__ = ["judge", "judgement", "read_existing"]
 
 _LARGEST = 1e9
+_RENDERED = "simulated"
+"""Evidence that a set of renderings gives; recordings of people in the same file are none of that set."""
 _FROZEN = "frozen"
-"""One of :data:`train.frozen_set.State`, which is not imported: it needs the simulator."""
+"""One of ``train.frozen_set.State``, which is not imported: it needs the simulator."""
 
 
 def judge(
@@ -40,8 +42,7 @@ def judge(
         Folder with results files. One that is missing, or does not have the entry, leaves its limits not measured.
     bundle_sha256 : str, optional
         Which bundle is judged (:func:`edge.bundle.bundle_hash`): a results file that is about another one counts as
-        none. A file that names no bundle is about the program, and counts. So does one that names no set of
-        renderings; one that names another than the frozen set counts as none.
+        none. A file that names no bundle is about the program, and counts.
     split : str, optional
         Judge what is measured on recordings by this split in place of the limit's own.
 
@@ -62,8 +63,11 @@ def judge(
         if file not in read:
             read[file] = _result(results / file, bundle_sha256)
         found = read[file]
+        other = None if isinstance(found, str) else _other_set(results / file, found[0])
         if isinstance(found, str):
             verdicts.append(_verdict(name, measure, found))
+        elif other is not None and measure.evidence == _RENDERED:
+            verdicts.append(_verdict(name, measure, other))
         else:
             verdicts.append(_judged(name, measure, results / file, *found))
     return verdicts
@@ -80,6 +84,8 @@ def read_existing(entry: Existing, results: Path) -> str:
         return entry.figure or ""
     path = results / entry.file
     found = _result(path, None)
+    if not isinstance(found, str):
+        found = _other_set(path, found[0]) or found
     value = None if isinstance(found, str) else _single(path, found[0], _filled(entry.value), entry.unit, 1.0)
     if isinstance(found, str) or value is None:
         return f"not measured ({found if isinstance(found, str) else f'{entry.file} has no {entry.value}'})"
@@ -111,14 +117,11 @@ def _result(path: Path, bundle_sha256: str | None) -> tuple[Any, str] | str:
     about = body.get("bundle_sha256")
     if bundle_sha256 is not None and about is not None and about != bundle_sha256:
         return f"{path.name} is about another bundle, {str(about)[:12]}"
-    state = _set_state(path, body)
-    if state not in (None, _FROZEN):
-        return f"{path.name} was not measured on the frozen set ({state})"
     return body, hashlib.sha256(content).hexdigest()
 
 
-def _set_state(path: Path, body: dict[str, Any]) -> str | None:
-    """Return how the set of renderings compares with the frozen one; None where results name no set."""
+def _other_set(path: Path, body: Any) -> str | None:
+    """Return why figures of renderings do not count; None if their set is the frozen one, or results name none."""
     if "set" not in body:
         return None
     named = body["set"]
@@ -128,7 +131,7 @@ def _set_state(path: Path, body: dict[str, Any]) -> str | None:
             f"{path}: set: got {show(named)}, expected an object with the 'state' of the set of renderings, such as "
             f"{_FROZEN!r}; measure again"
         )
-    return state
+    return None if state == _FROZEN else f"{path.name} was not measured on the frozen set ({state})"
 
 
 def _verdict(name: str, measure: Measure, reason: str = "", **measured: Any) -> LimitVerdict:
