@@ -188,6 +188,25 @@ def test_talkers_who_were_not_drawn_for_the_fit_are_not_measured_as_seen(asked, 
     assert seen["shared"] == seen["measured"]
 
 
+def test_every_rung_has_the_mix_of_kinds_that_was_rendered(asked, quick, data, monkeypatch):
+    build = liveness_scenes.build_liveness_clips
+
+    def another(data, population, cache, **settings):
+        clips = build(data, population, cache, **settings)
+        if population.loudspeakers == "train" and population.recordings == "held_out":
+            replays = np.flatnonzero(clips["live"] == 0)
+            clips["kind"][replays[::2]] = "tv"
+            clips["loudspeaker"] = clips["loudspeaker"].astype("<U20")
+            clips["loudspeaker"][replays[:4:2]] = "never-met"
+        return clips
+
+    monkeypatch.setattr(liveness_scenes, "build_liveness_clips", another)
+    assert _run(data) == 0
+    ladder = json.loads((data.parent / "out" / "protocol.json").read_text())["ladder"]
+    assert ladder["seen"]["kinds"] == {"phone": 6, "tv": 6}
+    assert ladder["seen"]["clips"]["live"] == 16
+
+
 def test_a_rung_with_too_few_clips_ends_it_before_anything_is_fitted(asked, data, monkeypatch, capsys):
     build = liveness_scenes.build_liveness_clips
 
