@@ -1,7 +1,12 @@
 """Results held against the limits of a task: each met, missed, or not measured.
 
 Where a value lies is said by the limit, as a dotted path; a ``*`` in it stands for several entries, of which the worst
-counts. Nothing is guessed: what is missing is not measured, and what is no number is a fault of the file.
+counts. Nothing is guessed: what is missing is not measured, and what is no number is a fault of the file. NaN is no
+number; only beside a count of 0 it is the mean of nothing, and two as an interval say that no resample gave a figure.
+
+Results name the set of renderings that they were measured on, where there is one. Figures from another than the
+frozen set compare with no limit, so what is simulated in such a file counts as not measured. What is real in it
+counts, and what names no set: recordings, benchmarks, and results that are older than the sets.
 """
 
 import hashlib
@@ -13,12 +18,16 @@ from typing import Any
 
 from edge.errors import DataError
 from edge.judgement import UNITS, Interval, Judgement, LimitVerdict, show_value
-from edge.strict_json import kind, show
+from edge.strict_json import is_line, kind, show
 from train.task import Existing, Measure, Task
 
 __all__ = ["judge", "judgement", "read_existing"]
 
 _LARGEST = 1e9
+_RENDERED = "simulated"
+"""Evidence that a set of renderings gives; recordings of people in the same file are none of that set."""
+_FROZEN = "frozen"
+"""One of ``train.frozen_set.State``, which is not imported: it needs the simulator."""
 
 
 def judge(
@@ -54,8 +63,11 @@ def judge(
         if file not in read:
             read[file] = _result(results / file, bundle_sha256)
         found = read[file]
+        other = None if isinstance(found, str) else _other_set(results / file, found[0])
         if isinstance(found, str):
             verdicts.append(_verdict(name, measure, found))
+        elif other is not None and measure.evidence == _RENDERED:
+            verdicts.append(_verdict(name, measure, other))
         else:
             verdicts.append(_judged(name, measure, results / file, *found))
     return verdicts
@@ -72,6 +84,8 @@ def read_existing(entry: Existing, results: Path) -> str:
         return entry.figure or ""
     path = results / entry.file
     found = _result(path, None)
+    if not isinstance(found, str):
+        found = _other_set(path, found[0]) or found
     value = None if isinstance(found, str) else _single(path, found[0], _filled(entry.value), entry.unit, 1.0)
     if isinstance(found, str) or value is None:
         return f"not measured ({found if isinstance(found, str) else f'{entry.file} has no {entry.value}'})"
@@ -106,6 +120,20 @@ def _result(path: Path, bundle_sha256: str | None) -> tuple[Any, str] | str:
     return body, hashlib.sha256(content).hexdigest()
 
 
+def _other_set(path: Path, body: Any) -> str | None:
+    """Return why figures of renderings do not count; None if their set is the frozen one, or results name none."""
+    if "set" not in body:
+        return None
+    named = body["set"]
+    state = named.get("state") if isinstance(named, dict) else None
+    if not isinstance(state, str) or not is_line(state):
+        raise DataError(
+            f"{path}: set: got {show(named)}, expected an object with the 'state' of the set of renderings, such as "
+            f"{_FROZEN!r}; measure again"
+        )
+    return None if state == _FROZEN else f"{path.name} was not measured on the frozen set ({state})"
+
+
 def _verdict(name: str, measure: Measure, reason: str = "", **measured: Any) -> LimitVerdict:
     nothing: dict[str, Any] = dict.fromkeys(("measured", "interval", "n", "of", "source", "source_sha256"))
     return LimitVerdict(
@@ -124,7 +152,10 @@ def _verdict(name: str, measure: Measure, reason: str = "", **measured: Any) -> 
 def _judged(name: str, measure: Measure, path: Path, body: Any, digest: str) -> LimitVerdict:
     values = []
     for names in _matches(body, measure.value.split("."), ()):
-        value = _single(path, body, _filled(measure.value, names), measure.unit, measure.factor)
+        keys = _filled(measure.value, names)
+        if measure.n and _is_nan(_entry(body, keys)) and _entry(body, _filled(measure.n, names)) == 0:
+            continue  # The mean of nothing.
+        value = _single(path, body, keys, measure.unit, measure.factor)
         if value is not None:
             values.append((value, names))
     if not values:
@@ -168,14 +199,16 @@ def _filled(path: str, names: tuple[str, ...] = ()) -> list[str]:
 
 
 def _entry(body: Any, keys: list[str]) -> Any:
-    """Return what is at a path; None if there is nothing, or the mean or interval of nothing, which is NaN."""
+    """Return what is at a path; None if there is nothing."""
     for key in keys:
         if not isinstance(body, dict) or key not in body:
             return None
         body = body[key]
-    if isinstance(body, list) and body and all(isinstance(end, float) and math.isnan(end) for end in body):
-        return None
-    return None if isinstance(body, float) and math.isnan(body) else body
+    return body
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _number(path: Path, keys: list[str], value: Any, unit: str, factor: float) -> float:
@@ -196,7 +229,7 @@ def _single(path: Path, body: Any, keys: list[str], unit: str, factor: float) ->
 
 def _interval(path: Path, body: Any, keys: list[str], unit: str, factor: float) -> Interval | None:
     value = _entry(body, keys)
-    if value is None:
+    if value is None or (isinstance(value, list) and value and all(map(_is_nan, value))):
         return None
     if not isinstance(value, list) or len(value) != 2:
         raise DataError(

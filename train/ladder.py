@@ -3,6 +3,10 @@
 Every rung is fitted on one population and measured on another, of which talkers, loudspeakers and rooms are named
 apart (:mod:`train.population`). Recordings are unseen on every rung, also on the lowest. Backgrounds come with rooms.
 Measured loudspeakers are split by maker, so unseen standalone loudspeakers are unseen brands, too.
+
+A fit has met nearly all loudspeakers of the small populations and fewer of the large ones, so leaving out what it has
+not met would leave fewer clips of some kinds on some rungs, and a rung would be easier or harder by its kinds. All
+rungs are therefore measured at the mix of kinds that was rendered.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,12 +16,15 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from edge.errors import DataError
 from train.population import Population
 
-__all__ = ["FITTED", "SEEN_OR_NOT", "Rung", "kind_rungs", "rungs", "seen_where_claimed"]
+__all__ = ["FITTED", "SEEN_OR_NOT", "Rung", "check_enough", "kind_rungs", "mix_kept", "rungs", "seen_where_claimed"]
 
 SEEN_OR_NOT = ("talkers", "loudspeakers", "rooms")
 
+_LEAST = 10
+"""Clips of a class: of fewer, an equal error rate moves by a tenth with every clip."""
 _COLUMNS = dict(zip(SEEN_OR_NOT, ("talker", "loudspeaker", "room"), strict=True))
 
 FITTED = Population("train", "train", "train", recordings="fitting")
@@ -109,3 +116,58 @@ def seen_where_claimed(
             met = np.isin(measured[column], fitted[column])
             kept &= met | (measured["live"] == 1) if what == "loudspeakers" else met
     return kept
+
+
+def mix_kept(measured: dict[str, np.ndarray], kept: npt.NDArray[np.bool_], *, seed: int) -> npt.NDArray[np.bool_]:
+    """Leave out further replays, at random, until those that are kept have the mix of kinds of all that were rendered.
+
+    Parameters
+    ----------
+    measured : dict
+        As :func:`train.liveness_scenes.build_liveness_clips` returns it.
+    kept : (clips,) bool
+        Which clips may be measured.
+    seed : int
+
+    Returns
+    -------
+    (clips,) bool
+        Live clips as they were. Where a kind has none left, there is no such mix, and no replay is kept.
+    """
+    rng = np.random.default_rng(seed)
+    replayed = measured["live"] == 0
+    of_kind = {kind: replayed & (measured["kind"] == kind) for kind in np.unique(measured["kind"][replayed])}
+    share = min((float((kept & of).sum() / of.sum()) for of in of_kind.values()), default=0.0)
+    result = kept & ~replayed
+    for of in of_kind.values():
+        # The kind with the fewest keeps all that it has; the dust of a product must not cost it one.
+        number = int(np.floor(share * of.sum() + 1e-6))
+        result[rng.choice(np.flatnonzero(kept & of), number, replace=False)] = True
+    return result
+
+
+def check_enough(name: str, measured: dict[str, np.ndarray], option: str) -> None:
+    """Check that what is left to measure on is enough for a figure.
+
+    Parameters
+    ----------
+    name : str
+        The rung, for the message.
+    measured : dict
+        The clips that are left.
+    option : str
+        What asks for more of them.
+
+    Raises
+    ------
+    DataError
+        If a class has fewer than 10 clips.
+    """
+    live = int(np.count_nonzero(measured["live"]))
+    counts = {"live": live, "replayed": int(measured["live"].size) - live}
+    label = min(counts, key=lambda key: counts[key])
+    if counts[label] < _LEAST:
+        raise DataError(
+            f"{name}: got {counts[label]} {label} clips of which all that counts as seen was fitted on, expected at "
+            f"least {_LEAST}; nothing was fitted: give more with {option}, or fit on more with --clips"
+        )

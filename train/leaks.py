@@ -4,6 +4,7 @@ Each leak is what a careless collection does to one class: levels that were norm
 that was recorded by telephone. It changes one thing that its probe looks at, in one class.
 """
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,7 @@ _PEAK_DBFS = -3.0
 _ACTIVE_DBFS = -26.0
 _TELEPHONE_HZ = 4000.0
 _DULL_HZ = 1500.0
+_NOISIER_DB = 10.0
 _LONGER_S = 1.0
 _ONE_LENGTH_S = 2.0
 _TELEPHONE = scipy.signal.butter(10, _TELEPHONE_HZ * 0.93, fs=SAMPLE_RATE_HZ, output="sos")
@@ -120,6 +122,14 @@ def _by_telephone(clip: WholeClip) -> WholeClip:
     return _with(clip, scipy.signal.sosfiltfilt(_TELEPHONE, _scaled(clip)))
 
 
+def _noisier(clip: WholeClip) -> WholeClip:
+    samples = _scaled(clip)
+    # Alike for the same clip, and another noise for every clip.
+    noise = np.random.default_rng(zlib.crc32(clip.samples.tobytes())).standard_normal(samples.size)
+    floor = max(float(np.sqrt(np.mean(samples[: clip.start // 2] ** 2))), 1.0 / 32768.0)
+    return _with(clip, samples + noise * floor * np.sqrt(decibels_to_gain(_NOISIER_DB) ** 2 - 1.0))
+
+
 def _other_corpus(clip: WholeClip) -> WholeClip:
     return replace(clip, corpus=f"{clip.corpus} (replayed)")
 
@@ -134,6 +144,10 @@ LEAKS = (
     Leak("duration", f"all of one length, {_ONE_LENGTH_S:g} s", "live", _of_one_length),
     Leak("zeros", "the pause before the word begins with digital zeros", "live", _gated),
     Leak("bandwidth", f"nothing above {_TELEPHONE_HZ:g} Hz", "replay", _by_telephone),
+    *(
+        Leak(f"silence and level, {stratum}", f"what sounds idle is {_NOISIER_DB:g} dB louder", "live", _noisier)
+        for stratum in ("first room", "no first room")
+    ),
     Leak("corpus", "each class comes from corpora of its own", "replay", _other_corpus),
 )
-"""Every probe has at least one, on which its equal error rate must be at most 10 %."""
+"""Every probe has at least one, on which its equal error rate must be small (``[protocol]`` of ``task.toml``)."""

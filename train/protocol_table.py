@@ -64,16 +64,29 @@ def protocol_table(folder: Path) -> str:
         )
     lines += [
         "",
-        f"**Shortcut probes** ({probes['clips']['live']} live and {probes['clips']['replay']} replayed clips; 50 % is "
-        "chance):",
+        f"**Shortcut probes** ({probes['clips']['live']} live and {probes['clips']['replay']} replayed clips; those of "
+        "first rooms look at some of them; 50 % is chance):",
         "",
         "| probe | EER (95 %) | EER on copies with a leak, worst |",
         "|---|---|---|",
     ]
-    for name, one in probes["judged"].items():
+    for name, one in (probes["judged"] | probes["strata"]).items():
+        if one["at_chance"] is None:
+            few = "{live} + {replay}".format(**one["clips"])
+            lines.append(f"| {name} | not judged: {few} clips | |")
+            continue
         worst = max(float(leak["eer"]) for leak in one["leaks"])
         lines.append(f"| {name} | {_percent(one['eer'], one['eer_interval_95'])} | {_percent(worst)} |")
     far = {name: max(values.values()) for name, values in probes["distances"].items()}
     told = ", ".join(f"{name} {value:.3f}" for name, value in far.items())
-    lines += ["", f"Largest distance between live and replay (Kolmogorov-Smirnov): {told}."]
+    limits = probes["limits"]
+    judged = (
+        "not judged, there are too few clips" if probes["alike"] is None else f"at most {limits['most_distance']:g}"
+    )
+    lines += [
+        "",
+        f"Held to: EER within {100 * limits['most_off_chance']:g} points of chance, at most "
+        f"{100 * limits['most_on_leak']:g} % on every leak. Largest distance between live and replay "
+        f"(Kolmogorov-Smirnov; {judged}): {told}.",
+    ]
     return "\n".join(lines) + "\n"

@@ -25,6 +25,7 @@ __all__ = [
     "Existing",
     "Inputs",
     "Measure",
+    "ProtocolLimits",
     "Quantisation",
     "Task",
     "load_task",
@@ -141,6 +142,22 @@ class Cutoffs:
 
 
 @dataclass(frozen=True, slots=True)
+class ProtocolLimits:
+    """What shortcut probes are held to."""
+
+    most_off_chance: Annotated[float, Within(0.0, 0.5)]
+    """Of an equal error rate, from 1/2."""
+    most_on_leak: Annotated[float, Within(0.0, 0.5)]
+    """Equal error rate on copies with a leak."""
+    most_distance: _Share
+    """Statistic of Kolmogorov and Smirnov between both classes."""
+    distance_clips: Annotated[int, Within(1, 1_000_000)]
+    """Clips of each class from which on distances are judged."""
+    stratum_clips: Annotated[int, Within(20, 1_000_000)]
+    """Clips of each class from which on a stratum is judged; fewer than 20 make no trees."""
+
+
+@dataclass(frozen=True, slots=True)
 class Measure(_Told):
     """One limit, and where its value is found."""
 
@@ -253,6 +270,7 @@ class _Contract:
     device: Device
     quantisation: Quantisation
     cutoffs: Cutoffs
+    protocol: ProtocolLimits
     measures: dict[str, Measure]
     existing: tuple[Existing, ...] = ()
 
@@ -286,6 +304,8 @@ class Task:
     """How far int8 may be from float."""
     cutoffs: Cutoffs
     """Where the cut-offs are drawn on dev."""
+    protocol: ProtocolLimits
+    """What shortcut probes are held to."""
     measures: dict[str, Measure]
     """The limits, by id."""
     existing: tuple[Existing, ...]
@@ -330,6 +350,7 @@ def load_task(path: Path | None = None) -> Task:
         device=read.device,
         quantisation=read.quantisation,
         cutoffs=read.cutoffs,
+        protocol=read.protocol,
         measures=read.measures,
         existing=read.existing,
     )

@@ -1,5 +1,7 @@
 """Every probe sees its leaks, and finds nothing in what the simulator renders."""
 
+from dataclasses import asdict, replace
+
 import numpy as np
 import pytest
 
@@ -8,10 +10,16 @@ from tests.train.small_world import whole_renderings
 from train.leaks import LEAKS, leaked
 from train.probe_report import probe_faults, probe_report
 from train.probes import COMPARED, CREST, PROBES, WholeClip, chance_band, fit_probe, measure_all, whole_clips
+from train.task import load_task
 
 pytest.importorskip("sklearn", reason="needs scikit-learn (the extra `train`)")
 
 N = 320
+LIMITS = load_task().protocol
+FEW = replace(LIMITS, stratum_clips=20, distance_clips=N // 2)
+"""Judges sets as small as those here."""
+WHOLE = [probe.name for probe in PROBES if probe.stratum is None]
+STRATA = [probe.name for probe in PROBES if probe.stratum is not None]
 
 
 @pytest.fixture(scope="module")
@@ -21,21 +29,64 @@ def sets():
 
 @pytest.fixture(scope="module")
 def report(sets):
-    return probe_report(*sets, seed=0, rounds=50)
+    return probe_report(*sets, limits=FEW, seed=0, rounds=50)
 
 
-@pytest.mark.parametrize("name", [probe.name for probe in PROBES])
+@pytest.mark.parametrize("name", WHOLE)
 def test_a_probe_finds_nothing_in_what_the_simulator_renders(name, report):
     low, high = chance_band(N // 2, N // 2, 0.999)
     assert low <= report["judged"][name]["eer"] <= high
 
 
-@pytest.mark.parametrize("name", [probe.name for probe in PROBES])
+@pytest.mark.parametrize("name", WHOLE + STRATA)
 def test_a_probe_sees_every_leak_that_is_its_business(name, report):
-    leaks = report["judged"][name]["leaks"]
-    assert leaks
-    assert [leak["what"] for leak in leaks if leak["eer"] > 0.10] == []
-    assert report["judged"][name]["sees"]
+    entry = (report["judged"] | report["strata"])[name]
+    assert entry["leaks"]
+    assert [leak["what"] for leak in entry["leaks"] if leak["eer"] > LIMITS.most_on_leak] == []
+    assert entry["sees"]
+
+
+def test_strata_part_the_clips_by_their_first_room(sets, report):
+    of = {name: (sets[1]["first_room"] == "none") == (name == STRATA[1]) for name in STRATA}
+    assert STRATA == ["silence and level, first room", "silence and level, no first room"]
+    for name, chosen in of.items():
+        live = int((sets[1]["live"][chosen] == 1).sum())
+        entry = report["strata"][name]
+        assert entry["clips"] == {"live": live, "replay": int(chosen.sum()) - live}
+        low, high = chance_band(**{f"n_{label}": n for label, n in entry["clips"].items()})
+        assert entry["allowed"] == pytest.approx(max(LIMITS.most_off_chance, (high - low) / 2))
+        assert entry["at_chance"] == (abs(entry["eer"] - 0.5) <= entry["allowed"])
+
+
+def test_a_stratum_of_few_clips_is_not_judged(sets, capsys):
+    found = probe_report(*sets, limits=LIMITS, seed=0, rounds=10, probes=[p for p in PROBES if p.name in STRATA])
+    for entry in found["strata"].values():
+        assert (entry["at_chance"], entry["sees"]) == (None, None)
+        assert entry["clips"].keys() == entry["fitted"].keys() == {"live", "replay"}
+    assert probe_faults(found) == []
+    assert f"{STRATA[0]}: not judged, fewer than {LIMITS.stratum_clips} clips" in capsys.readouterr().out
+
+
+def _with_recorder_noise(clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Let live clips that no recorder has heard have the noise of one, as loud as what sounds there anyway."""
+    parts = []
+    for number, clip in enumerate(whole_clips(clips)):
+        samples = clip.samples.astype(np.float64)
+        if clips["live"][number] and clip.first_room == "none":
+            before = samples[: clip.start // 2]
+            noise = np.random.default_rng(number).standard_normal(samples.size)
+            samples += 2 * np.sqrt(np.mean(before**2)) * noise
+        parts.append(np.clip(np.rint(samples), -32768, 32767).astype(np.int16))
+    return {**clips, "samples": np.concatenate(parts)}
+
+
+def test_noise_of_a_recorder_that_was_not_there_is_found(sets):
+    noisy = [_with_recorder_noise(clips) for clips in sets]
+    found = probe_report(*noisy, limits=FEW, seed=0, rounds=10, probes=[p for p in PROBES if p.name in STRATA])
+    assert found["strata"][STRATA[1]]["at_chance"] is False
+    assert any(f"the probe {STRATA[1]!r} tells live from replayed" in fault for fault in probe_faults(found))
+    # The other stratum is untouched.
+    assert not any(f"{STRATA[0]!r} tells" in fault for fault in probe_faults(found))
 
 
 def test_the_report_is_plain_and_says_what_it_measured(report):
@@ -43,7 +94,7 @@ def test_the_report_is_plain_and_says_what_it_measured(report):
     assert set(report["distances"]) == set(COMPARED) == {"level", "duration", "silence"}
     assert all(set(report["distances"][name]) == set(measures) for name, measures in COMPARED.items())
     worst = max(value for far in report["distances"].values() for value in far.values())
-    assert report["alike"] == (worst <= 0.05)
+    assert report["alike"] is (worst <= LIMITS.most_distance)
     assert set(report["not_judged"]) == {CREST.name}
     for entry in report["judged"].values():
         low, high = entry["eer_interval_95"]
@@ -57,16 +108,35 @@ def test_a_simulator_that_leaks_is_found_out(sets):
         gain = np.repeat(np.where(clips["live"] == 1, 1.0, 0.02), clips["size"])
         louder.append({**clips, "samples": np.rint(clips["samples"] * gain).astype(np.int16)})
     level = [probe for probe in PROBES if probe.name == "level"]
-    found = probe_report(*louder, seed=0, rounds=10, probes=level)
+    found = probe_report(*louder, limits=FEW, seed=0, rounds=10, probes=level)
     assert not found["judged"]["level"]["at_chance"]
-    assert not found["alike"]
+    assert found["alike"] is False
+    assert any(
+        "live and replayed clips differ in 'active level of the word, dBFS'" in fault for fault in probe_faults(found)
+    )
     assert any("the probe 'level' tells live from replayed" in fault for fault in probe_faults(found))
+
+
+def test_distances_of_few_clips_are_not_judged(sets, capsys):
+    level = [probe for probe in PROBES if probe.name == "level"]
+    found = probe_report(*sets, limits=replace(FEW, distance_clips=N // 2 + 1), seed=0, rounds=10, probes=level)
+    assert found["alike"] is None
+    assert found["distances"]["level"]
+    assert probe_faults(found | {"judged": {}}) == []
+    assert "distances: not judged, fewer than" in capsys.readouterr().out
+
+
+def test_a_distance_alone_is_a_fault():
+    report = {"limits": asdict(LIMITS), "judged": {}, "strata": {}, "alike": False}
+    (fault,) = probe_faults(report | {"distances": {"level": {"loud": 0.06, "quiet": 0.05}}})
+    assert fault == "live and replayed clips differ in 'loud' (Kolmogorov-Smirnov 0.060, expected at most 0.05)"
 
 
 def test_a_blind_probe_is_a_fault():
     fine = {"eer": 0.5, "at_chance": True, "sees": True, "leaks": [{"what": "louder", "eer": 0.01}]}
     blind = {**fine, "sees": False, "leaks": [{"what": "louder", "eer": 0.01}, {"what": "longer", "eer": 0.3}]}
-    (fault,) = probe_faults({"judged": {"level": fine, "duration": blind}})
+    rest = {"limits": asdict(LIMITS), "strata": {}, "distances": {}, "alike": True}
+    (fault,) = probe_faults({"judged": {"level": fine, "duration": blind}, **rest})
     assert fault == "the probe 'duration' misses a leak (longer: EER 30.0 %, expected at most 10)"
 
 
@@ -126,8 +196,7 @@ def test_level_is_that_of_the_word_while_it_sounds():
 
 
 def test_the_corpus_is_the_same_number_in_every_set(sets):
-    probe = PROBES[-1]
-    assert probe.name == "corpus"
+    probe = next(probe for probe in PROBES if probe.name == "corpus")
     one, other = (measure_all(probe, whole_clips(clips)) for clips in sets)
     assert set(one.ravel()) == set(other.ravel())
     assert len(set(one.ravel())) == 3

@@ -1,6 +1,7 @@
 """``vivavoce train protocol`` on made-up renderings: what it measures, and what it refuses before it measures."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,7 @@ from train.frozen_set import SEED
 from train.population import Population
 from train.probe_report import probe_report
 from train.probes import PROBES
+from train.task import load_task
 
 pytest.importorskip("sklearn", reason="needs scikit-learn (the extra `train`)")
 
@@ -83,8 +85,9 @@ def asked(monkeypatch):
     monkeypatch.setattr(corpus, "load_manifest", lambda data: [])
     monkeypatch.setattr(command, "require_tensorflow", lambda: None)
     # 80 clips of noise are few: a probe at chance may lie anywhere near.
-    monkeypatch.setattr("train.probe_report._MOST_OFF_CHANCE", 0.3)
-    monkeypatch.setattr("train.probe_report._MOST_ON_LEAK", 1.0)
+    task = load_task()
+    generous = replace(task, protocol=replace(task.protocol, most_off_chance=0.3, most_on_leak=0.5))
+    monkeypatch.setattr("train.task.load_task", lambda path=None: generous)
     return calls
 
 
@@ -119,6 +122,7 @@ def test_the_whole_protocol_on_dev(asked, data):
         assert set(entry["baselines"]) == set(BASELINES)
         assert entry["clips"]["live"] == entry["clips"]["replay"] == (40 if name == "all unseen" else 16)
         assert {"talkers", "loudspeakers", "rooms"} <= entry["clips"].keys()
+        assert entry["kinds"] == {"phone": entry["clips"]["replay"]}
         assert entry["shared_with_fit"]["recordings"]["shared"] == 0
         for figures in entry["baselines"].values():
             assert {"eer", "eer_interval_95", "bpcer", "apcer", "cutoff"} <= figures.keys()
@@ -129,6 +133,9 @@ def test_the_whole_protocol_on_dev(asked, data):
         assert all({"eer", "fitted_on_all_kinds"} <= figures.keys() for figures in entry["baselines"].values())
     assert set(result["two_rooms"]) == {*BASELINES, "bundle"}
     assert set(result["probes"]["judged"]) == {"silence", "level", "peak", "duration", "zeros", "bandwidth", "corpus"}
+    # 40 clips of a class are too few for strata and for distances, which is said.
+    assert {entry["at_chance"] for entry in result["probes"]["strata"].values()} == {None}
+    assert result["probes"]["alike"] is None
     # The cut-off is that of live clips of dev, whatever is measured.
     cutoffs = {entry["baselines"]["f70"]["cutoff"] for entry in result["ladder"].values()}
     assert len(cutoffs) == 1
@@ -181,6 +188,43 @@ def test_talkers_who_were_not_drawn_for_the_fit_are_not_measured_as_seen(asked, 
     assert seen["shared"] == seen["measured"]
 
 
+def test_every_rung_has_the_mix_of_kinds_that_was_rendered(asked, quick, data, monkeypatch):
+    build = liveness_scenes.build_liveness_clips
+
+    def another(data, population, cache, **settings):
+        clips = build(data, population, cache, **settings)
+        if population.loudspeakers == "train" and population.recordings == "held_out":
+            replays = np.flatnonzero(clips["live"] == 0)
+            clips["kind"][replays[::2]] = "tv"
+            clips["loudspeaker"] = clips["loudspeaker"].astype("<U20")
+            clips["loudspeaker"][replays[:4:2]] = "never-met"
+        return clips
+
+    monkeypatch.setattr(liveness_scenes, "build_liveness_clips", another)
+    assert _run(data) == 0
+    ladder = json.loads((data.parent / "out" / "protocol.json").read_text())["ladder"]
+    assert ladder["seen"]["kinds"] == {"phone": 6, "tv": 6}
+    assert ladder["seen"]["clips"]["live"] == 16
+
+
+def test_a_rung_with_too_few_clips_ends_it_before_anything_is_fitted(asked, data, monkeypatch, capsys):
+    build = liveness_scenes.build_liveness_clips
+
+    def another(data, population, cache, **settings):
+        clips = build(data, population, cache, **settings)
+        if population.loudspeakers == "train" and population.recordings == "held_out":
+            clips["loudspeaker"][clips["live"] == 0] = "never-met"
+        return clips
+
+    monkeypatch.setattr(liveness_scenes, "build_liveness_clips", another)
+    monkeypatch.setattr("train.baseline_models.fit_baseline", lambda *_, **__: pytest.fail("fitted"))
+    assert _run(data) == 2
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("vivavoce: ")]
+    assert "seen: got 0 replayed clips of which all that counts as seen was fitted on" in told
+    assert "--measured-clips" in told
+    assert not (data.parent / "out").exists()
+
+
 def test_a_kind_that_was_not_left_out_ends_it(asked, quick, data, monkeypatch, capsys):
     build = liveness_scenes.build_liveness_clips
 
@@ -209,6 +253,28 @@ def test_a_probe_that_finds_something_is_told_and_loses_nothing(asked, quick, da
     assert _run(data) == 2
     assert "the probe 'level' tells live from replayed" in capsys.readouterr().err
     assert json.loads((data.parent / "out" / "protocol.json").read_text())["probes"]["judged"]["level"]["eer"] < 0.1
+
+
+def test_distributions_that_differ_end_it_and_lose_nothing(asked, quick, data, monkeypatch, capsys):
+    """Also where no probe says so: here they are held to nothing."""
+    task = load_task()
+    few = replace(task, protocol=replace(task.protocol, most_off_chance=0.5, most_on_leak=0.5, distance_clips=40))
+    monkeypatch.setattr("train.task.load_task", lambda path=None: few)
+    build = liveness_scenes.build_liveness_clips
+
+    def leaking(data, population, cache, **settings):
+        clips = build(data, population, cache, **settings)
+        if settings["keep"] == "whole":
+            gain = np.repeat(np.where(clips["live"] == 1, 1.0, 0.5), clips["size"])
+            clips["samples"] = np.rint(clips["samples"] * gain).astype(np.int16)
+        return clips
+
+    monkeypatch.setattr(liveness_scenes, "build_liveness_clips", leaking)
+    assert _run(data) == 2
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("vivavoce: ")]
+    assert "live and replayed clips differ in 'active level of the word, dBFS'" in told
+    assert "the probe" not in told.partition("mend what")[0]
+    assert json.loads((data.parent / "out" / "protocol.json").read_text())["probes"]["alike"] is False
 
 
 def test_test_is_entered_into_the_ledger_and_cut_off_on_dev(asked, quick, data):

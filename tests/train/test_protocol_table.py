@@ -25,7 +25,18 @@ def folder(tmp_path):
         },
         "probes": {
             "clips": clips,
-            "judged": {"level": {**_figures(0.49), "leaks": [{"eer": 0.01}, {"eer": 0.07}]}},
+            "judged": {"level": {**_figures(0.49), "at_chance": True, "leaks": [{"eer": 0.01}, {"eer": 0.07}]}},
+            "strata": {
+                "level, first room": {"clips": {"live": 7, "replay": 8}, "at_chance": None, "sees": None},
+                "level, no first room": {
+                    **_figures(0.47),
+                    "at_chance": True,
+                    "leaks": [{"eer": 0.03}],
+                    "clips": {"live": 3, "replay": 4},
+                },
+            },
+            "limits": {"most_off_chance": 0.05, "most_on_leak": 0.1, "most_distance": 0.06},
+            "alike": True,
             "distances": {"level": {"a": 0.02, "b": 0.031}, "silence": {"a": 0.04}},
         },
     }
@@ -42,8 +53,18 @@ def test_every_figure_is_there(folder):
     assert "| tv left out | 10 + 12 | 3 / 4 / 5 | 45.0 % (35.0-55.0) | 40.0 % (30.0-50.0) |" in table
     assert "| void | 90.0 % | 88.0 % | -2.0 (-5.0 to +1.0) |" in table
     assert "| level | 49.0 % (39.0-59.0) | 7.0 % |" in table
-    assert "level 0.031, silence 0.040." in table
+    assert "| level, no first room | 47.0 % (37.0-57.0) | 3.0 % |" in table
+    assert "| level, first room | not judged: 7 + 8 clips | |" in table
+    assert "within 5 points of chance, at most 10 % on every leak" in table
+    assert "(Kolmogorov-Smirnov; at most 0.06): level 0.031, silence 0.040." in table
     assert "**simulated** replays of dev" in table
+
+
+def test_distances_that_were_not_judged_are_told(folder):
+    body = json.loads((folder / "protocol.json").read_text())
+    body["probes"]["alike"] = None
+    (folder / "protocol.json").write_text(json.dumps(body))
+    assert "(Kolmogorov-Smirnov; not judged, there are too few clips): level 0.031" in protocol_table(folder)
 
 
 def test_no_file_is_told(tmp_path):

@@ -35,6 +35,12 @@ min_agreement = 0.9
 false_accepts_per_hour = 1
 live_refused = 0.1
 live_rejected = 0.05
+[protocol]
+most_off_chance = 0.1
+most_on_leak = 0.2
+most_distance = 0.3
+distance_clips = 40
+stratum_clips = 50
 [measures.refused]
 title = "refused"
 unit = "share"
@@ -190,10 +196,27 @@ def test_nothing_measured_is_no_verdict(write, results):
 
 def test_the_mean_of_nothing_is_nothing(write, results):
     nan = float("nan")
-    (results / "live_test.json").write_text(json.dumps({"all": {"bpcer": nan, "interval": [nan, nan]}}))
+    nothing = {"all": {"bpcer": nan, "interval": [nan, nan], "clips": 0}}
+    (results / "live_test.json").write_text(json.dumps(nothing))
     assert judge(load_task(write()), results)[0].state == "not measured"
     (results / "live_test.json").write_text(json.dumps({"all": {"bpcer": 0.1, "interval": [nan, nan]}}))
     assert judge(load_task(write()), results)[0].interval is None
+
+
+@pytest.mark.parametrize("state", ["part of it", "other data", "other recipe", "other samples"])
+def test_figures_of_another_set_are_not_measured(write, results, state):
+    task = load_task(write(('figure = "7 %"', 'file = "live_test.json"\nvalue = "all.bpcer"\nunit = "share"')))
+    named = {"clips": 4000, "sha256": "a" * 64}
+    (results / "live_test.json").write_text(json.dumps(LIVE | {"set": named | {"state": state}}))
+    found = by_id(judge(task, results))
+    told = f"live_test.json was not measured on the frozen set ({state})"
+    assert [(found[name].state, found[name].reason) for name in ("refused", "worst")] == [("not measured", told)] * 2
+    assert found["worst_word"].measured == 0.5, "real recordings are none of the set"
+    assert found["work"].measured is not None
+    assert read_existing(task.existing[0], results) == f"not measured ({told})"
+    (results / "live_test.json").write_text(json.dumps(LIVE | {"set": named | {"state": "frozen"}}))
+    assert by_id(judge(task, results))["refused"].met
+    assert read_existing(task.existing[0], results) == "5.0 %"
 
 
 def test_another_split_is_read_where_there_are_splits(write, results):
@@ -222,6 +245,12 @@ def test_results_of_another_bundle_say_nothing_of_this_one(write, results):
         ({"all": {"bpcer": -0.1}}, "all.bpcer: got -0.1"),
         ({"all": {"bpcer": 10**400}}, "all.bpcer: got a number, expected a share"),
         ({"all": {"bpcer": float("inf")}}, "all.bpcer: got Infinity"),
+        ({"all": {"bpcer": float("nan")}}, "all.bpcer: got NaN"),
+        ({"all": {"bpcer": float("nan"), "clips": 400}}, "all.bpcer: got NaN"),
+        ({"kinds": {"tv": {"apcer": float("nan"), "replay": 3}}}, "kinds.tv.apcer: got NaN"),
+        ({"words": {"alexa": {"rate": float("nan")}}}, "words.alexa.rate: got NaN"),
+        ({"set": "frozen", **LIVE}, 'set: got "frozen", expected an object'),
+        ({"set": {"state": None}, **LIVE}, "set: got .*, expected an object"),
         ({"all": {"bpcer": 0.1, "interval": [0.1, float("nan")]}}, "all.interval: got NaN"),
         ({"all": {"bpcer": 0.1, "interval": [0.1]}}, r"all.interval: got \[0.1\], expected two numbers"),
         ({"all": {"bpcer": 0.1, "interval": [0.1, None]}}, "all.interval: got null"),
@@ -346,6 +375,8 @@ def test_every_entry_is_needed_and_no_other_allowed(tmp_path, subtests):
         ("sample_rate_hz = 16000", "sample_rate_hz = 8000", "inputs.sample_rate_hz: got 8000"),
         ("bundle_bytes = 1000", "bundle_bytes = 1e3", "device.bundle_bytes: got 1000.0, expected a whole number"),
         ("live_rejected = 0.05", "live_rejected = 0.2", "cutoffs: live_rejected: got 0.2, expected at most"),
+        ("most_off_chance = 0.1", "most_off_chance = 0.6", "protocol.most_off_chance: got 0.6"),
+        ("stratum_clips = 50", "stratum_clips = 2", "protocol.stratum_clips: got 2"),
         ('by = "them"', 'by = "me"', "existing[0].by: got 'me', expected one of 'them', 'us'"),
         ('figure = "7 %"', 'figure = "7 %"\nfile = "a.json"', "existing[0]: figure: got 'figure, file'"),
         ('figure = "7 %"\n', "", "existing[0]: figure: got 'none'"),

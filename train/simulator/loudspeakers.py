@@ -3,13 +3,13 @@
 Phones, laptops and televisions are parametric; standalone and smart loudspeakers are measured curves. Every
 split has a fixed population of devices with ids, so that results can be resampled by device. Populations are
 disjoint: measured curves by brand, parametric devices by *cells*: the plane of corner frequency and slope is
-cut into 5 x 3 cells, and cell (i, j) belongs to the split ``_CELL_SPLIT[(i + 2 * j) % 5]``. So a test device
+cut into 5 x 3 cells, each of which belongs to a split (:func:`train.simulator.recipe.split_of_cell`). So a test device
 lies beside training devices and never among them: a device that was not seen, not a kind that was not seen.
 Kinds that were not seen are made by drawing from some kinds only.
 """
 
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from train.corpus import CURVES_FILE
 from train.simulator.directivity import loudspeaker_directivity_db
 from train.simulator.filters import minimum_phase_fir, smooth_random_curve_db
 from train.simulator.nonlinearity import Limiter, Nonlinearity
-from train.simulator.recipe import LimiterRanges, LoudspeakerKind, Recipe, SmallLoudspeakers
+from train.simulator.recipe import LimiterRanges, LoudspeakerKind, Recipe, SmallLoudspeakers, split_of_cell
 
 __all__ = [
     "GRID_HZ",
@@ -42,9 +42,10 @@ GRID_HZ = np.geomspace(20.0, 8000.0, 120)
 """Frequencies at which responses are specified, 1/14 octave apart, Hz."""
 
 _OCTAVES = np.log2(GRID_HZ)
-_CELL_SPLIT = ("test", "train", "dev", "train", "train")
 _SPLIT_NUMBER = {"train": 1, "dev": 2, "test": 3}
 _SEED = 83_160
+_ROWS = ("model", "brand", "split", "on_axis_db", "sound_power_db")
+"""Arrays of the file with an entry, or a row, for every loudspeaker."""
 _PLAUSIBLE_DB = (-45.0, 20.0)
 _JUDGED_HZ = (150.0, 8000.0)
 
@@ -116,6 +117,42 @@ def realise(spec: LoudspeakerSpec) -> npt.NDArray[np.float32]:
     return taps
 
 
+def _check_curves(
+    path: Path,
+    hz: npt.NDArray[np.float64],
+    on_axis: npt.NDArray[np.float64],
+    power: npt.NDArray[np.float64],
+    names: Sequence[tuple[str, ...]],
+) -> None:
+    """Check that the arrays of a file fit together."""
+    good = hz.ndim == 1 and hz.size >= 2 and np.isfinite(hz).all() and hz[0] > 0 and (np.diff(hz) > 0).all()
+    if not good:
+        raise DataError(
+            f"{path}: frequency_hz: got an array of shape {hz.shape}, expected two or more rising frequencies above "
+            "0 Hz; make the file again"
+        )
+    for key, curve in (("on_axis_db", on_axis), ("sound_power_db", power)):
+        if curve.ndim != 2 or curve.shape[1] != hz.size:
+            raise DataError(
+                f"{path}: {key}: got an array of shape {curve.shape}, expected a row of {hz.size} levels for every "
+                "loudspeaker, one a frequency; make the file again"
+            )
+    sizes = dict(zip(_ROWS, (*map(len, names), len(on_axis), len(power)), strict=True))
+    if len(set(sizes.values())) != 1:
+        told = ", ".join(f"{key} {size}" for key, size in sizes.items())
+        raise DataError(f"{path}: got {told} entries, expected as many of each; make the file again")
+    if not ((hz >= _JUDGED_HZ[0]) & (hz <= _JUDGED_HZ[1])).any():
+        raise DataError(
+            f"{path}: frequency_hz: runs from {hz[0]:g} to {hz[-1]:g} Hz, expected some from {_JUDGED_HZ[0]:g} to "
+            f"{_JUDGED_HZ[1]:g} Hz; make the file again"
+        )
+    unknown = sorted(set(names[2]) - _SPLIT_NUMBER.keys())
+    if unknown:
+        raise DataError(
+            f"{path}: split: got {unknown[0]!r}, expected one of {', '.join(_SPLIT_NUMBER)}; make the file again"
+        )
+
+
 def load_curves(data_dir: Path | str) -> Curves:
     """Read the measured loudspeakers of a data folder.
 
@@ -124,7 +161,7 @@ def load_curves(data_dir: Path | str) -> Curves:
     Raises
     ------
     DataError
-        If the file is missing or is not what it should be.
+        If the file is missing or is not what it should be: its arrays do not fit together, or no curve is left.
     """
     path = Path(data_dir) / CURVES_FILE
     if not path.is_file():
@@ -134,9 +171,10 @@ def load_curves(data_dir: Path | str) -> Curves:
             hz = data["frequency_hz"].astype(np.float64)
             on_axis = data["on_axis_db"].astype(np.float64)
             power = data["sound_power_db"].astype(np.float64)
-            names = [tuple(str(entry) for entry in data[key]) for key in ("model", "brand", "split")]
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            names = [tuple(str(entry) for entry in np.atleast_1d(data[key])) for key in ("model", "brand", "split")]
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: cannot be read ({error}); expected the arrays of loudspeakers/curves.npz") from error
+    _check_curves(path, hz, on_axis, power, names)
     judged = (hz >= _JUDGED_HZ[0]) & (hz <= _JUDGED_HZ[1])
     kept = [
         row
@@ -148,6 +186,12 @@ def load_curves(data_dir: Path | str) -> Curves:
             for curve in (on_axis, power)
         )
     ]
+
+    if not kept:
+        raise DataError(
+            f"{path}: none of {len(on_axis)} loudspeakers has curves that are finite and within {_PLAUSIBLE_DB[0]:g} "
+            f"to {_PLAUSIBLE_DB[1]:g} dB from {_JUDGED_HZ[0]:g} to {_JUDGED_HZ[1]:g} Hz; make the file again"
+        )
 
     def on_grid(curve: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         inside = np.interp(_OCTAVES, np.log2(hz), np.clip(curve, *_PLAUSIBLE_DB))
@@ -168,7 +212,7 @@ def cell_split(kind: LoudspeakerKind, small: SmallLoudspeakers, corner_hz: float
     i = int((np.log(corner_hz) - low) / (high - low) * columns)
     first, last = small.slope_db_octave
     j = int((slope_db_octave - first) / (last - first) * rows)
-    return _CELL_SPLIT[(min(i, columns - 1) + 2 * min(j, rows - 1)) % len(_CELL_SPLIT)]
+    return split_of_cell(min(i, columns - 1), min(j, rows - 1))
 
 
 def _draw_nonlinearity(rng: np.random.Generator, kind: LoudspeakerKind) -> Nonlinearity:
@@ -322,5 +366,10 @@ class Loudspeakers:
         if self.recipe.loudspeakers[kind].corner_hz is not None:
             return self.make(kind, split, int(rng.integers(self.recipe.small.devices.of(split))))
         brands = self._rows_of_brands[split]
+        if not brands:
+            raise DataError(
+                f"{CURVES_FILE}: holds no plausible loudspeaker of the split {split}, expected some, as loudspeakers "
+                f"of the kind {kind} are drawn from them; add some, or give the kind a share of 0 in the recipe"
+            )
         numbers = brands[rng.integers(len(brands))]
         return self.make(kind, split, numbers[rng.integers(len(numbers))])

@@ -30,12 +30,25 @@ __all__ = [
     "Variants",
     "load_recipe",
     "shipped_recipe",
+    "split_of_cell",
 ]
 
 RECIPE_FILE = Path(__file__).with_name("recipe.toml")
 """The recipe that every figure of ours was made with; what its entries mean stands beside them."""
 
 Range = tuple[float, float]
+
+_CELL_SPLIT = ("test", "train", "dev", "train", "train")
+
+
+def split_of_cell(column: int, row: int) -> str:
+    """Return the split to which a cell of corner frequency and slope belongs: see :mod:`.loudspeakers`."""
+    return _CELL_SPLIT[(column + 2 * row) % len(_CELL_SPLIT)]
+
+
+def _check_width(name: str, ends: Range) -> None:
+    if ends[0] == ends[1]:
+        raise ValueError(f"{name} runs from {ends[0]:g} to {ends[1]:g}; it is cut into cells, give it some width")
 
 
 class _Checked:
@@ -114,6 +127,11 @@ class Television(_Checked):
     share: Annotated[float, Within(0.0, 1.0)]
     kind: str
     ratios_db: Annotated[tuple[float, ...], Within(-20.0, 120.0)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.ratios_db:
+            raise ValueError("ratios_db is empty, expected at least one ratio; no televisions are share = 0")
 
 
 @dataclass(frozen=True)
@@ -200,6 +218,17 @@ class SmallLoudspeakers(_Checked):
     cells: Annotated[tuple[int, int], Within(1, 100)]
     devices: SplitCounts
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_width("slope_db_octave", self.slope_db_octave)
+        columns, rows = self.cells
+        missing = set(_CELL_SPLIT) - {split_of_cell(column, row) for column in range(columns) for row in range(rows)}
+        if missing:
+            raise ValueError(
+                f"cells {columns} x {rows} leave the split {min(missing)} without a cell, and so without loudspeakers; "
+                "give more of them"
+            )
+
 
 @dataclass(frozen=True)
 class LoudspeakerKind(_Checked):
@@ -213,6 +242,11 @@ class LoudspeakerKind(_Checked):
     drive_db: Annotated[Range, Within(-60.0, 20.0)]
     corner_hz: Annotated[Range, Within(20.0, 4000.0)] | None = None
     own: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.corner_hz is not None:
+            _check_width("corner_hz", self.corner_hz)
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,11 @@ _EPILOG = """\
   two rooms    speech through two rooms and no loudspeaker is to be called live as often as through one: baselines and
                the liveness stage of a bundle, on the same words
   probes       silence, level, peak, duration, digital zeros, bandwidth and corpus alone must not tell live from
-               replayed (EER of 45 to 55 %), and must do so on copies with a leak (EER of at most 10 %)
+               replayed, nor silence and level together in clips with or without a first room, and must do so on
+               copies with a leak; levels and durations must be distributed alike in both classes
 
-Writes DIR/protocol.json, and ends with exit code 2 if a probe found something or is blind. Renderings are kept in
+Writes DIR/protocol.json, and ends with exit code 2 if a probe found something or is blind, or a distribution differs;
+what that means in numbers is in the table [protocol] of train/task.toml. Renderings are kept in
 --cache (about 4 GB); interrupted, the same command goes on. Choose on dev; every opening of the test split is entered
 into the ledger.
 
@@ -189,7 +191,7 @@ def _baselines(steps: _Steps, bundle: Any) -> tuple[dict[str, Any], dict[str, An
     from edge.cues import CueSettings
     from edge.gate import Gate
     from train.baseline_models import BASELINES, judged_audio
-    from train.ladder import FITTED, SEEN_OR_NOT, kind_rungs, rungs, seen_where_claimed
+    from train.ladder import FITTED, SEEN_OR_NOT, check_enough, kind_rungs, mix_kept, rungs, seen_where_claimed
     from train.leak_check import check_unseen
     from train.liveness_evaluation import judge_audio
     from train.liveness_report import counted
@@ -208,7 +210,10 @@ def _baselines(steps: _Steps, bundle: Any) -> tuple[dict[str, Any], dict[str, An
         for rung in some:
             compared = fitted if rung.fitted == FITTED else steps.heard(rung.fitted, args.clips, "fitted")
             of = steps.heard(rung.measured, args.measured_clips, "measured")
-            of = measured[rung.name] = of.chosen(seen_where_claimed(compared.clips, of.clips, rung.unseen))
+            met = seen_where_claimed(compared.clips, of.clips, rung.unseen)
+            of = measured[rung.name] = of.chosen(mix_kept(of.clips, met, seed=steps.seeds["measured"]))
+            frozen = rung.measured == Population.of_split(args.split)
+            check_enough(rung.name, of.clips, "--set-clips" if frozen else "--measured-clips")
             overlap = check_unseen(rung.name, compared.clips, of.clips, rung.unseen, sha256=steps.sha256)
             if rung.fitted != FITTED:
                 _check_kinds(rung, compared.clips, of.clips)
@@ -216,7 +221,8 @@ def _baselines(steps: _Steps, bundle: Any) -> tuple[dict[str, Any], dict[str, An
                 # The cut-offs, which come from dev, have seen none of it.
                 check_unseen(f"{rung.name}, cut-offs", dev.clips, of.clips, SEEN_OR_NOT, sha256=steps.sha256)
             out[part][rung.name] = {
-                "unseen": list(rung.unseen), "clips": counted(of.clips), "shared_with_fit": overlap, "baselines": {},
+                "unseen": list(rung.unseen), "clips": counted(of.clips), "kinds": _kinds(of.clips),
+                "shared_with_fit": overlap, "baselines": {},
             }  # fmt: skip
 
     pairs = build_room_pairs(
@@ -247,6 +253,14 @@ def _baselines(steps: _Steps, bundle: Any) -> tuple[dict[str, Any], dict[str, An
     decisions = [gate.rule(score).decision for score in judge_audio(bundle, pairs)]
     rooms["bundle"] = compare_rooms(pairs, np.array([decision == "accept" for decision in decisions]))
     return out["ladder"], out["kinds"], rooms
+
+
+def _kinds(clips: "dict[str, np.ndarray]") -> dict[str, int]:
+    """Return how many replays there are of each kind of loudspeakers."""
+    import numpy as np
+
+    names, counts = np.unique(clips["kind"][clips["live"] == 0], return_counts=True)
+    return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
 
 def _check_kinds(rung: "Rung", fitted: "dict[str, np.ndarray]", measured: "dict[str, np.ndarray]") -> None:
@@ -297,9 +311,10 @@ def _probes(steps: _Steps) -> dict[str, Any]:
     from train.leak_check import check_unseen
     from train.population import Population
     from train.probe_report import probe_report
+    from train.task import load_task
 
     n = steps.args.probe_clips
     fitted = steps.rendered(Population.of_split("train"), n, "probes_fitted", "whole")
     measured = steps.frozen
     check_unseen("probes", fitted, measured, SEEN_OR_NOT, sha256=steps.sha256)
-    return probe_report(fitted, measured, seed=steps.args.seed)
+    return probe_report(fitted, measured, limits=load_task().protocol, seed=steps.args.seed)

@@ -6,6 +6,7 @@ from train.simulator.directivity import place_source
 from train.simulator.filters import minimum_phase_fir
 from train.simulator.loudspeakers import (
     GRID_HZ,
+    Curves,
     Loudspeakers,
     cell_split,
     load_curves,
@@ -138,3 +139,63 @@ def test_missing_curves_are_one_clear_line(tmp_path):
     np.savez(tmp_path / "loudspeakers" / "curves.npz", frequency_hz=np.ones(3))
     with pytest.raises(DataError, match="cannot be read"):
         load_curves(tmp_path)
+
+
+def _arrays(**changed) -> dict[str, np.ndarray]:
+    """Return the arrays of a file of measured curves, three loudspeakers, one a split."""
+    names = {"model": ["A 1", "B 2", "C 3"], "brand": ["a", "b", "c"], "split": ["train", "dev", "test"]}
+    curves = {"on_axis_db": np.zeros((3, 4)), "sound_power_db": np.full((3, 4), -3.0)}
+    return {
+        "frequency_hz": np.array([100.0, 400.0, 1600.0, 6400.0]),
+        **{name: np.array(values) for name, values in names.items()},
+        **curves,
+        **changed,
+    }
+
+
+def _load(tmp_path, arrays: dict[str, np.ndarray]) -> Curves:
+    (tmp_path / "loudspeakers").mkdir()
+    np.savez(tmp_path / "loudspeakers" / "curves.npz", **arrays)
+    return load_curves(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"model": np.array(["A 1", "B 2"])}, "got model 2, brand 3, split 3, on_axis_db 3, sound_power_db 3 entries"),
+        ({"sound_power_db": np.zeros((2, 4))}, "sound_power_db 2 entries, expected as many of each"),
+        ({"sound_power_db": np.zeros((3, 5))}, r"sound_power_db: got an array of shape \(3, 5\), expected a row of 4"),
+        ({"on_axis_db": np.zeros(3)}, r"on_axis_db: got an array of shape \(3,\), expected a row of 4 levels"),
+        ({"on_axis_db": np.full((3, 4), np.nan)}, "none of 3 loudspeakers has curves that are finite"),
+        (
+            {"frequency_hz": np.array([100.0, 400.0, 400.0, 6400.0])},
+            "frequency_hz: got .*, expected two or more rising",
+        ),
+        ({"frequency_hz": np.array([0.0, 400.0, 1600.0, 6400.0])}, "frequency_hz: got .*, expected two or more rising"),
+        ({"frequency_hz": np.float64(100.0)}, "frequency_hz: got an array of shape"),
+        ({"frequency_hz": np.array([1.0, 2.0, 3.0, 4.0])}, "frequency_hz: runs from 1 to 4 Hz, expected some from 150"),
+        ({"split": np.array(["train", "dev", "eval"])}, "split: got 'eval', expected one of train, dev, test"),
+    ],
+)
+def test_faulty_curves_are_one_clear_line(tmp_path, changed, told):
+    with pytest.raises(DataError, match=told) as caught:
+        _load(tmp_path, _arrays(**changed))
+    assert str(tmp_path / "loudspeakers" / "curves.npz") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_curve_that_is_not_finite_is_left_out_alone(tmp_path):
+    power = np.zeros((3, 4))
+    power[1, 2] = np.nan
+    assert _load(tmp_path, _arrays(sound_power_db=power)).model == ("A 1", "C 3")
+
+
+def test_a_split_without_curves_is_one_clear_line_when_one_is_drawn(tmp_path):
+    power = np.zeros((3, 4))
+    power[1] = np.nan
+    made = Loudspeakers(shipped_recipe(), _load(tmp_path, _arrays(sound_power_db=power)))
+    rng = np.random.default_rng(0)
+    assert made.draw(rng, "train", ("standalone",)).kind == "standalone"
+    assert made.draw(rng, "dev", ("phone",)).kind == "phone"
+    with pytest.raises(DataError, match=r"curves\.npz: holds no plausible loudspeaker of the split dev"):
+        made.draw(rng, "dev", ("standalone",))
