@@ -100,7 +100,7 @@ def build_room_pairs(
         content=content,
     )  # fmt: skip
     return build_shards(
-        cache, f"rooms-{population.name}", settings, -(-pairs // _PAIRS_PER_SHARD), make, engine=engine, unit="pairs"
+        cache, f"rooms-{population.name}", settings, -(-pairs // _PAIRS_PER_SHARD), make, engine=engine, unit="clips"
     )
 
 

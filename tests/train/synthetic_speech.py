@@ -66,9 +66,9 @@ def whole(clips: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {**kept, **where, "samples": samples.ravel(), "size": np.full(n, samples.shape[1], np.int32)}
 
 
-def rendered(split: str, n: int, seed: int) -> dict[str, np.ndarray]:
+def rendered(split: str, n: int, seed: int | str) -> dict[str, np.ndarray]:
     """Return clips in the form in which the simulator's renderings come."""
-    rng = np.random.default_rng([seed, n])
+    rng = np.random.default_rng([*str(seed).encode(), n])
     first = {"train": 0, "dev": 100, "test": 200}[split]
     talkers = first + rng.integers(8, size=n)
     live = np.arange(n) % 2 == 0
