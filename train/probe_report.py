@@ -14,6 +14,7 @@ from train.metrics import cluster_interval, equal_error_rate
 from train.probes import (
     COMPARED,
     CREST,
+    HEARD,
     PROBES,
     Probe,
     WholeClip,
@@ -63,7 +64,8 @@ def probe_report(
         error on each, ``at_chance`` and ``sees``; ``strata``: the same of the probes that look at some of the clips,
         with how many (``fitted``, ``clips``) and how far from 1/2 they may be (``allowed``), ``at_chance`` and ``sees``
         None and no figures where there are too few to judge; ``not_judged``: the crest factor; ``distances`` of
-        Kolmogorov-Smirnov between both classes, and whether all are ``alike``, None if there are too few clips to tell.
+        Kolmogorov-Smirnov between both classes (of what an endpointer hears, without replays that a limiter compressed;
+        with them: ``distances_with_limiters``), and whether all are ``alike``, None if there are too few clips to tell.
 
     Raises
     ------
@@ -74,6 +76,7 @@ def probe_report(
     judged: dict[str, Any] = {}
     strata: dict[str, Any] = {}
     apart: dict[str, dict[str, float]] = {}
+    limited: dict[str, float] = {}
     for probe in tqdm(probes, desc="probes", unit="probe"):
         parts = [of.part(probe) for of in sets]
         if probe.stratum is not None:
@@ -87,6 +90,7 @@ def probe_report(
         else:
             one = judged[probe.name] = {}
         found, far = _measured(probe, *parts, seed=seed, rounds=rounds)
+        limited |= found.pop("distances_all")
         one |= found
         one["at_chance"] = abs(one["eer"] - 0.5) <= one.get("allowed", limits.most_off_chance)
         one["sees"] = all(leak["eer"] <= limits.most_on_leak for leak in one["leaks"])
@@ -110,10 +114,11 @@ def probe_report(
         "not_judged": {
             CREST.name: {
                 "what": "level and peak together: what a loudspeaker does to the crest factor",
-                **{key: value for key, value in crest.items() if key != "leaks"},
+                **{key: value for key, value in crest.items() if key in ("eer", "eer_interval_95", "measures")},
             }
         },
         "distances": apart,
+        "distances_with_limiters": limited,
         "alike": alike if enough else None,
     }
 
@@ -168,7 +173,9 @@ def _measured(
     figures = {
         "eer": _error(found, live), "eer_interval_95": list(interval), "measures": list(probe.measures), "leaks": leaks,
     }  # fmt: skip
-    return figures, distances(probe, features[1], live)
+    compressed = np.array([clip.compressed for clip in measured.clips], bool)
+    figures["distances_all"] = {name: far for name, far in distances(probe, features[1], live).items() if name in HEARD}
+    return figures, distances(probe, features[1], live, compressed)
 
 
 def probe_faults(report: dict[str, Any]) -> list[str]:

@@ -45,6 +45,7 @@ from train.simulator.levels import gain_to_decibels, rms, speech_rms
 __all__ = [
     "COMPARED",
     "CREST",
+    "HEARD",
     "PROBES",
     "Probe",
     "WholeClip",
@@ -73,6 +74,8 @@ class WholeClip:
         Where the word lies, samples.
     corpus : str
         Where its recording comes from.
+    compressed : bool
+        Whether a limiter compressed what a loudspeaker played.
     first_room : str
         The room in which it was recorded before, or ``none``.
     """
@@ -82,6 +85,7 @@ class WholeClip:
     stop: int
     corpus: str
     first_room: str = "none"
+    compressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +113,22 @@ def whole_clips(clips: dict[str, np.ndarray]) -> list[WholeClip]:
     """Return the clips that :func:`train.liveness_scenes.build_liveness_clips` made with ``keep="whole"``."""
     stops = np.cumsum(clips["size"])
     return [
-        WholeClip(clips["samples"][stop - size : stop], int(start), int(end), str(corpus), str(first_room))
-        for stop, size, start, end, corpus, first_room in zip(
+        WholeClip(
+            clips["samples"][stop - size : stop],
+            int(start),
+            int(end),
+            str(corpus),
+            str(first_room),
+            str(limiter) == "True",
+        )
+        for stop, size, start, end, corpus, first_room, limiter in zip(
             stops,
             clips["size"],
             clips["speech_start"],
             clips["speech_stop"],
             clips["corpus"],
             clips["first_room"],
+            clips["limiter"],
             strict=True,
         )
     ]
@@ -282,6 +294,10 @@ COMPARED = {
 }
 """Measures of probes whose distributions must be alike in both classes."""
 
+HEARD = COMPARED["duration"][1:]
+"""Of these, what an energy endpointer hears. A limiter raises the soft end of a word, and so prolongs it: that is what
+a loudspeaker does, so replays that one compressed are left out of the comparison."""
+
 
 def measure_all(probe: Probe, clips: Sequence[WholeClip]) -> Floats:
     """Return what a probe measures of clips, ``(clips, measures) float64``."""
@@ -323,10 +339,28 @@ def fit_probe(
     return score
 
 
-def distances(probe: Probe, measured: Floats, live: npt.NDArray[np.bool_]) -> dict[str, float]:
-    """Return how far both classes are apart in each measure: the two-sample statistic of Kolmogorov and Smirnov."""
+def distances(
+    probe: Probe,
+    measured: Floats,
+    live: npt.NDArray[np.bool_],
+    compressed: npt.NDArray[np.bool_] | None = None,
+) -> dict[str, float]:
+    """Return how far both classes are apart in each measure: the two-sample statistic of Kolmogorov and Smirnov.
+
+    Parameters
+    ----------
+    probe : Probe
+    measured : (clips, measures) float64
+    live : (clips,) bool
+    compressed : (clips,) bool, optional
+        Clips that are left out where a measure is one of :data:`HEARD`.
+    """
+    replay = ~live
+    plain = replay if compressed is None or (replay & ~compressed).sum() == 0 else replay & ~compressed
     return {
-        name: float(scipy.stats.ks_2samp(column[live], column[~live], method="asymp").statistic)
+        name: float(
+            scipy.stats.ks_2samp(column[live], column[plain if name in HEARD else replay], method="asymp").statistic
+        )
         for name, column in zip(probe.measures, measured.T, strict=True)
     }
 

@@ -13,7 +13,7 @@ from train.simulator.rooms import RoomBank, make_room
 
 _FIRST_WORD = {"train": 0, "dev": 1000, "test": 2000}
 _WORDS = 40
-_NAMES = ("loudspeaker", "brand", "room", "first_room", "kind", "variant")
+_NAMES = ("loudspeaker", "brand", "room", "first_room", "kind", "variant", "limiter")
 
 
 def curves() -> Curves:

@@ -9,7 +9,18 @@ from edge.errors import DataError
 from tests.train.small_world import whole_renderings
 from train.leaks import LEAKS, leaked
 from train.probe_report import probe_faults, probe_report
-from train.probes import COMPARED, CREST, PROBES, WholeClip, chance_band, fit_probe, measure_all, whole_clips
+from train.probes import (
+    COMPARED,
+    CREST,
+    HEARD,
+    PROBES,
+    WholeClip,
+    chance_band,
+    distances,
+    fit_probe,
+    measure_all,
+    whole_clips,
+)
 from train.task import load_task
 
 pytest.importorskip("sklearn", reason="needs scikit-learn (the extra `train`)")
@@ -236,3 +247,15 @@ def test_clips_come_apart_where_they_were_joined(sets):
     assert [clip.samples.size for clip in clips] == sets[0]["size"].tolist()
     assert np.array_equal(np.concatenate([clip.samples for clip in clips]), sets[0]["samples"])
     assert [clip.corpus for clip in clips] == sets[0]["corpus"].tolist()
+
+
+def test_what_a_limiter_prolongs_is_compared_without_it():
+    (duration,) = (probe for probe in PROBES if probe.name == "duration")
+    rng = np.random.default_rng(0)
+    live = np.repeat([True, False], 400)
+    compressed = ~live & (np.arange(800) % 2 == 0)
+    measured = rng.normal(size=(800, len(duration.measures)))
+    measured[compressed] += 2.0
+    everything, without = distances(duration, measured, live), distances(duration, measured, live, compressed)
+    assert {name for name in everything if without[name] != everything[name]} == set(HEARD)
+    assert all(without[name] < 0.12 < 0.3 < everything[name] for name in HEARD)

@@ -42,6 +42,7 @@ def _apart(population: Population, clips: dict[str, np.ndarray]) -> dict[str, np
         "brand": np.where(live, "", population.loudspeakers),
         "room": np.char.add(f"{population.rooms}-", (n % 6).astype(str)),
         "first_room": np.full(n.size, "none"),
+        "limiter": np.full(n.size, "False"),
         "noise": np.full(n.size, "generated"),
         "corpus": np.full(n.size, "corpus"),
     }
