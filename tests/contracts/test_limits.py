@@ -12,6 +12,7 @@ from edge.cli import Parser
 from edge.events import SAMPLE_RATE_HZ
 from train import task as module
 from train.judging import judge, judgement
+from train.protocol_table import protocol_table
 from train.results_table import limits_table
 from train.steps import baseline, cutoffs
 from train.task import DEFAULT_TASK, load_task
@@ -69,8 +70,9 @@ def test_the_bench_of_a_start_says_what_the_task_says(stricter, root, tmp_path, 
 def test_documents_quote_limits_in_one_table(root):
     """A limit in a sentence is a second place in which it is written."""
     table = limits_table(root / "results", open_bundle())
+    protocol = protocol_table(root / "results")  # of limits of another kind: what figures must hold to be believed
     for name in DOCUMENTS:
-        text = (root / name).read_text(encoding="utf-8").replace(table, "")
+        text = (root / name).read_text(encoding="utf-8").replace(table, "").replace(protocol, "")
         for verdict in judge(load_task(), root / "results"):
             assert verdict.shown_limit() not in text, f"{name} quotes {verdict.id}"
 
