@@ -33,7 +33,7 @@ from train.synthesis import synthesise, synthesiser_version
 
 __all__ = ["LABEL", "NOTICE", "SCENE_SECONDS", "SCENE_VERSION", "Scene", "make_scene", "write_scene"]
 
-SCENE_VERSION = 1
+SCENE_VERSION = 2
 """Raised whenever the scene changes for the same word, voice, seed and simulator recipe."""
 
 LABEL = "synthetic voice"
@@ -56,7 +56,7 @@ _CONDITIONS: dict[str, Any] = {
 }
 _PARTS: tuple[tuple[Label, str, str], ...] = (
     ("live", "plain", "spoken in the room"),
-    ("replay", "recorded", "played by a TV"),
+    ("replay", "programme", "played by a TV"),  # the noise of a recorder would begin and end with it
 )
 _FADE = SAMPLE_RATE_HZ // 10
 _MARGIN = SAMPLE_RATE_HZ // 10
