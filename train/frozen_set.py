@@ -16,6 +16,7 @@ from edge.cues import CueSettings
 from edge.endpoint import LOOK_BACK_SAMPLES
 from edge.errors import DataError
 from edge.files import write_whole
+from edge.json_reading import parse_json
 from train import liveness_scenes
 from train.corpus import data_hash
 from train.population import Population
@@ -81,8 +82,8 @@ def read_frozen(path: Path = FROZEN_FILE) -> FrozenSets:
         If it is not there or damaged.
     """
     try:
-        return FrozenSets(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+        return FrozenSets(**parse_json(path.read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
         raise DataError(
             f"{path}: cannot be read ({error}); make it again with 'vivavoce train render --freeze'"
         ) from error
@@ -119,19 +120,24 @@ def render_set(data: Path, split: str, cache: Path, *, n: int = N_CLIPS, **optio
 
 def state_of(rendered: Arrays, data: Path, split: str) -> State:
     """Compare a set with the record: results say whether they were measured on it."""
+    return _state(len(rendered["size"]), samples_hash(rendered), data, split)
+
+
+def _state(n: int, sha256: str, data: Path, split: str) -> State:
     record = read_frozen()
     if record.data_sha256 != data_hash(data):
         return "other data"
     if record.recipe_sha256 != shipped_recipe().hash:
         return "other recipe"
-    if len(rendered["size"]) != N_CLIPS:
+    if n != N_CLIPS:
         return "part of it"
-    return "frozen" if record.sha256.get(split) == samples_hash(rendered) else "other samples"
+    return "frozen" if record.sha256.get(split) == sha256 else "other samples"
 
 
 def told(rendered: Arrays, data: Path, split: str) -> dict[str, Any]:
     """Return what results say of the set that they were measured on."""
-    return {"clips": len(rendered["size"]), "sha256": samples_hash(rendered), "state": state_of(rendered, data, split)}
+    n, sha256 = len(rendered["size"]), samples_hash(rendered)
+    return {"clips": n, "sha256": sha256, "state": _state(n, sha256, data, split)}
 
 
 def heard_of(rendered: Arrays) -> Arrays:
@@ -144,12 +150,12 @@ def heard_of(rendered: Arrays) -> Arrays:
         and everything that is known of the clips.
     """
     n = len(rendered["size"])
-    audio = np.zeros((n, LOOK_BACK_SAMPLES), np.int16)
+    audio = np.empty((n, LOOK_BACK_SAMPLES), np.int16)
     sizes = np.zeros(n, np.int32)
     for i, samples in enumerate(clips_of(rendered)):
         when = liveness_scenes.generator("look back", SEED, i)
         heard = liveness_scenes.look_back(samples, int(rendered["speech_stop"][i]), when)
-        audio[i, LOOK_BACK_SAMPLES - heard.size :] = heard
+        audio[i] = liveness_scenes.padded(heard)
         sizes[i] = heard.size
     kept = {name: values for name, values in rendered.items() if name not in ("samples", "size")}
     return {**kept, "audio": audio, "audio_size": sizes}

@@ -10,13 +10,13 @@ counts, and what names no set: recordings, benchmarks, and results that are olde
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from edge.errors import DataError
+from edge.json_reading import parse_json
 from edge.judgement import UNITS, Interval, Judgement, LimitVerdict, show_value
 from edge.strict_json import is_line, kind, show
 from train.task import Existing, Measure, Task
@@ -109,8 +109,8 @@ def _result(path: Path, bundle_sha256: str | None) -> tuple[Any, str] | str:
             f"{path}: cannot be read ({error.strerror}), expected a results file; check the path"
         ) from error
     try:
-        body = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        body = parse_json(content)
+    except ValueError as error:
         raise DataError(f"{path}: got text that is not JSON ({error}), expected results; measure again") from error
     if not isinstance(body, dict):
         raise DataError(f"{path}: got {kind(body)}, expected an object; measure again")

@@ -34,6 +34,7 @@ __all__ = [
     "build_liveness_clips",
     "generator",
     "look_back",
+    "padded",
     "render_raw",
     "sources",
     "world",
@@ -88,6 +89,11 @@ def look_back(samples: np.ndarray, stop: int, rng: np.random.Generator | None = 
     delay = 0.2 if rng is None else rng.uniform(0.05, 0.35)
     decided = min(samples.size, stop + round(delay * SAMPLE_RATE_HZ))
     return samples[max(0, decided - LOOK_BACK_SAMPLES) : decided]
+
+
+def padded(heard: np.ndarray) -> np.ndarray:
+    """Put silence before what was looked back on, so that all of it has the same length: ``(LOOK_BACK_SAMPLES,)``."""
+    return np.pad(heard, (LOOK_BACK_SAMPLES - heard.size, 0))
 
 
 def render_raw(clip: Clip, rng: np.random.Generator) -> tuple[np.ndarray, int]:
@@ -191,7 +197,7 @@ def _make_shard(
         else:
             heard = look_back(samples, stop, generator("look back", seed, number))
             if keep == "heard":
-                row["audio"] = np.concatenate((np.zeros(LOOK_BACK_SAMPLES - heard.size, np.int16), heard))
+                row["audio"] = padded(heard)
                 row["audio_size"] = np.int32(heard.size)
             else:
                 span = loudest_window(heard, cues.window_samples)

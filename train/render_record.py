@@ -8,6 +8,7 @@ from typing import Any
 
 from edge.errors import DataError, UsageError
 from edge.files import read_file, write_whole
+from edge.json_reading import parse_json
 from edge.manifest_file import FILE_NAME
 from train.provenance import commit_hash
 
@@ -83,10 +84,10 @@ def check_render_folder(folder: Path, settings: RenderSettings, data: Path) -> N
                 )
         return
     try:
-        found = json.loads(read_file(record))
+        found = parse_json(read_file(record))
     except OSError as error:
         raise DataError(f"{record}: cannot be read ({error.strerror}), expected a file; {remedy}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(f"{record}: got text that is not JSON ({error}); {remedy}") from error
     if not isinstance(found, dict):
         raise DataError(f"{record}: got no object, expected the settings of the clips; {remedy}")

@@ -10,6 +10,7 @@ from typing import Any
 from edge.bundle import Bundle, bundle_hash, open_bundle, seal
 from edge.errors import DataError
 from edge.files import read_file
+from edge.json_reading import parse_json
 from train.atomic_file import put_bytes, writing
 from train.provenance import commit_hash, machine
 
@@ -63,12 +64,12 @@ def _entries(ledger: Path) -> list[Any]:
     """Return what a ledger holds; nothing if there is none yet."""
     remedy = "restore it, e.g. with git, or move it away to begin a new one; the test split was not opened"
     try:
-        entries = json.loads(read_file(ledger))
+        entries = parse_json(read_file(ledger))
     except FileNotFoundError:
         return []
     except OSError as error:
         raise DataError(f"{ledger}: cannot be read ({error.strerror}), expected a ledger; {remedy}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(f"{ledger}: got text that is not JSON ({error}), expected a ledger; {remedy}") from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise DataError(f"{ledger}: got no list of entries, expected the openings of the test split; {remedy}")

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.endpoint import LOOK_BACK_SAMPLES
 from train.corpus import content_hash, read_clip
 from train.engines.choice import Engine
-from train.liveness_scenes import generator, look_back, world
+from train.liveness_scenes import generator, look_back, padded, world
 from train.metrics import cluster_interval, rate_interval
 from train.population import Population
 from train.shards import Arrays, build_shards
@@ -49,7 +48,7 @@ def _make_shard(
                 read_clip(clip), "live", generator("pair", seed, number), conditions={"variant": variant}
             )
             heard = look_back(rendered.samples, rendered.speech_stop, generator("look back", seed, number))
-            rows["audio"].append(np.pad(heard, (LOOK_BACK_SAMPLES - heard.size, 0)))
+            rows["audio"].append(padded(heard))
             rows["audio_size"].append(np.int32(heard.size))
             for name, value in (
                 ("talker", clip.talker), ("room", rendered.conditions["room"]), ("variant", variant),
