@@ -15,7 +15,7 @@ References
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,18 @@ from train.keras import tf, tf_keras
 
 __all__ = [
     "RELU_CEILING",
+    "Branch",
     "WakeShape",
     "Weights",
+    "branch_form",
+    "branch_weights",
     "device_form",
+    "fill_branch",
     "output_frames",
     "saved_weights",
     "to_feature_units",
     "training_form",
+    "trunk_form",
     "weights_of",
 ]
 
@@ -101,6 +106,15 @@ def _relu6(x: Any) -> Any:
     return tf_keras.layers.ReLU(RELU_CEILING)(x)
 
 
+def _block_over_scene(made: dict[str, Any], shape: WakeShape, i: int, x: Any, dropout: float) -> Any:
+    # Zeros before the first frame are what the rings of the device hold after a reset: the network
+    # learns to hear a word that stands at the very start of a stream.
+    x = tf_keras.layers.ZeroPadding2D(((shape.kernels[i] - 1, 0), (0, 0)))(x)
+    x = made[f"mix{i}"](made[f"time{i}"](x))
+    x = _relu6(made[f"norm{i}"](x))
+    return tf_keras.layers.SpatialDropout2D(dropout)(x) if dropout else x
+
+
 def training_form(shape: WakeShape, *, dropout: float = 0.1) -> Any:
     """Build the form that runs over whole scenes.
 
@@ -114,14 +128,8 @@ def training_form(shape: WakeShape, *, dropout: float = 0.1) -> Any:
     features = tf_keras.Input((None, shape.channels), name="features")
     x = tf_keras.layers.Reshape((-1, 1, shape.channels))(features)
     x = _relu6(made["stem_norm"](made["stem"](x)))
-    for i, k in enumerate(shape.kernels):
-        # Zeros before the first frame are what the rings of the device hold after a reset: the network
-        # learns to hear a word that stands at the very start of a stream.
-        x = tf_keras.layers.ZeroPadding2D(((k - 1, 0), (0, 0)))(x)
-        x = made[f"mix{i}"](made[f"time{i}"](x))
-        x = _relu6(made[f"norm{i}"](x))
-        if dropout:
-            x = tf_keras.layers.SpatialDropout2D(dropout)(x)
+    for i in range(len(shape.kernels)):
+        x = _block_over_scene(made, shape, i, x, dropout)
     x = made["head"](x)
     logits = tf_keras.layers.Reshape((-1, shape.words), name="logits")(x)
     return tf_keras.Model(features, logits, name="wake_training")
@@ -154,7 +162,82 @@ def saved_weights(folder: Path) -> Weights:
     return weights
 
 
-def device_form(shape: WakeShape, members: Sequence[Weights]) -> Any:
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A word that was added to a trained network: its own copy of the last blocks, and a head of its own."""
+
+    first: int
+    """Block from which on the copy differs; as many as there are blocks: the head alone does."""
+    members: tuple[Weights, ...]
+    """For each member of the network, the weights of these blocks and of the head, by the name of the layer."""
+
+
+def trunk_form(shape: WakeShape, weights: Weights, first: int) -> Any:
+    """Build the part of a trained network that a branch begins behind; it runs over whole scenes.
+
+    Returns
+    -------
+    tf_keras.Model
+        Input ``features`` as :func:`training_form`; output ``(batch, outputs, 1, width) float32``, what enters block
+        `first`.
+    """
+    made = _layers(shape)
+    features = tf_keras.Input((None, shape.channels), name="features")
+    x = tf_keras.layers.Reshape((-1, 1, shape.channels))(features)
+    x = _relu6(made["stem_norm"](made["stem"](x)))
+    for i in range(first):
+        x = _block_over_scene(made, shape, i, x, 0.0)
+    _fill(made, weights)
+    return tf_keras.Model(features, x, name="wake_trunk")
+
+
+def branch_form(shape: WakeShape, members: Sequence[Weights], first: int, *, dropout: float = 0.1) -> Any:
+    """Build the branch of a new word, to be trained over whole scenes: blocks as the trunk has them, a fresh head.
+
+    Returns
+    -------
+    tf_keras.Model
+        Input ``(batch, outputs, 1, width * len(members)) float32``, what :func:`trunk_form` gives for each member;
+        output ``(batch, outputs, 1) float32``, the mean of the members' logits.
+    """
+    given = tf_keras.Input((None, 1, shape.width * len(members)), name="trunk")
+    logits = []
+    for number, weights in enumerate(members):
+        made = _layers(replace(shape, words=1), _member_prefix(number, len(members)))
+        x = given[..., number * shape.width : (number + 1) * shape.width]
+        for i in range(first, len(shape.kernels)):
+            x = _block_over_scene(made, shape, i, x, dropout)
+        logits.append(made["head"](x))
+        _fill(made, {**weights, "head": made["head"].get_weights()})
+    mean = tf_keras.layers.Average()(logits) if len(logits) > 1 else logits[0]
+    return tf_keras.Model(given, tf_keras.layers.Reshape((-1, 1), name="logits")(mean), name="wake_branch")
+
+
+def branch_weights(trained: Any, n_members: int) -> tuple[Weights, ...]:
+    """Take the weights of a branch form, for each member."""
+    weights = weights_of(trained)
+    prefixes = [_member_prefix(number, n_members) for number in range(n_members)]
+    return tuple({name.removeprefix(p): w for name, w in weights.items() if name.startswith(p)} for p in prefixes)
+
+
+def fill_branch(form: Any, branch: Branch) -> None:
+    """Put the weights of a branch into a branch form."""
+    for number, weights in enumerate(branch.members):
+        for name, values in weights.items():
+            form.get_layer(_member_prefix(number, len(branch.members)) + name).set_weights(values)
+
+
+def _member_prefix(number: int, n_members: int) -> str:
+    return f"member{number}_" if n_members > 1 else ""
+
+
+def _fill(made: dict[str, Any], weights: Weights) -> None:
+    for name, layer in made.items():
+        if layer.built:
+            layer.set_weights(weights[name])
+
+
+def device_form(shape: WakeShape, members: Sequence[Weights], branches: Sequence[Branch] = ()) -> Any:
     """Build the form that the device runs, of one or several trained networks whose logits are averaged.
 
     Members that were trained apart err apart: their mean makes fewer false accepts than either. On the device they are
@@ -163,44 +246,74 @@ def device_form(shape: WakeShape, members: Sequence[Weights]) -> Any:
     Parameters
     ----------
     shape : WakeShape
-        Of each member.
+        Of each member; its words are those of the members, without branches.
     members : sequence of Weights
         At least one.
+    branches : sequence of Branch
+        Words that were added, in the order of their logits.
 
     Returns
     -------
     tf_keras.Model
         Inputs ``features`` ``(1, context_frames, 40)`` and ``state`` ``(1, S, width)``, outputs ``logits``
-        ``(1, words)`` and ``state_out`` ``(1, S, width)``, all float32; S counts the rings of all members.
+        ``(1, words + branches)`` and ``state_out`` ``(1, S, width)``, all float32; S counts the rings of all members,
+        and behind them those of the branches.
     """
-    length, width = shape.state_shape
+    width = shape.width
+    behind = [sum(k - 1 for k in shape.kernels[first:]) for first in (0, *(branch.first for branch in branches))]
     features = tf_keras.Input((shape.context_frames, shape.channels), batch_size=1, name="features")
-    state = tf_keras.Input((length * len(members), width), batch_size=1, name="state")
+    state = tf_keras.Input((sum(behind) * len(members), width), batch_size=1, name="state")
     given = tf_keras.layers.Reshape((shape.context_frames, 1, shape.channels))(features)
-    rings, heads, filled = [], [], []
+    rings: list[Any] = []
+    filled = []
     at = 0
-    for number, weights in enumerate(members):
-        made = _layers(shape, f"member{number}_" if len(members) > 1 else "")
-        x = _relu6(made["stem_norm"](made["stem"](given)))
-        for i, k in enumerate(shape.kernels):
-            newest = tf_keras.layers.Reshape((1, width))(x)
-            ring = tf_keras.layers.Concatenate(axis=1)([state[:, at : at + k - 1, :], newest])
-            rings.append(ring[:, 1:, :])
-            at += k - 1
-            x = tf_keras.layers.Reshape((k, 1, width))(ring)
-            x = made[f"mix{i}"](made[f"time{i}"](x))
-            x = _relu6(made[f"norm{i}"](x))
-        heads.append(made["head"](x))
+
+    def block(made: dict[str, Any], i: int, x: Any) -> Any:
+        nonlocal at
+        k = shape.kernels[i]
+        newest = tf_keras.layers.Reshape((1, width))(x)
+        ring = tf_keras.layers.Concatenate(axis=1)([state[:, at : at + k - 1, :], newest])
+        rings.append(ring[:, 1:, :])
+        at += k - 1
+        x = tf_keras.layers.Reshape((k, 1, width))(ring)
+        x = made[f"mix{i}"](made[f"time{i}"](x))
+        return _relu6(made[f"norm{i}"](x))
+
+    def mean(heads: list[Any]) -> Any:
+        return tf_keras.layers.Add()(heads) if len(heads) > 1 else heads[0]
+
+    def share(weights: Weights) -> Weights:
         # The mean of the logits: each head gives its share, and they are added.
-        share = {**weights, "head": [w / len(members) for w in weights["head"]]}
-        filled.append((made, share))
-    total = tf_keras.layers.Add()(heads) if len(heads) > 1 else heads[0]
-    logits = tf_keras.layers.Reshape((shape.words,), name="logits")(total)
+        return {**weights, "head": [w / len(members) for w in weights["head"]]}
+
+    heads = []
+    entering: list[list[Any]] = []
+    for number, weights in enumerate(members):
+        made = _layers(shape, _member_prefix(number, len(members)))
+        x = _relu6(made["stem_norm"](made["stem"](given)))
+        entering.append([x])
+        for i in range(len(shape.kernels)):
+            x = block(made, i, x)
+            entering[-1].append(x)
+        heads.append(made["head"](x))
+        filled.append((made, share(weights)))
+    logits = [mean(heads)]
+    for added, branch in enumerate(branches):
+        heads = []
+        for number, weights in enumerate(branch.members):
+            made = _layers(replace(shape, words=1), f"added{added}_{_member_prefix(number, len(members))}")
+            x = entering[number][branch.first]
+            for i in range(branch.first, len(shape.kernels)):
+                x = block(made, i, x)
+            heads.append(made["head"](x))
+            filled.append((made, share(weights)))
+        logits.append(mean(heads))
+    total = tf_keras.layers.Concatenate(axis=-1)(logits) if branches else logits[0]
+    total = tf_keras.layers.Reshape((shape.words + len(branches),), name="logits")(total)
     state_out = tf_keras.layers.Concatenate(axis=1, name="state_out")(rings)
-    model = tf_keras.Model([features, state], {"logits": logits, "state_out": state_out}, name="wake_device")
+    model = tf_keras.Model([features, state], {"logits": total, "state_out": state_out}, name="wake_device")
     for made, weights in filled:
-        for name, layer in made.items():
-            layer.set_weights(weights[name])
+        _fill(made, weights)
     return model
 
 
