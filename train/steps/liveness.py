@@ -31,7 +31,7 @@ prunes, and writes a checkpoint:
   record.json          seed, commit, hash of the data, settings, metrics on dev, licences
   spec.json            what the bundle must know
   resume/              state of the last whole epoch
-On two cores it takes about 17 minutes with the rendering. Interrupted, the same command goes on from the last whole
+On two cores it takes about half an hour with the rendering. Interrupted, the same command goes on from the last whole
 epoch; another seed, setting or data set needs another --out.
 
 example:
@@ -49,12 +49,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared_options(parser, rendered="clips")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="checkpoint to write")
     parser.add_argument(
-        "--clips", type=int, default=48_000, metavar="N", help="clips to train on, half of them live [%(default)s]"
+        "--clips", type=int, default=72_000, metavar="N", help="clips to train on, half of them live [%(default)s]"
     )
     parser.add_argument(
         "--dev-clips", type=int, default=3_000, metavar="N", help="clips to watch progress on [%(default)s]"
     )
-    parser.add_argument("--epochs", type=int, default=14, metavar="N", help="passes over all clips [%(default)s]")
+    parser.add_argument("--epochs", type=int, default=8, metavar="N", help="passes over all clips [%(default)s]")
     parser.add_argument("--rate", type=float, default=2e-3, metavar="X", help="peak learning rate [%(default)s]")
     parser.add_argument(
         "--sparsity", type=float, default=0.5, metavar="SHARE", help="share of weights pruned to zero [%(default)s]"
