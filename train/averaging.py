@@ -28,7 +28,8 @@ class AveragedWeights(tf_keras.callbacks.Callback):
     Parameters
     ----------
     decay : float
-        Of one step: 0.999 looks back on a thousand steps or so. 0 gives the weights of the last step.
+        Of one step: 0.999 looks back on a thousand steps or so; on fewer, at most a tenth of them, while there have been
+        few. 0 gives the weights of the last step.
     folder : Path
         Where its state is kept, a file an epoch; the last two are.
     """
@@ -55,9 +56,11 @@ class AveragedWeights(tf_keras.callbacks.Callback):
 
         @tf.function
         def update() -> None:
+            steps = tf.cast(self.model.optimizer.iterations, tf.float32)
+            decay = tf.minimum(self._decay, (1.0 + steps) / (10.0 + steps))
             for average, weight in zip(self._averages or [], self.model.weights, strict=True):
                 if weight.dtype.is_floating:
-                    average.assign(self._decay * average + (1.0 - self._decay) * weight)
+                    average.assign(decay * average + (1.0 - decay) * weight)
                 else:
                     average.assign(weight)
 

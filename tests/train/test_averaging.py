@@ -40,14 +40,24 @@ def fit(model, *callbacks, epochs=2, initial=0):
 
 def test_it_is_the_exponential_mean_of_the_weights_of_all_steps(tmp_path):
     """Computed again by hand, from the weights before the first step on."""
-    model, seen, average = line(), Seen(), AveragedWeights(0.7, tmp_path)
+    model, seen, average = line(), Seen(), AveragedWeights(0.3, tmp_path)
     fit(model, average, seen)
     expected = 0.0
-    for kernel in seen.kernels:
-        expected = 0.7 * expected + 0.3 * kernel
+    for step, kernel in enumerate(seen.kernels, start=1):
+        decay = min(0.3, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * kernel
     average.apply(model)
     assert model.get_layer("line").kernel.numpy()[0, 0] == pytest.approx(expected, rel=1e-5)
     assert seen.kernels[-1] != pytest.approx(expected, rel=1e-2)
+
+
+def test_a_short_run_is_not_averaged_with_its_beginning(tmp_path):
+    """With a decay for thousands of steps, eight steps would leave the weights where they were at first."""
+    model, average = line(), AveragedWeights(0.9999, tmp_path)
+    fit(model, average)
+    trained = float(model.get_layer("line").kernel.numpy()[0, 0])
+    average.apply(model)
+    assert model.get_layer("line").kernel.numpy()[0, 0] > 0.6 * trained
 
 
 def test_an_interrupted_run_ends_with_the_same_mean(tmp_path):
