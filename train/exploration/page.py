@@ -46,6 +46,7 @@ _FAULTS = 20
 _THINGS = 12
 """Devices, rooms or loudspeakers of a corpus that are named."""
 
+
 def page(recordings: Sequence[Recording], checked: Checked, *, folder: str, audio: bool) -> str:
     """Write the report.
 
