@@ -10,9 +10,11 @@ from train.exploration.svg import SERIES_COLOURS
 
 __all__ = ["det_chart"]
 
-_SIZE, _LEFT, _BOTTOM, _TOP = 520.0, 62.0, 46.0, 10.0
+_SIZE, _LEFT, _RIGHT, _BOTTOM, _TOP = 520.0, 62.0, 22.0, 46.0, 10.0
 _FROM, _TO = 0.005, 0.95
 """Of both axes."""
+_BETWEEN = 36.0
+"""Least distance of what is written below the axis."""
 _DASHES = ("", "7 4", "2 3", "9 3 2 3")
 """Curves differ by these as well as by colour."""
 
@@ -35,7 +37,7 @@ def det_chart(curves: Mapping[str, DetCurve], *, works_at: tuple[float, float] |
     if len(curves) > SERIES_COLOURS:
         raise ValueError(f"got {len(curves)} curves, expected at most {SERIES_COLOURS}")
     low, high = probit((_FROM, _TO))
-    side = _SIZE - _LEFT - 12
+    side = _SIZE - _LEFT - _RIGHT
 
     def across(rate: float) -> float:
         return _LEFT + float(np.clip((probit(rate) - low) / (high - low), 0, 1)) * side
@@ -45,13 +47,16 @@ def det_chart(curves: Mapping[str, DetCurve], *, works_at: tuple[float, float] |
 
     height = _TOP + side + _BOTTOM
     parts = [f'<path class="axis" d="M{_LEFT} {_TOP}V{_TOP + side}H{_LEFT + side}"/>']
+    written = -_BETWEEN
     for tick in (tick for tick in TICKS if _FROM <= tick <= _TO):
         text = f"{100 * tick:g}\N{NO-BREAK SPACE}%"
         parts.append(
             f'<path class="grid" d="M{across(tick):.1f} {_TOP}V{_TOP + side}M{_LEFT} {up(tick):.1f}H{_LEFT + side}"/>'
-            f'<text x="{across(tick):.1f}" y="{_TOP + side + 17}" text-anchor="middle">{text}</text>'
             f'<text x="{_LEFT - 6}" y="{up(tick) + 4:.1f}" text-anchor="end">{text}</text>'
         )
+        if across(tick) - written >= _BETWEEN:
+            written = across(tick)
+            parts.append(f'<text x="{written:.1f}" y="{_TOP + side + 17}" text-anchor="middle">{text}</text>')
     middle = _LEFT + side / 2
     parts.append(
         f'<text x="{middle}" y="{height - 8}" text-anchor="middle">replays accepted</text>'

@@ -9,22 +9,11 @@ from edge.judgement import LimitVerdict
 from train.clip import Clip
 from train.exploration.parts import document
 from train.report.day import Saying, real_day, simulated_day
+from train.report.evidence import believable, curves, limits, weakest_real, weakest_simulated
 from train.report.examples import Example
 from train.report.results_folder import Part, Results
-from train.report.scores import ClipScores
-from train.report.sections import (
-    abilities,
-    believable,
-    curves,
-    day,
-    heard_examples,
-    in_short,
-    inability,
-    limits,
-    origins,
-    weakest_real,
-    weakest_simulated,
-)
+from train.report.scores import ClipScores, belong_together
+from train.report.sections import abilities, day, heard_examples, in_short, inability, origins, terms
 
 __all__ = ["SCRIPT", "page", "places"]
 
@@ -58,10 +47,10 @@ input[type=range]{width:100%;height:32px;accent-color:var(--bar);margin:2px 0 0}
 .day{border-left:4px solid var(--bar);padding-left:14px;margin:18px 0}.day.simulated{border-left-style:dashed}
 .day h3{margin-top:0}.day h4{margin:1em 0 0;font-size:.95rem}.say{font-size:1.08rem;margin:.15em 0}
 .basis{color:var(--soft);font-size:.87rem;margin:.1em 0}
-.tag{display:inline-block;border:1px solid var(--rule);border-radius:99px;padding:0 9px;font-size:.8rem;color:var(--soft)}
-.met{color:var(--good)}.missed{color:var(--miss);font-weight:600}td.state{white-space:nowrap}
+.met{color:var(--good)}.missed{color:var(--miss);font-weight:600}
 caption{text-align:left;padding:4px 0}.det{max-width:560px}.det .legend{display:block}.det .legend svg{width:36px}
-.legend svg.dot{height:14px}.works{fill:var(--mark);stroke:var(--card);stroke-width:2}
+.det .legend li{padding-left:44px;text-indent:-44px}.legend svg.dot{height:14px}.works{fill:var(--mark);stroke:var(--card);
+stroke-width:2}
 .examples{list-style:none;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(min(290px,100%),1fr));
 gap:14px}.examples li{border:1px solid var(--rule);border-radius:8px;padding:10px 12px;font-size:.87rem;
 overflow-wrap:anywhere}.examples audio{width:100%;margin-top:6px}code{overflow-wrap:anywhere}
@@ -102,7 +91,7 @@ def page(
     verdicts: Sequence[LimitVerdict],
     *,
     scores: ClipScores | None = None,
-    clips: Sequence[Clip] | None = None,
+    clips: Sequence[Clip] | str = "",
     examples: Sequence[Example] | None = None,
 ) -> str:
     """Write the report.
@@ -115,9 +104,9 @@ def page(
     verdicts : sequence of LimitVerdict
         How the bundle stands to the limits of its task.
     scores : ClipScores, optional
-        Of the clips that the results were measured on.
-    clips : sequence of Clip, optional
-        Recordings of test, to tell talkers apart.
+        Of the clips that the results were measured on; those of another measurement are not told.
+    clips : sequence of Clip or str
+        Recordings of test, to tell talkers apart; or why they are not told apart.
     examples : sequence of Example, optional
         Errors to be listened to; a page that has them holds recordings of people.
 
@@ -133,17 +122,21 @@ def page(
     """
     wake, liveness = (_there(results.of(name)) for name in ("wake_test.json", "liveness_test.json"))
     real, simulated = real_day(wake, liveness), simulated_day(liveness)
+    stray = scores is not None and (liveness is None or not belong_together(scores, liveness))
+    if stray:
+        scores = None
     told = [
         in_short(bundle, verdicts, real, simulated),
         abilities(bundle, results),
         day(results, real, simulated),
         weakest_real(results, clips),
-        weakest_simulated(results, scores),
+        weakest_simulated(results, scores, stray=stray),
         inability(),
         limits(verdicts),
-        curves(results, scores),
+        curves(results, scores, stray=stray),
         believable(results),
         heard_examples(examples),
+        terms(),
         origins(bundle, results),
     ]
     title = f"vivavoce {escape(bundle.bundle_version)}: how often will it be wrong?"

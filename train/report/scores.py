@@ -20,8 +20,9 @@ from edge.errors import DataError
 from edge.events import Verdict
 from edge.files import read_file
 from edge.strict_json import show
+from train.report.results_folder import Part
 
-__all__ = ["SCORES_FILE", "ClipScores", "read_clip_scores"]
+__all__ = ["SCORES_FILE", "ClipScores", "belong_together", "read_clip_scores"]
 
 SCORES_FILE = "liveness_{split}_scores.csv"
 
@@ -101,6 +102,23 @@ def read_clip_scores(path: Path) -> ClipScores | None:
         np.array([_one_of(path, n, row, "decision", _DECISIONS) == "accept" for n, row in _numbered(rows)], bool),
         *(tuple(row[name] or "" for row in rows) for name in ("kind", "talker", "loudspeaker")),
         scores,
+    )
+
+
+def belong_together(scores: ClipScores, liveness: Part) -> bool:
+    """Tell whether scores and results come from one measurement: as many clips, and the same errors.
+
+    Raises
+    ------
+    DataError
+        If the results lack a figure.
+    """
+    simulated = liveness.part("simulated")
+    counts, rates = simulated.part("clips"), simulated.part("all")
+    return (
+        (counts.count("live"), counts.count("replay")) == (int(scores.live.sum()), int((~scores.live).sum()))
+        and math.isclose(rates.number("bpcer"), scores.bpcer, abs_tol=1e-9)
+        and math.isclose(rates.number("apcer"), scores.apcer, abs_tol=1e-9)
     )
 
 

@@ -15,6 +15,9 @@ FEWEST = 8
 """Clips of a talker or a loudspeaker; of fewer nothing can be said about one."""
 
 
+_KINDS = {"standalone": "loudspeakers that stand alone", "tv": "televisions", "phone": "phones", "laptop": "laptops"}
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """Some clips that have something in common.
@@ -56,7 +59,8 @@ def kinds(liveness: Part) -> list[Group]:
     by_kind = liveness.part("simulated", "by_kind")
     found = [(kind, by_kind.part(kind)) for kind in by_kind.names()]
     return _worst_first(
-        Group(kind, one.share("apcer", "apcer_interval_95"), one.count("replay")) for kind, one in found
+        Group(_KINDS.get(kind, kind), one.share("apcer", "apcer_interval_95"), one.count("replay"))
+        for kind, one in found
     )
 
 

@@ -2,6 +2,10 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from train.clip import Clip
 
 __all__ = ["SUMMARY", "configure", "run"]
 
@@ -9,8 +13,9 @@ SUMMARY = "write what results mean for a home, as one HTML page for those who de
 
 _EPILOG = """\
 The page needs nothing but itself: errors a day, for habits that can be set in it; for whom and with which loudspeaker
-it is weakest; what it cannot do; which limits it meets. Real and simulated figures stand apart. It reads wake_test.json,
-liveness_test.json, protocol.json, runtime.json and what the limits name; of what is missing it says how to make it.
+it is weakest; what it cannot do; which limits it meets. Real and simulated figures stand apart. It reads
+wake_test.json, liveness_test.json, liveness_test_scores.csv, protocol.json, runtime.json and what the limits name; of
+what is missing it says how to make it.
 
 With --data it holds errors to listen to, of simulated clips of dev (the test split is not opened), and names talkers.
 Such a page holds recordings of people and must not be passed on.
@@ -87,13 +92,17 @@ def run(args: argparse.Namespace) -> int:
     results = read_results(args.results, hashed)
     verdicts = judge(load_task(args.task), args.results, bundle_sha256=hashed)
     scores = read_clip_scores(args.results / SCORES_FILE.format(split="test"))
-    clips = examples = None
+    clips: list[Clip] | str = ""
+    examples = None
     if args.data is not None:
-        from train.corpus import load_manifest
+        from train.corpus import data_hash, load_manifest
         from train.engines.choice import Engine
         from train.report.examples import examples as rendered
 
         clips = [clip for clip in load_manifest(args.data) if clip.split == "test"]
+        wake = results.of("wake_test.json")
+        if not isinstance(wake, str) and wake.text("data_hash") != data_hash(args.data):
+            clips = f"{args.data} is not what wake_test.json was measured on; give that folder."
         # Before minutes of rendering: what is wrong with results is told at once.
         page(bundle, results, verdicts, scores=scores, clips=clips)
         examples = rendered(bundle, args.data, args.cache, n=n, engine=Engine("local", args.workers))
