@@ -64,11 +64,17 @@ def det_chart(curves: Mapping[str, DetCurve], *, works_at: tuple[float, float] |
     )
     legend = ""
     for number, (name, curve) in enumerate(curves.items()):
-        points = [f"{across(x):.1f} {up(y):.1f}" for x, y in zip(curve.apcer, curve.bpcer, strict=True)]
+        # Beyond the axes there is no line, not one along the edge.
+        points = [
+            f"{across(x):.1f} {up(y):.1f}"
+            for x, y in zip(curve.apcer.tolist(), curve.bpcer.tolist(), strict=True)
+            if _FROM <= x <= _TO and _FROM <= y <= _TO
+        ]
         # Steps that are finer than what can be seen are one.
         drawn = [point for at, point in enumerate(points) if at == 0 or point != points[at - 1]]
         dash = f' stroke-dasharray="{_DASHES[number % len(_DASHES)]}"' if _DASHES[number % len(_DASHES)] else ""
-        parts.append(f'<path class="line c{number}"{dash} d="M{"L".join(drawn)}"><title>{escape(name)}</title></path>')
+        line = f'<path class="line c{number}"{dash} d="M{"L".join(drawn)}"><title>{escape(name)}</title></path>'
+        parts.append(line if drawn else "")
         legend += (
             f'<li><svg viewBox="0 0 36 4" aria-hidden="true"><path class="line c{number}"{dash} d="M0 2H36"/></svg>'
             f"{escape(name)}, equal error rate {100 * curve.eer:.1f}\N{NO-BREAK SPACE}%</li>"

@@ -130,11 +130,10 @@ def how_often(per_day: float) -> str:
     if a_week >= 2:
         return "once a day" if a_week >= 7 else f"{a_week} times a week"
     days = 1 / per_day
-    for length, longest, unit in ((1.0, 13.5, "days"), (7.0, 8.5, "weeks"), (30.44, 11.5, "months")):
+    for length, longest, unit in ((1.0, 13.5, "days"), (7.0, 8.5, "weeks"), (30.44, 23.5, "months")):
         if days / length < longest:
             return f"once in {round(days / length)} {unit}"
-    years = round(days / 365.25)
-    return f"once in {years} years" if years > 1 else "once in a year"
+    return f"once in {round(days / 365.25)} years"
 
 
 def in_words(events: Expected) -> str:

@@ -142,7 +142,7 @@ def heard_examples(examples: Sequence[Example] | None) -> Section:
         return made("examples", title, note, "")
     items = "".join(
         f"<li><strong>{'A person, refused' if one.live else 'A loudspeaker, accepted'}</strong><br>"
-        f"Answer: {one.decision}; a person by {100 * one.probability:.0f} %. {escape(one.conditions)}.<br>"
+        f"Answer: {one.decision}; probability of a person {100 * one.probability:.0f} %; {escape(one.conditions)}.<br>"
         f'<span class="soft">From {escape(one.source)}; licence {escape(one.licence)}</span>'
         f'<audio controls preload="none" src="{one.address}" aria-label="Example {number}"></audio></li>'
         for number, one in enumerate(examples, 1)
