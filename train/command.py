@@ -30,7 +30,7 @@ STEPS = {
 
 NEED_NO_TENSORFLOW = frozenset({"frame", "import", "check", "explore", "render", "report"})
 """Steps that need no TensorFlow: what is recorded on a device can be described and verified there, what a bundle has to
-reach be read, and clips be rendered where only the simulator is installed."""
+reach be read, results be told, and clips be rendered where only the simulator is installed."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

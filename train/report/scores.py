@@ -97,12 +97,9 @@ def read_clip_scores(path: Path) -> ClipScores | None:
             scores[name] = _numbers(path, rows, name)
     if "f70" in scores and (scores["f70"] > 0).any():
         scores["f70"] = -scores["f70"]
-    return ClipScores(
-        live,
-        np.array([_one_of(path, n, row, "decision", _DECISIONS) == "accept" for n, row in _numbered(rows)], bool),
-        *(tuple(row[name] or "" for row in rows) for name in ("kind", "talker", "loudspeaker")),
-        scores,
-    )
+    kind, talker, loudspeaker = (tuple(row[name] or "" for row in rows) for name in ("kind", "talker", "loudspeaker"))
+    accepted = [_one_of(path, n, row, "decision", _DECISIONS) == "accept" for n, row in _numbered(rows)]
+    return ClipScores(live, np.array(accepted, bool), kind, talker, loudspeaker, scores)
 
 
 def belong_together(scores: ClipScores, liveness: Part) -> bool:

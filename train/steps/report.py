@@ -62,8 +62,13 @@ def run(args: argparse.Namespace) -> int:
     """Write the page."""
     import importlib.util
 
-    from edge.bundle import bundle_hash, open_bundle
     from edge.errors import MissingExtraError, UsageError
+
+    # Intervals and curves need it; a device has none.
+    if importlib.util.find_spec("scipy") is None:
+        raise MissingExtraError("the report", "train")
+
+    from edge.bundle import bundle_hash, open_bundle
     from edge.output import out
     from train.atomic_file import put_bytes
     from train.judging import judge
