@@ -23,7 +23,7 @@ from train.report import examples as making
 from train.report.day import real_day, simulated_day
 from train.report.examples import MOST, Example, choose
 from train.report.home import COMMANDS, HOURS, PLAYED, Expected, in_words
-from train.report.page import SCRIPT, page, places
+from train.report.page import SCRIPT, embedded, page, places
 from train.report.results_folder import Part, Rate, read_results
 from train.report.weakest import talkers_missed
 from train.task import load_task
@@ -400,6 +400,12 @@ def test_nothing_of_a_file_becomes_markup(report, made, tmp_path):
     assert EVIL in found.table("Talkers, the most often refused")
 
 
+def test_data_of_the_script_cannot_end_it():
+    data = {"</script><!--": ["<script>", "a & b"]}
+    assert "<" not in embedded(data)
+    assert json.loads(embedded(data)) == data
+
+
 def _write_scores(folder, rows):
     with (folder / "liveness_test_scores.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -553,5 +559,6 @@ def test_a_page_with_recordings_says_so_and_names_licences(bundle, made, tmp_pat
     assert [address for address in found.addresses if not address.startswith("#")] == [one.address] * 2
     assert "Do not commit or pass it on" in text
     assert "licence Q <&>" in found.sections["examples"]
+    assert "licence Q &lt;&amp;&gt;<" in text
     assert EVIL in found.sections["examples"]
     assert "Do not commit" not in page(bundle, results, [])

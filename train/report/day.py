@@ -89,8 +89,8 @@ def real_day(wake: Part | None, liveness: Part | None) -> list[Saying]:
             _saying(
                 "refused", "It takes a person for a loudspeaker, or is not sure", COMMANDS, refused,
                 _refused,
-                f"Refused: {percent(refused)} of {words.count('clips')} recordings of wake words. These are "
-                "mostly near and quiet, and louder homes are harder: see the simulated figures.",
+                f"Refused: {percent(refused)} of {words.count('clips')} recordings of wake words, which people made on "
+                "their own devices. At a distance and in noise it is harder: see the simulated figures.",
             )
         )  # fmt: skip
     if heard is not None and refused is not None:
@@ -99,7 +99,7 @@ def real_day(wake: Part | None, liveness: Part | None) -> list[Saying]:
                 "repeat", "People have to say it again, for either reason", COMMANDS, has_to_repeat(heard, refused),
                 lambda times, often: f"If a wake word is said {times}, it has to be said again {often}.",
                 f"Both of the above together: {percent(has_to_repeat(heard, refused))}, if one does not depend on the "
-                "other.",
+                "other. In brackets: both at their best, or at their worst.",
             )
         )  # fmt: skip
     if wake is not None:

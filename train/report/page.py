@@ -15,7 +15,7 @@ from train.report.results_folder import Part, Results
 from train.report.scores import ClipScores, belong_together
 from train.report.sections import abilities, day, heard_examples, in_short, inability, origins, terms
 
-__all__ = ["SCRIPT", "page", "places"]
+__all__ = ["SCRIPT", "embedded", "page", "places"]
 
 SCRIPT = """\
 "use strict";
@@ -85,6 +85,11 @@ def places(sayings: Sequence[Saying]) -> dict[str, dict[str, object]]:
     return found
 
 
+def embedded(data: object) -> str:
+    """Return JSON that may stand in an element ``script``: nothing in it can end the element."""
+    return json.dumps(data, sort_keys=True).replace("<", "\\u003c")
+
+
 def page(
     bundle: Bundle,
     results: Results,
@@ -151,8 +156,7 @@ def page(
         f'<a class="skip" href="#in-short">Skip to the text</a><header><h1>{title}</h1>{warning}</header>'
         f'<nav aria-label="Sections"><ul>{links}</ul></nav>'
     )
-    # No markup may end the element: what is between < and > is escaped in JSON's own way.
-    data = json.dumps(places([*real, *simulated]), sort_keys=True).replace("<", "\\u003c").replace("&", "\\u0026")
+    data = embedded(places([*real, *simulated]))
     body = f'{head}{"".join(one.html for one in told)}<script type="application/json" id="places">{data}</script>'
     return document(title, body, style=_STYLE, script=SCRIPT)
 
