@@ -101,6 +101,7 @@ def weakest_simulated(results: Results, scores: ClipScores | None, *, stray: boo
         ):
             caption = f"{told}: {min(_WORST, len(found))} of {len(found)} with at least {FEWEST} clips"
             body += groups_table(caption, what, wrong, found[:_WORST])
+        body += '<p class="soft">The worst of many look a little worse than they are: some had bad luck.</p>'
     return made("weakest-simulated", title, note, body)
 
 
@@ -127,7 +128,10 @@ def limits(verdicts: Sequence[LimitVerdict]) -> Section:
         body += cards(
             f"On {escape(EVIDENCE[evidence])}", ("what", "must be", "reached", "measured on", "verdict"), rows
         )
-    note = "What it had to reach was written down before; <code>vivavoce train frame</code> says why."
+    note = (
+        "Each limit and its reason are in the task (<code>vivavoce train frame</code>). Some were chosen when a first "
+        "figure was known, and say so there."
+    )
     return made("limits", "What it had to reach", note, body)
 
 

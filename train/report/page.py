@@ -48,7 +48,8 @@ input[type=range]{width:100%;height:32px;accent-color:var(--bar);margin:2px 0 0}
 .day h3{margin-top:0}.day h4{margin:1em 0 0;font-size:.95rem}.say{font-size:1.08rem;margin:.15em 0}
 .basis{color:var(--soft);font-size:.87rem;margin:.1em 0}
 .met{color:var(--good)}.missed{color:var(--miss);font-weight:600}
-caption{text-align:left;padding:4px 0}.det{max-width:560px}.det .legend{display:block}.det .legend svg{width:36px}
+caption{text-align:left;padding:4px 0}table.cards{margin-top:12px}
+.det{max-width:560px}.det .legend{display:block}.det .legend svg{width:36px}
 .det .legend li{padding-left:44px;text-indent:-44px}.legend svg.dot{height:14px}
 .works{fill:var(--mark);stroke:var(--card);stroke-width:2}
 .examples{list-style:none;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(min(290px,100%),1fr));

@@ -50,7 +50,8 @@ def abilities(bundle: Bundle, results: Results) -> Section:
         "<p>A small program on the device listens for a few wake words. When it hears one, it looks back at the "
         "second of sound that held the word, and judges whether a person in the room spoke it or a loudspeaker played "
         "it. It answers <em>accept</em> (a person), <em>reject</em> (a loudspeaker) or <em>unsure</em>; on this page "
-        "a person who is not accepted counts as <em>refused</em>. No sound leaves the device or is kept.</p>"
+        "a person who is not accepted counts as <em>refused</em>. While it listens, no sound leaves the "
+        "device or is kept.</p>"
     )
     if not isinstance(cost, str):
         ours = cost.part("results", "vivavoce")
@@ -59,7 +60,12 @@ def abilities(bundle: Bundle, results: Results) -> Section:
         told += (
             f"<p>It takes {100 * share:.1f} % of one core of a computer ({machine}) and {memory:.0f} MB of memory.</p>"
         )
-    return made("what", "What it does", f"{len(bundle.words)} words.", told + missing(cost))
+    return made(
+        "what",
+        "What it does",
+        f"{len(bundle.words)} wake words, and a judgement of each that is heard.",
+        told + missing(cost),
+    )
 
 
 def day(results: Results, real: Sequence[Saying], simulated: Sequence[Saying]) -> Section:
