@@ -10,7 +10,10 @@ SUMMARY = "turn trained networks into the int8 bundle that devices run (workstat
 
 STEPS = {
     "convert": "quantize.convert",
+    "scores": "quantize.scores",
     "parity": "quantize.parity",
+    "opcheck": "quantize.opcheck",
+    "esphome": "quantize.esphome",
     "pack": "quantize.pack",
     "limits": "quantize.limits",
 }

@@ -16,7 +16,13 @@ __all__ = ["SUMMARY", "compare", "configure", "run", "strays"]
 
 SUMMARY = "compare an int8 network with its float twin, over recorded inputs"
 
+_MAX_CLIPS = 20
+"""Clips with another decision that are named for people."""
+
 _EPILOG = """\
+With --scores the files of 'vivavoce quantize scores' are compared, the first with each of the others: decisions clip by
+clip, each made in an environment of its own. Without, two networks are run here on the samples of --data.
+
 Each sample is given to both networks by itself; what an error does over a whole recording is told by
 'vivavoce train evaluate'. Differences are in the unit of the output, the largest also in steps of the int8
 output. Exit code 2, with one line on stderr behind the report, if the rms difference of an output exceeds
@@ -24,6 +30,7 @@ output. Exit code 2, with one line on stderr behind the report, if the rms diffe
 
 example:
   vivavoce quantize parity model_float.tflite model_int8.tflite --data representative.npz --json
+  vivavoce quantize parity --scores float.scores int8.scores int8_tflite.scores
 """
 
 
@@ -32,9 +39,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
-    parser.add_argument("float", type=Path, metavar="FLOAT", help="model_float.tflite")
-    parser.add_argument("int8", type=Path, metavar="INT8", help="model_int8.tflite")
-    parser.add_argument("--data", type=Path, required=True, metavar="NPZ", help="inputs by name, first axis samples")
+    parser.add_argument("float", type=Path, nargs="?", metavar="FLOAT", help="model_float.tflite")
+    parser.add_argument("int8", type=Path, nargs="?", metavar="INT8", help="model_int8.tflite")
+    parser.add_argument("--data", type=Path, metavar="NPZ", help="inputs by name, first axis samples")
+    parser.add_argument("--scores", type=Path, nargs="+", metavar="FILE", help="score files, two or more")
     parser.add_argument(
         "--cutoff", type=float, default=0.5, metavar="P", help="probability of a decision [%(default)s]"
     )
@@ -77,6 +85,16 @@ def run(args: argparse.Namespace) -> int:
     for name, value in (("--max-rms", max_rms), ("--min-agreement", min_agreement)):
         if not 0.0 <= value <= 1.0:
             raise UsageError(f"{name}: got {value}, expected a share between 0 and 1; correct it")
+    if args.scores is not None:
+        if args.float is not None or args.data is not None or len(args.scores) < 2:
+            raise UsageError(
+                f"--scores: got {len(args.scores)} files"
+                + (" and networks or samples" if args.float is not None or args.data is not None else "")
+                + ", expected two or more, and nothing else; correct the call"
+            )
+        return _run_on_scores(args, max_rms, min_agreement)
+    if args.int8 is None or args.data is None:
+        raise UsageError("got no two networks with --data, expected FLOAT INT8 --data NPZ, or --scores; see --help")
     report = compare(
         load_model(args.float, runtime=args.interpreter),
         load_model(args.int8, runtime=args.interpreter),
@@ -101,6 +119,34 @@ def run(args: argparse.Namespace) -> int:
             f"{args.int8}: strays from {args.float}: {'; '.join(strayed)}; calibrate with more representative inputs, "
             "or look for a layer whose range is badly used"
         )
+    return 0
+
+
+def _run_on_scores(args: argparse.Namespace, max_rms: float, min_agreement: float) -> int:
+    """Compare score files."""
+    from edge.errors import DataError
+    from edge.output import columns, out
+    from quantize.decisions import compare_files
+
+    report = compare_files(args.scores)
+    rows = [["file", "score", "max", "rms", "spread", "agree"]]
+    lines, faults = [], []
+    for entry in report["compared"]:
+        for name, output in entry["outputs"].items():
+            figures = (output[f"{kind}_difference"] for kind in ("max", "rms"))
+            rows.append([entry["file"], name, *figures, output["spread"], entry["agreement"]])
+        for clip in entry["differing"][:_MAX_CLIPS]:
+            lines.append(f"{entry['file']}  {clip['id']}: {clip['decisions'][1]}, not {clip['decisions'][0]}")
+        if len(entry["differing"]) > _MAX_CLIPS:
+            lines.append(f"{entry['file']}  and {len(entry['differing']) - _MAX_CLIPS} more; --json has all of them")
+        strayed = strays(entry["outputs"], max_rms=max_rms, min_agreement=min_agreement)
+        if not entry["agreement"] >= min_agreement:
+            strayed.append(f"got {entry['agreement']:.3f} of the decisions equal, expected at least {min_agreement:g}")
+        if strayed:
+            faults.append(f"{entry['file']}: strays from {args.scores[0]}: {'; '.join(strayed)}")
+    out(args).event({"event": "decisions", **report}, "\n".join((*columns(rows), *lines)))
+    if faults:
+        raise DataError(f"{'; '.join(faults)}; look at the clips that differ")
     return 0
 
 
