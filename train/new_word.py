@@ -1,7 +1,7 @@
 """A new word on a trained wake network: its trunk stays as it is, and a copy of its last blocks learns the word.
 
-What the trunk computes for a scene never changes, so that it is computed once; only the branch (:class:`train.wake_network.Branch`)
-is trained. The words that were there before keep their logits.
+What the trunk computes for a scene never changes, so that it is computed once; only the branch
+(:class:`train.wake_network.Branch`) is trained. The words that were there before keep their logits.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""A wake checkpoint taken apart, so that a word can be added to it, whatever it was made by: train, join, or train word."""
+"""A wake checkpoint taken apart, so that a word can be added: one of ``train wake``, ``join`` or ``word``."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,9 @@ from train.wake_network import Branch, WakeShape, Weights, saved_weights
 
 __all__ = ["WakeCheckpoint", "read_wake_checkpoint"]
 
-_LAYER = re.compile(r"(?:added(?P<added>\d+)_)?(?:member(?P<member>\d+)_)?(?P<name>(?:stem|head|(?:time|mix|norm)\d+).*)")
+_LAYER = re.compile(
+    r"(?:added(?P<added>\d+)_)?(?:member(?P<member>\d+)_)?(?P<name>(?:stem|head|(?:time|mix|norm)\d+).*)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,9 @@ def read_wake_checkpoint(path: Path) -> WakeCheckpoint:
         try:
             found[name] = parse_json(read_file(file).decode())
         except OSError as error:
-            raise DataError(f"{file}: cannot be read ({error.strerror}), expected that of a wake checkpoint; {remedy}") from error
+            raise DataError(
+                f"{file}: cannot be read ({error.strerror}), expected that of a wake checkpoint; {remedy}"
+            ) from error
         except ValueError as error:
             raise DataError(f"{file}: got text that is not JSON ({error}); {remedy}") from error
         if not isinstance(found[name], dict):
@@ -62,11 +66,13 @@ def read_wake_checkpoint(path: Path) -> WakeCheckpoint:
         shape, members, branches = _taken_apart(saved_weights(path / "model"), spec["stride_frames"])
         n_words = len(spec["words"])
     except (KeyError, IndexError, ValueError) as error:
-        raise DataError(f"{path / 'model'}: got another network than train.wake_network makes ({error!r}); {remedy}") from error
+        raise DataError(
+            f"{path / 'model'}: got another network than train.wake_network makes ({error!r}); {remedy}"
+        ) from error
     if n_words != shape.words + len(branches):
         raise DataError(
-            f"{path}: got {n_words} words in spec.json and {shape.words + len(branches)} in the network, expected as many; "
-            f"{remedy}"
+            f"{path}: got {n_words} words in spec.json and {shape.words + len(branches)} in the network, expected as "
+            f"many; {remedy}"
         )
     return WakeCheckpoint(path, spec, found["record"], shape, members, branches)
 
