@@ -5,8 +5,8 @@
 
 The word is added as ``vivavoce train word`` does, from recordings, from synthesised speech alone, and from both; each
 time the network is converted to 8-bit integers, and runs as on a device. Recall is measured on the recordings of the
-word in the split, at the lowest cut-off with at most so many false accepts on long-form speech: that of dev at three speeds,
-and that of train that the word was not trained on.
+word in the split, at the lowest cut-off with at most so many false accepts on long-form speech: that of dev at three
+speeds, and that of train that the word was not trained on.
 """
 
 import argparse

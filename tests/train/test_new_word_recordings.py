@@ -12,9 +12,9 @@ from train.new_word_recordings import LEAST_RECORDINGS, at_most, find_recordings
 
 def record(path, seed=1, rate_hz=16_000, channels=1, seconds=0.0):
     path.parent.mkdir(parents=True, exist_ok=True)
-    word = synthetic_word(seed).astype(np.float32) / 32768
+    word = synthetic_word(seed)
     samples = np.repeat(word, rate_hz // 16_000)
-    samples = np.concatenate([samples, np.zeros(int(seconds * rate_hz), np.float32)])
+    samples = np.concatenate([samples, np.zeros(int(seconds * rate_hz))])
     soundfile.write(path, np.stack([samples] * channels, 1), rate_hz)
 
 
