@@ -43,7 +43,7 @@ _FIRST_BIAS = -3.0
 class WordSettings:
     """How the branch of a word is trained."""
 
-    first_block: int = 2
+    first_block: int = 1
     """Block of the trunk from which on the word has its own; as many as there are blocks: a head alone."""
     epochs: int = 30
     rate: float = 2e-3
