@@ -24,13 +24,14 @@ STEPS = {
     "evaluate": "train.steps.evaluate",
     "baseline": "train.steps.baseline",
     "protocol": "train.steps.protocol",
+    "report": "train.steps.report",
     "scene": "train.steps.scene",
 }
 """Steps by name, in the order in which they are usually run."""
 
-NEED_NO_TENSORFLOW = frozenset({"frame", "import", "check", "explore", "render"})
+NEED_NO_TENSORFLOW = frozenset({"frame", "import", "check", "explore", "render", "report"})
 """Steps that need no TensorFlow: what is recorded on a device can be described and verified there, what a bundle has to
-reach be read, and clips be rendered where only the simulator is installed."""
+reach be read, results be told, and clips be rendered where only the simulator is installed."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,8 @@
 
 Convolutions over time and frequency, depthwise-separable as in the lightest published countermeasures [1]_; pooling
 is over time only, because *where* on the frequency axis power is missing is the evidence. The three summary rows
-of the cues go past the convolutions to the last layer, as Void's features do beside deeper networks.
+of the cues have convolutions along the bands of their own, and meet the others in the last layer, as Void's features do
+beside deeper networks.
 
 References
 ----------
@@ -27,6 +28,10 @@ class LivenessShape:
     """Channels of the first convolution."""
     blocks: tuple[tuple[int, int], ...] = field(default=((48, 2), (64, 1), (64, 2), (96, 1), (96, 2)))
     """Channels and stride of each depthwise-separable block."""
+    pooled: int = 48
+    """Channels that are kept of the mean and the maximum over time."""
+    summary: tuple[tuple[int, int, int], ...] = field(default=((24, 7, 1), (24, 5, 2), (32, 5, 3)))
+    """Channels, length and stride of each convolution over the bands of the summary rows."""
     hidden: int = 32
     """Units of each dense layer."""
 
@@ -54,12 +59,20 @@ def network(shape: LivenessShape, cues: CueSettings, *, dropout: float = 0.3) ->
         x = layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False, name=f"depth{i}")(x)
         x = layers.Conv2D(width, 1, use_bias=False, name=f"mix{i}")(x)
         x = layers.ReLU(6.0)(layers.BatchNormalization(name=f"norm{i}")(x))
-    x = layers.AveragePooling2D((x.shape[1], 1))(x)
-    x = layers.Flatten()(x)
+    mean, most = layers.AveragePooling2D((x.shape[1], 1))(x), layers.MaxPooling2D((x.shape[1], 1))(x)
+    x = layers.Conv2D(shape.pooled, 1, use_bias=False, name="pooled")(layers.Concatenate()([mean, most]))
+    x = layers.Flatten()(layers.ReLU(6.0)(layers.BatchNormalization(name="pooled_norm")(x)))
     x = layers.Dropout(dropout)(x)
     x = layers.Dense(shape.hidden, name="over_time")(x)
-    summary = layers.Flatten()(given[:, : cues.summary_rows, :])
-    summary = layers.Dropout(dropout)(summary)
+    # A resonance is a bump wherever it lies: it is looked for along the bands.
+    summary = layers.Permute((2, 1))(given[:, : cues.summary_rows, :])
+    summary = layers.Reshape((bands, 1, cues.summary_rows))(summary)
+    for i, (width, length, stride) in enumerate(shape.summary):
+        summary = layers.Conv2D(
+            width, (length, 1), strides=(stride, 1), padding="same", use_bias=False, name=f"bands{i}"
+        )(summary)
+        summary = layers.ReLU(6.0)(layers.BatchNormalization(name=f"bands{i}_norm")(summary))
+    summary = layers.Dropout(dropout)(layers.Flatten()(summary))
     summary = layers.Dense(shape.hidden, name="summary")(summary)
     joined = layers.ReLU(6.0)(layers.Concatenate()([x, summary]))
     joined = layers.Dropout(dropout)(joined)

@@ -26,6 +26,7 @@ from train.simulator.loudspeakers import Loudspeakers, load_curves
 from train.simulator.noise import NoisePool
 from train.simulator.recipe import Recipe, shipped_recipe
 from train.simulator.rooms import load_room_bank
+from train.speeds import Speeds
 
 __all__ = [
     "CONDITIONS",
@@ -63,6 +64,7 @@ Kept = Literal["cues", "heard", "whole"]
 _CLIPS_PER_SHARD = 200
 _RAW_VERSION = 2
 """Raised whenever the rendering of recordings as they are changes."""
+_AS_RECORDED = Speeds()
 _EXCLUDED = frozenset({"librispeech"})
 """Went through MP3: a codec's traces on one class of source would teach the codec."""
 
@@ -147,7 +149,7 @@ def world(
 
 
 def _render(
-    clips: list[Clip], simulator: Simulator, number: int, seed: int | str, raw_share: float
+    clips: list[Clip], simulator: Simulator, number: int, seed: int | str, raw_share: float, speeds: Speeds
 ) -> tuple[dict[str, Any], np.ndarray, int, Clip, str, int]:
     # Pairs of one source: an even number is its live rendering, the odd one behind it its replay.
     clip = clips[generator("source", seed, number // 2).integers(len(clips))]
@@ -156,8 +158,10 @@ def _render(
     if label == "live" and rng.random() < raw_share:
         samples, stop = render_raw(clip, rng)
         return {"kind": "raw", "variant": "raw"}, samples, stop, clip, label, 0
+    # Both renderings of a pair are of one speed, as they are of one recording.
+    said = speeds.apply(read_clip(clip), generator("speed", seed, number // 2))
     try:
-        rendered = simulator.render(read_clip(clip), LABELS[number % 2], rng)
+        rendered = simulator.render(said, LABELS[number % 2], rng)
     except ValueError as error:
         raise DataError(f"{clip.file}: cannot be rendered ({error}); replace it or drop its row") from error
     return rendered.conditions, rendered.samples, rendered.speech_stop, clip, label, rendered.speech_start
@@ -173,6 +177,7 @@ def _make_shard(
     n: int,
     cues: CueSettings,
     raw_share: float,
+    speeds: Speeds,
     keep: Kept,
     recipe: Recipe,
     content: str,
@@ -181,7 +186,7 @@ def _make_shard(
     rows: dict[str, list[Any]] = {}
     wholes: list[np.ndarray] = []
     for number in range(index * _CLIPS_PER_SHARD, min(n, (index + 1) * _CLIPS_PER_SHARD)):
-        conditions, samples, stop, clip, label, start = _render(clips, simulator, number, seed, raw_share)
+        conditions, samples, stop, clip, label, start = _render(clips, simulator, number, seed, raw_share, speeds)
         row: dict[str, Any] = {
             "live": np.int8(label == "live"),
             "talker": clip.talker,
@@ -221,6 +226,7 @@ def build_liveness_clips(
     seed: int | str,
     cues: CueSettings,
     raw_share: float = 0.0,
+    speeds: Speeds = _AS_RECORDED,
     keep: Kept = "cues",
     recipe: Recipe | None = None,
     engine: Engine | None = None,
@@ -237,6 +243,8 @@ def build_liveness_clips(
         Other seeds draw other clips; numbers are what users give.
     raw_share : float
         Share of the live clips that are recordings as they are, without simulated room.
+    speeds : Speeds
+        At which speeds the recordings are played before they are rendered; as they are by default.
     keep : str
         ``cues``; or ``heard``, the looked-back audio in place of its cues, for an evaluation that runs the device's
         own stage; or ``whole``, the clips as rendered.
@@ -260,6 +268,8 @@ def build_liveness_clips(
         "raw_recipe": _RAW_VERSION, "data": content, "population": asdict(population), "n": n, "seed": seed,
         "cues": cues.to_dict() if keep == "cues" else None, "raw_share": raw_share, "keep": keep,
     }  # fmt: skip
+    if speeds != _AS_RECORDED:
+        settings["speeds"] = asdict(speeds)
     make = partial(
         _make_shard,
         data=data,
@@ -269,6 +279,7 @@ def build_liveness_clips(
         n=n,
         cues=cues,
         raw_share=raw_share,
+        speeds=speeds,
         keep=keep,
         recipe=recipe,
         content=content,

@@ -21,7 +21,7 @@ from train.liveness_scenes import CONDITIONS, NAMED_CONDITIONS
 from train.render_record import CLIPS_FOLDER, CONDITIONS_FILE, RenderSettings, write_record
 from train.shards import Arrays
 
-__all__ = ["clips_of", "samples_hash", "write_folder"]
+__all__ = ["clips_of", "licence_of", "samples_hash", "write_folder"]
 
 
 def clips_of(rendered: Arrays) -> Iterator[npt.NDArray[np.int16]]:
@@ -93,7 +93,7 @@ def write_folder(folder: Path, rendered: Arrays, clips: list[Clip], settings: Re
                 "path": name, "corpus": f"simulated-{source.corpus}", "speaker": source.speaker,
                 "split": settings.split, "role": source.role, "label": source.label,
                 "seconds": f"{samples.size / SAMPLE_RATE_HZ:.3f}", "native_hz": str(SAMPLE_RATE_HZ),
-                "licence": _licence(source, rendered, i, sources),
+                "licence": licence_of(rendered, i, sources),
                 "source": "live" if live else "replay",
                 "room": str(rendered["room"][i]),
                 "loudspeaker": "" if live else f"{rendered['kind'][i]}/{rendered['loudspeaker'][i]}",
@@ -121,10 +121,20 @@ def write_folder(folder: Path, rendered: Arrays, clips: list[Clip], settings: Re
     return new
 
 
-def _licence(source: Clip, rendered: Arrays, i: int, clips: dict[str, Clip]) -> str:
-    """Join the licences of all recordings that sound in a clip."""
-    names = [str(rendered["noise"][i]), *str(rendered["tv_programme"][i]).split("+")]
-    return " AND ".join(sorted({source.licence, *(clips[name].licence for name in names if name in clips)}))
+def licence_of(rendered: Arrays, i: int, clips: dict[str, Clip]) -> str:
+    """Join the licences of all recordings that sound in a clip: the word, the noise, a television's programme.
+
+    Parameters
+    ----------
+    rendered : dict
+        See :func:`train.liveness_scenes.build_liveness_clips`.
+    i : int
+        Number of the clip.
+    clips : dict of str to Clip
+        Recordings by path.
+    """
+    names = [*(str(rendered[of][i]) for of in ("source", "noise")), *str(rendered["tv_programme"][i]).split("+")]
+    return " AND ".join(sorted({clips[name].licence for name in names if name in clips}))
 
 
 def _remove_beyond(folder: Path, n: int) -> None:

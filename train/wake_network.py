@@ -40,6 +40,7 @@ __all__ = [
     "training_form",
     "trunk_form",
     "weights_of",
+    "with_words",
 ]
 
 RELU_CEILING = 6.0
@@ -142,6 +143,11 @@ Weights = dict[str, list[np.ndarray]]
 def weights_of(trained: Any) -> Weights:
     """Take the weights of a training form, pruning wrappers stripped."""
     return {layer.name: layer.get_weights() for layer in trained.layers if layer.get_weights()}
+
+
+def with_words(weights: Weights, words: int) -> Weights:
+    """Keep the first words of a head: others were there to be told apart while the network was trained."""
+    return {**weights, "head": [w[..., :words] for w in weights["head"]]}
 
 
 def saved_weights(folder: Path) -> Weights:

@@ -4,6 +4,9 @@ Every scene is made of real recordings by a fixed recipe and a seed. Positives a
 rooms, noises, filters and levels: noise on negatives only would be a shortcut, since the recorded words are clean.
 """
 
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -11,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import scipy.signal
-import soxr
 
 from edge.endpoint import Span, speech_span
 from edge.events import SAMPLE_RATE_HZ
@@ -23,16 +25,18 @@ from train.shards import Arrays, build_shards
 from train.simulator.levels import decibels_to_gain, speech_rms, to_int16
 from train.simulator.noise import NoisePool
 from train.simulator.rooms import RoomBank, load_room_bank
+from train.speeds import Speeds
 
-__all__ = ["SCENE_S", "SceneMix", "build_wake_scenes", "render_scene"]
+__all__ = ["SCENE_S", "SceneMix", "build_wake_scenes", "other_words", "render_scene"]
 
 SCENE_S = 3.0
 """Length of a scene, s."""
 
-RECIPE_VERSION = 3
+RECIPE_VERSION = 4
 """Raised whenever the recipe changes, so that cached scenes of an older one are not mistaken for it."""
 
 _SCENES_PER_SHARD = 200
+_LEAST_OF_OTHER_WORDS = 40
 _N = round(SCENE_S * SAMPLE_RATE_HZ)
 
 
@@ -50,12 +54,25 @@ class SceneMix:
     """Negatives cut from each second of long-form speech."""
     background: int = 2000
     """Negatives without speech."""
+    per_other_word_clip: float = 6.0
+    """Scenes of each recording of another word that has an output while the network is trained."""
+    per_synthetic_word: float = 4.0
+    """Positives made from each utterance of a synthesiser that says a word."""
+    per_synthetic_speech: float = 3.0
+    """Negatives made from each other utterance of a synthesiser."""
+    talker_balance: float = 0.5
+    """How far scenes are evened out over the talkers of a word: 0 not at all, 1 as many of every talker."""
     other_speed_share: float = 0.8
     """Share of the recordings that are played faster or slower."""
     speed_range: float = 0.24
     """Natural logarithm of the largest speed, and of the inverse of the smallest: 0.24 is 0.79 to 1.27."""
     longform_speeds: bool = True
     """Whether long-form speech is played faster or slower, too."""
+
+    @property
+    def speeds(self) -> Speeds:
+        """Return at which speeds recordings are played."""
+        return Speeds(self.other_speed_share, self.speed_range)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the mix as plain data."""
@@ -65,7 +82,9 @@ class SceneMix:
 @dataclass(frozen=True, slots=True)
 class _Corpus:
     words: list[Clip]
+    others: list[Clip]
     speech: list[Clip]
+    synthetic: list[Clip]
     longform: list[Clip]
     noise: NoisePool
     rooms: RoomBank
@@ -73,14 +92,19 @@ class _Corpus:
 
 
 @lru_cache(maxsize=1)
-def _corpus(data: Path, split: str, cache: Path, mix: SceneMix) -> _Corpus:
+def _corpus(
+    data: Path, synthetic: tuple[Clip, ...], split: str, cache: Path, mix: SceneMix, words: tuple[str, ...]
+) -> _Corpus:
     clips = [clip for clip in load_manifest(data) if clip.split == split]
     by_role: dict[str, list[Clip]] = {}
     for clip in clips:
         by_role.setdefault(clip.role, []).append(clip)
+    speech = by_role.get("speech", [])
     return _Corpus(
-        words=by_role.get("wake", []),
-        speech=by_role.get("speech", []),
+        words=[clip for clip in by_role.get("wake", []) if clip.word in words],
+        others=[clip for clip in speech if clip.word in words],
+        speech=speech,
+        synthetic=[clip for clip in synthetic if clip.split == split],
         longform=by_role.get("longform", []),
         noise=NoisePool(clips),
         rooms=load_room_bank(cache, split),
@@ -102,20 +126,9 @@ def _fade(x: np.ndarray, n: int = 160) -> np.ndarray:
     return x
 
 
-def _at_another_speed(x: np.ndarray, mix: SceneMix, rng: np.random.Generator) -> np.ndarray:
-    """Play a recording faster or slower: pitch and formants move with it, and so one talker becomes several.
-
-    There are 14 talkers for most of the words; a network that knows each of them is of no use to the fifteenth.
-    """
-    if rng.random() > mix.other_speed_share:
-        return x
-    factor = float(np.exp(rng.uniform(-mix.speed_range, mix.speed_range)))
-    return soxr.resample(x, SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * factor), quality="LQ")
-
-
 def _utterance(clip: Clip, mix: SceneMix, rng: np.random.Generator) -> tuple[np.ndarray, Span]:
     """Return a recording at a varied speed, unit level, and where its speech lies."""
-    x = _at_another_speed(read_clip(clip), mix, rng)
+    x = mix.speeds.apply(read_clip(clip), rng)
     span = speech_span(to_int16(x / max(1e-6, float(np.abs(x).max())) * 0.5))
     x = x / max(1e-6, speech_rms(x[span.start : span.stop]))
     return x.astype(np.float32), span
@@ -153,7 +166,7 @@ def _dry(kind: str, clip: Clip | None, corpus: _Corpus, rng: np.random.Generator
         long = _long(clip)
         at = int(rng.integers(0, max(1, long.size - 2 * _N)))
         x = long[at : at + 2 * _N]
-        x = (_at_another_speed(x, corpus.mix, rng) if corpus.mix.longform_speeds else x)[:_N]
+        x = (corpus.mix.speeds.apply(x, rng) if corpus.mix.longform_speeds else x)[:_N]
         track[: x.size] = x / max(1e-4, speech_rms(x))
         return track, -1
     if kind == "speech":
@@ -209,6 +222,14 @@ def _colour(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return scipy.signal.sosfilt(sos, x).astype(np.float32)
 
 
+def other_words(data: Path) -> tuple[str, ...]:
+    """Return the ids of words that train recordings of the role "speech" say often enough to be told apart."""
+    said = Counter(
+        clip.word for clip in load_manifest(data) if clip.role == "speech" and clip.split == "train" and clip.word
+    )
+    return tuple(sorted(word for word, count in said.items() if count >= _LEAST_OF_OTHER_WORDS))
+
+
 def render_scene(kind: str, clip: Clip | None, corpus: _Corpus, rng: np.random.Generator) -> tuple[np.ndarray, int]:
     """Render one scene.
 
@@ -223,7 +244,8 @@ def render_scene(kind: str, clip: Clip | None, corpus: _Corpus, rng: np.random.G
         response = corpus.rooms.draw(rng).response
         x = scipy.signal.oaconvolve(x, response)[:_N].astype(np.float32)
     x = _colour(x, rng)
-    level = rng.uniform(-48, -12)
+    # From what a microphone 30 dB too low gives to what clips in one 12 dB too high.
+    level = rng.uniform(-62, -8)
     x = x * decibels_to_gain(level)
     snr = rng.uniform(30, 50) if rng.random() < 0.25 else rng.uniform(-2, 30)
     noise = corpus.noise.draw(_N, rng)
@@ -234,18 +256,38 @@ def render_scene(kind: str, clip: Clip | None, corpus: _Corpus, rng: np.random.G
     return to_int16(x), end
 
 
-def _plan(mix: SceneMix, corpus: _Corpus, seed: int) -> list[tuple[str, Clip | None]]:
+def _balanced(clips: list[Clip], strength: float) -> list[tuple[Clip, float]]:
+    """Weight recordings so that frequent talkers of a word count less; the weights of a word have a mean of 1."""
+    weighted: list[tuple[Clip, float]] = []
+    for word in sorted({clip.word for clip in clips}):
+        said = [clip for clip in clips if clip.word == word]
+        count = Counter(clip.talker for clip in said)
+        raw = np.array([count[clip.talker] ** -strength for clip in said])
+        weighted += zip(said, (raw / raw.mean()).tolist(), strict=True)
+    return weighted
+
+
+def _plan(mix: SceneMix, corpus: _Corpus, seed: int, words: tuple[str, ...]) -> list[tuple[str, Clip | None]]:
     rng = np.random.default_rng([seed, 1])
     plan: list[tuple[str, Clip | None]] = []
-    for clip in corpus.words:
-        plan += [("word", clip)] * mix.per_word_clip
-        plan += [("part", clip)] * int(mix.parts_per_word_clip + rng.random())
+
+    def add(kind: str, clip: Clip | None, times: float) -> None:
+        plan.extend([(kind, clip)] * int(times + rng.random()))
+
+    for clip, weight in _balanced(corpus.words, mix.talker_balance):
+        add("word", clip, mix.per_word_clip * weight)
+        add("part", clip, mix.parts_per_word_clip * weight)
+    for clip in corpus.others:
+        add("word", clip, mix.per_other_word_clip)
     for clip in corpus.speech:
-        plan += [("speech", clip)] * int(mix.per_speech_clip + rng.random())
+        add("speech", clip, mix.per_speech_clip)
+    for clip in corpus.synthetic:
+        said = clip.role == "wake" and clip.word in words
+        add("word" if said else "speech", clip, mix.per_synthetic_word if said else mix.per_synthetic_speech)
     for clip in corpus.longform:
-        plan += [("longform", clip)] * int(mix.per_longform_second * clip.seconds / SCENE_S + rng.random())
+        add("longform", clip, mix.per_longform_second * clip.seconds / SCENE_S)
     # No more of them than of words: a small corpus would drown in silence, and learn to say nothing.
-    plan += [("background", None)] * min(mix.background, mix.per_word_clip * len(corpus.words))
+    add("background", None, min(mix.background, mix.per_word_clip * len(corpus.words)))
     order = rng.permutation(len(plan))
     return [plan[i] for i in order]
 
@@ -254,6 +296,7 @@ def _make_shard(
     index: int,
     *,
     data: Path,
+    synthetic: tuple[Clip, ...],
     split: str,
     cache: Path,
     mix: SceneMix,
@@ -261,8 +304,8 @@ def _make_shard(
     words: tuple[str, ...],
     frontend: FrontendSettings,
 ) -> Arrays:
-    corpus = _corpus(data, split, cache, mix)
-    plan = _plan(mix, corpus, seed)[index * _SCENES_PER_SHARD : (index + 1) * _SCENES_PER_SHARD]
+    corpus = _corpus(data, synthetic, split, cache, mix, words)
+    plan = _plan(mix, corpus, seed, words)[index * _SCENES_PER_SHARD : (index + 1) * _SCENES_PER_SHARD]
     features, ends, labels, talkers = [], [], [], []
     for number, (kind, clip) in enumerate(plan):
         rng = np.random.default_rng([seed, 2, index * _SCENES_PER_SHARD + number])
@@ -288,9 +331,17 @@ def build_wake_scenes(
     seed: int,
     words: tuple[str, ...],
     frontend: FrontendSettings,
+    synthetic: Sequence[Clip] = (),
     engine: Engine | None = None,
 ) -> Arrays:
     """Render the scenes of a split, or read them from the cache.
+
+    Parameters
+    ----------
+    words : tuple of str
+        Ids of the words that have an output: wake words, and perhaps others that recordings of the role "speech" say.
+    synthetic : sequence of Clip
+        Synthesised speech (:func:`train.spoken.speak_all`), positives of the role "wake" and negatives of "speech".
 
     Returns
     -------
@@ -298,18 +349,31 @@ def build_wake_scenes(
         ``features`` ``(n, frames, 40) int8``, ``end_sample`` ``(n,) int32`` (-1: no word), ``word`` ``(n,) int8``
         (index into ``words``, -1: none), ``talker`` ``(n,) str``.
     """
-    corpus = _corpus(data, split, cache, mix)
-    n = len(_plan(mix, corpus, seed))
+    synthetic = tuple(synthetic)
+    corpus = _corpus(data, synthetic, split, cache, mix, words)
+    n = len(_plan(mix, corpus, seed, words))
     settings: dict[str, Any] = {
         "recipe": RECIPE_VERSION,
         "data": content_hash(data),
+        # Their names are hashes of what they say and of how.
+        "synthetic": hashlib.sha256("".join(clip.role + clip.path for clip in synthetic).encode()).hexdigest(),
         "split": split,
         "mix": mix.to_dict(),
         "seed": seed,
         "words": words,
         "frontend": frontend.to_dict(),
     }
-    make = partial(_make_shard, data=data, split=split, cache=cache, mix=mix, seed=seed, words=words, frontend=frontend)
+    make = partial(
+        _make_shard,
+        data=data,
+        synthetic=synthetic,
+        split=split,
+        cache=cache,
+        mix=mix,
+        seed=seed,
+        words=words,
+        frontend=frontend,
+    )
     return build_shards(
         cache, f"wake-{split}", settings, -(-n // _SCENES_PER_SHARD), make, engine=engine, unit="scenes"
     )

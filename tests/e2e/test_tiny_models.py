@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs the Debian package espeak-ng"),
 ]
 
-WAKE = ("--variety", "narrow", "--epochs", 50, "--width", 24, "--scenes", 1, "--rate", 6e-3)
+WAKE = ("--variety", "narrow", "--epochs", 50, "--width", 24, "--scenes", 1, "--rate", 6e-3, "--synth", "")
 LIVENESS = ("--clips", 400, "--dev-clips", 100, "--epochs", 3)
 
 

@@ -1,7 +1,7 @@
 """The report: one HTML page that needs nothing but itself.
 
-Whatever comes from a manifest or a message goes through :func:`html.escape`, and the page forbids the
-browser to fetch anything (``Content-Security-Policy``).
+Whatever comes from a manifest or a message goes through :func:`html.escape`; the frame of the page is
+:mod:`train.exploration.parts`.
 """
 
 from collections import Counter
@@ -17,6 +17,7 @@ from edge.void import VoidSettings
 from train.clip import Clip
 from train.exploration.listening import EXCERPT_S, excerpt
 from train.exploration.measure import LONGEST_S, SPOKEN_ROLES
+from train.exploration.parts import document, section, table
 from train.exploration.summary import (
     MEASURES,
     ZEROS_S,
@@ -44,41 +45,6 @@ _FAULTS = 20
 """Of a kind."""
 _THINGS = 12
 """Devices, rooms or loudspeakers of a corpus that are named."""
-
-_STYLE = """
-:root{color-scheme:light dark;--page:#f7f7f5;--card:#fff;--ink:#1a1a19;--soft:#62615c;--rule:#dddcd6;--bar:#5598e7;
---mark:#c2410c;--bad:#b42318;--c0:#2a78d6;--c1:#eb6834;--c2:#1baf7a;--c3:#b57e00;--c4:#d55181;--c5:#008300;--c6:#4a3aa7;
---c7:#e34948}
-@media (prefers-color-scheme:dark){:root{--page:#121211;--card:#1c1c1a;--ink:#f0efea;--soft:#a5a49d;--rule:#383834;
---bar:#3987e5;--mark:#fb923c;--bad:#f97066;--c0:#3987e5;--c1:#d95926;--c2:#199e70;--c3:#c98500;--c4:#d55181;--c5:#35a335;
---c6:#9085e9;--c7:#e66767}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
-main{max-width:1280px;margin:0 auto;padding:20px 16px 60px}
-h1{font-size:1.5rem;margin:.2em 0}h2{font-size:1.15rem;margin:0 0 .4em}
-section{background:var(--card);border:1px solid var(--rule);border-radius:8px;padding:14px 16px;margin:14px 0}
-p{margin:.3em 0 .7em;max-width:80ch}.soft,figcaption,caption{color:var(--soft);font-size:.87rem}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.87rem;width:100%}
-th,td{padding:4px 8px;text-align:left;vertical-align:top;border-bottom:1px solid var(--rule)}
-th{color:var(--soft);font-weight:600;vertical-align:bottom}td.n,th.n{text-align:right;white-space:nowrap;
-font-variant-numeric:tabular-nums}tbody th{color:var(--ink);font-weight:500;vertical-align:top}
-#distributions td,#distributions th{padding:4px 5px;white-space:nowrap}#distributions tbody th{white-space:normal;
-min-width:8em;overflow-wrap:anywhere}
-tr.total td,tr.total th{font-weight:600}th.split{border-left:1px solid var(--rule)}
-dl.facts{display:grid;grid-template-columns:minmax(7em,max-content) 1fr;gap:8px 16px;margin:0}
-dl.facts dt{font-weight:650}dl.facts dd{margin:0}
-@media (max-width:600px){dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin-bottom:8px}}
-.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:16px}
-figure{margin:0}svg.chart{width:100%;height:auto}svg.hist{width:88px;height:28px;display:block}
-svg text{fill:var(--soft);font-size:12px}.bar rect{fill:var(--bar)}.axis,.grid{stroke:var(--rule);fill:none}
-.median{stroke:var(--mark);stroke-width:1.6;fill:none}.line{fill:none;stroke-width:2}.band{opacity:.16;stroke:none}
-.legend{list-style:none;display:flex;flex-wrap:wrap;gap:2px 16px;padding:0;margin:0 0 6px;font-size:.85rem}
-.legend svg{width:18px;height:4px;margin-right:6px;vertical-align:middle}
-.warn{border-left:4px solid var(--mark);padding-left:12px}.bad{color:var(--bad)}
-ul.faults{padding-left:1.2em;margin:.3em 0;overflow-wrap:anywhere}
-td.path{overflow-wrap:anywhere;min-width:14em}td.why{min-width:17em}audio{height:32px;width:210px;display:block}
-"""
-_STYLE += "".join(f".line.c{n}{{stroke:var(--c{n})}}.band.c{n}{{fill:var(--c{n})}}" for n in range(SERIES_COLOURS))
 
 
 def page(recordings: Sequence[Recording], checked: Checked, *, folder: str, audio: bool) -> str:
@@ -123,14 +89,7 @@ def page(recordings: Sequence[Recording], checked: Checked, *, folder: str, audi
         _unusual(recordings, audio=audio),
         _usual(recordings) if audio else "",
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
-        'media-src data:; img-src data:">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE}</style></head><body><main><h1>{title}</h1>{notice}"
-        f"{''.join(sections)}</main></body></html>\n"
-    )
+    return document(title, f"<h1>{title}</h1>{notice}{''.join(sections)}")
 
 
 def _facts(facts: Iterable[Fact]) -> str:
@@ -138,23 +97,15 @@ def _facts(facts: Iterable[Fact]) -> str:
     return f'<dl class="facts">{lines_}</dl>'
 
 
-def _section(name: str, title: str, note: str, body: str) -> str:
-    return f'<section id="{name}"><h2>{title}</h2><p class="soft">{note}</p>{body}</section>'
-
-
-def _table(head: str, rows: Iterable[str]) -> str:
-    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>'
-
-
 def _faults(checked: Checked) -> str:
     if not checked.faults:
-        return _section("faults", "Faults", "None, as <code>vivavoce train check</code> looks for them.", "")
+        return section("faults", "Faults", "None, as <code>vivavoce train check</code> looks for them.", "")
     counts = ", ".join(
         f"{number} {escape(kind)}" for kind, number in Counter(fault.kind for fault in checked.faults).items()
     )
     told = first_of_each_kind(checked.faults, _FAULTS, more="vivavoce train check --show 0 lists them all")
     items = "".join(f"<li><strong>{escape(fault.kind)}</strong>: {escape(fault.message)}</li>" for fault in told)
-    return _section("faults", "Faults", f'<span class="bad">{counts}</span>', f'<ul class="faults">{items}</ul>')
+    return section("faults", "Faults", f'<span class="bad">{counts}</span>', f'<ul class="faults">{items}</ul>')
 
 
 def _sizes(clips: Sequence[Clip]) -> str:
@@ -190,7 +141,7 @@ def _sizes(clips: Sequence[Clip]) -> str:
         f"({', '.join(sorted(repr(name) for name in NOT_ONE_TALKER))}) count as clips only. "
         f"{low:,} of {len(clips):,} clips were recorded below 16 kHz (<code>native_hz</code>)."
     )
-    return _section("sizes", "How much there is", note, _table(head, rows))
+    return section("sizes", "How much there is", note, table(head, rows))
 
 
 def _licences(clips: Iterable[Clip]) -> str:
@@ -216,7 +167,7 @@ def _words(clips: Sequence[Clip]) -> str:
         rows.append(f"<tr><th>{escape(word)}</th>{cells}</tr>")
     others = len({clip.label for clip in clips if clip.role == "speech" and clip.label})
     note = f"Labels of the role wake. Clips of the role speech have {others} labels."
-    return _section("words", "Words", note, _table(head, rows))
+    return section("words", "Words", note, table(head, rows))
 
 
 def _things(clips: Sequence[Clip]) -> str:
@@ -235,10 +186,10 @@ def _things(clips: Sequence[Clip]) -> str:
             )
     if not rows:
         note = "The manifest names no source (live or replay), device, room or loudspeaker of any clip."
-        return _section("things", "Source, devices, rooms, loudspeakers", note, "")
+        return section("things", "Source, devices, rooms, loudspeakers", note, "")
     head = '<tr><th>column</th><th>corpus</th><th class="n">different</th><th>with clips</th></tr>'
     note = "Where the manifest names them; the most frequent ones."
-    return _section("things", "Source, devices, rooms, loudspeakers", note, _table(head, rows))
+    return section("things", "Source, devices, rooms, loudspeakers", note, table(head, rows))
 
 
 def _distributions(recordings: Sequence[Recording]) -> str:
@@ -282,7 +233,7 @@ def _distributions(recordings: Sequence[Recording]) -> str:
         "Above 6 kHz: power of the speech, re all of it. Digital silence: frames of zeros, at any "
         f"place; the number is how many clips hold {1000 * ZEROS_S:.0f} ms of them or more."
     )
-    return _section("distributions", "Distributions", note, _table(head + "</tr>", rows))
+    return section("distributions", "Distributions", note, table(head + "</tr>", rows))
 
 
 def _flags(recordings: Sequence[Recording]) -> str:
@@ -312,7 +263,7 @@ def _flags(recordings: Sequence[Recording]) -> str:
         "What the program itself says of such audio (<code>edge.quality</code>), and clips that begin or end with at "
         "least 10 ms of zeros."
     )
-    return _section("flags", "Quality of the utterances", note, _table(head, rows))
+    return section("flags", "Quality of the utterances", note, table(head, rows))
 
 
 def _shares(some: Iterable[Recording]) -> npt.NDArray[np.float64]:
@@ -366,7 +317,7 @@ def _spectra(recordings: Sequence[Recording]) -> str:
         f"Of the speech in each utterance, in bands of {1000 * width_khz:.0f} Hz, each clip with the same weight; "
         f"the {len(largest)} largest groups. Decay: the power above a frequency, median and the middle 80 %."
     )
-    return _section("spectra", "Spectra", note, body)
+    return section("spectra", "Spectra", note, body)
 
 
 def _loudspeakers(recordings: Sequence[Recording]) -> str:
@@ -407,9 +358,9 @@ def _loudspeakers(recordings: Sequence[Recording]) -> str:
         "<code>phone/mine</code>, or else all of it. f70: 70 % of the power of the loudest second lies below it."
     )
     body = (
-        f'<div class="two"><div><h3>Mean spectrum</h3>{spectra}</div><div><h3>f70</h3>{_table(head, rows)}</div></div>'
+        f'<div class="two"><div><h3>Mean spectrum</h3>{spectra}</div><div><h3>f70</h3>{table(head, rows)}</div></div>'
     )
-    return _section("loudspeakers", "Loudspeakers", note, body)
+    return section("loudspeakers", "Loudspeakers", note, body)
 
 
 def _player(clip: Clip) -> str:
@@ -429,7 +380,7 @@ def _clip_rows(entries: Iterable[tuple[Recording, str]], *, audio: bool) -> Iter
 def _unusual(recordings: Sequence[Recording], *, audio: bool) -> str:
     found = outliers(recordings, _OUTLIERS)
     if not found:
-        return _section("unusual", "Unusual clips", "None is far from the others of its corpus and role.", "")
+        return section("unusual", "Unusual clips", "None is far from the others of its corpus and role.", "")
     head = "<tr><th>clip</th><th>where</th><th>label</th><th>why</th>"
     head += f"<th>loudest {EXCERPT_S:.0f} s</th></tr>" if audio else "</tr>"
     note = (
@@ -438,11 +389,11 @@ def _unusual(recordings: Sequence[Recording], *, audio: bool) -> str:
     )
     entries = [(one.recording, f"{one.reason} ({one.distance:.0f}\N{NO-BREAK SPACE}sd)") for one in found]
     rows = _clip_rows(entries, audio=audio)
-    return _section("unusual", "Unusual clips", note, _table(head, rows))
+    return section("unusual", "Unusual clips", note, table(head, rows))
 
 
 def _usual(recordings: Sequence[Recording]) -> str:
     head = f"<tr><th>clip</th><th>where</th><th>label</th><th>why</th><th>loudest {EXCERPT_S:.0f} s</th></tr>"
     rows = _clip_rows(((one, "nearest to the medians") for one in typical(recordings)[:_TYPICAL]), audio=True)
     note = "Of each corpus and role the clip that is nearest to all medians, to hear what the data sound like."
-    return _section("usual", "Usual clips", note, _table(head, rows))
+    return section("usual", "Usual clips", note, table(head, rows))

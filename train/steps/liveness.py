@@ -16,6 +16,11 @@ _RAW_SHARE = 0.08
 _MIXUP_SHARE = 0.5
 _COLOUR_DB = 1.2
 _WEIGHT_DECAY = 0.02
+_AVERAGE_DECAY = 0.999
+_DEVICES = 4000
+"""Simulated loudspeakers of each kind to learn from; a few hundred are known by heart after some epochs."""
+_SPEEDS = (0.7, 0.17)
+"""Share of the recordings at other speeds, and how far: see :class:`train.speeds.Speeds`."""
 _REPRESENTATIVE_CLIPS = 400
 
 _EPILOG = """\
@@ -26,7 +31,7 @@ prunes, and writes a checkpoint:
   record.json          seed, commit, hash of the data, settings, metrics on dev, licences
   spec.json            what the bundle must know
   resume/              state of the last whole epoch
-On two cores it takes about 17 minutes with the rendering. Interrupted, the same command goes on from the last whole
+On two cores it takes about half an hour with the rendering. Interrupted, the same command goes on from the last whole
 epoch; another seed, setting or data set needs another --out.
 
 example:
@@ -44,12 +49,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared_options(parser, rendered="clips")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="checkpoint to write")
     parser.add_argument(
-        "--clips", type=int, default=48_000, metavar="N", help="clips to train on, half of them live [%(default)s]"
+        "--clips", type=int, default=72_000, metavar="N", help="clips to train on, half of them live [%(default)s]"
     )
     parser.add_argument(
         "--dev-clips", type=int, default=3_000, metavar="N", help="clips to watch progress on [%(default)s]"
     )
-    parser.add_argument("--epochs", type=int, default=14, metavar="N", help="passes over all clips [%(default)s]")
+    parser.add_argument("--epochs", type=int, default=8, metavar="N", help="passes over all clips [%(default)s]")
     parser.add_argument("--rate", type=float, default=2e-3, metavar="X", help="peak learning rate [%(default)s]")
     parser.add_argument(
         "--sparsity", type=float, default=0.5, metavar="SHARE", help="share of weights pruned to zero [%(default)s]"
@@ -58,9 +63,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, prune and save the network."""
+    from dataclasses import replace
+
     import numpy as np
 
     from edge.cues import CueSettings
+    from train.averaging import AveragedWeights
     from train.corpus import data_hash, licences, load_manifest
     from train.engines.choice import engine_from
     from train.fitting import RunRecord, cosine_rate, fit, save_checkpoint, set_seed
@@ -70,8 +78,12 @@ def run(args: argparse.Namespace) -> int:
     from train.metrics import equal_error_rate
     from train.pruning import prunable, pruning_callback, sparsity, strip
     from train.simulator.recipe import shipped_recipe
+    from train.speeds import Speeds
 
     engine = engine_from(args)
+    shipped = shipped_recipe()
+    devices = replace(shipped.small.devices, train=_DEVICES)
+    recipe = replace(shipped, small=replace(shipped.small, devices=devices))
     cues = CueSettings()
     shape = LivenessShape()
 
@@ -84,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             cues=cues,
             raw_share=_RAW_SHARE,
+            speeds=Speeds(*_SPEEDS) if split == "train" else Speeds(),
+            recipe=recipe if split == "train" else None,
             engine=engine,
         )
 
@@ -98,7 +112,8 @@ def run(args: argparse.Namespace) -> int:
             "shape": shape.to_dict(), "epochs": args.epochs, "rate": args.rate, "batch": BATCH,
             "sparsity": args.sparsity,
             "weight_decay": _WEIGHT_DECAY, "mixup_share": _MIXUP_SHARE, "colour_db": _COLOUR_DB,
-            "clips": args.clips, "raw_share": _RAW_SHARE, "simulator_recipe": shipped_recipe().hash,
+            "clips": args.clips, "raw_share": _RAW_SHARE, "simulator_recipe": recipe.hash,
+            "devices": _DEVICES, "speeds": _SPEEDS, "average_decay": _AVERAGE_DECAY,
         },
     )  # fmt: skip
     set_seed(args.seed)
@@ -118,6 +133,7 @@ def run(args: argparse.Namespace) -> int:
         tf_keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.03),
         metrics=[tf_keras.metrics.BinaryAccuracy(threshold=0.0)],
     )
+    average = AveragedWeights(_AVERAGE_DECAY, args.out / "resume" / "average")
     history = fit(
         model,
         dataset,
@@ -125,8 +141,9 @@ def run(args: argparse.Namespace) -> int:
         resume=args.out / "resume",
         trained={**record.trained(), "cues": cues.to_dict()},
         validation=validation,
-        callbacks=(pruning_callback(),),
+        callbacks=(pruning_callback(), average),
     )
+    average.apply(model)
     trained = strip(model)
     logits = trained.predict(validation, verbose=0)[:, 0]
     live = dev["live"].astype(bool)

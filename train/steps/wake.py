@@ -16,6 +16,11 @@ SMOOTHING_STEPS = 3
 REFRACTORY_MS = 1000
 _POSITIVE_WEIGHT = 4.0
 _REPRESENTATIVE_SCENES = 24
+_AVERAGE_DECAY = 0.9995
+_SPOKEN_PER_WORD = 200
+"""Utterances that synthesisers say of each word, and ..."""
+_SPOKEN_PER_NEAR_MISS = 10
+"""... of each phrase that sounds like one, or is said at home."""
 
 _EPILOG = """\
 Renders scenes from the train and dev splits (once; kept in --cache), trains, prunes, and writes a checkpoint:
@@ -24,7 +29,10 @@ Renders scenes from the train and dev splits (once; kept in --cache), trains, pr
   record.json          seed, commit, hash of the data, settings, metrics on dev, licences
   spec.json            what the bundle must know
   resume/              state of the last whole epoch
-On two cores it takes about 12 minutes, and the first time some more to render. Interrupted, the same command goes
+Besides the recordings, synthesisers say the words, and phrases that sound like them, with many voices. While it is
+trained the network also tells other words that the recordings hold often enough: what they share with the wake words
+is learned to be no wake word.
+On two cores it takes about half an hour, and the first time some more to render. Interrupted, the same command goes
 on from the last whole epoch; another seed, setting or data set needs another --out.
 
 example:
@@ -44,13 +52,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--variety", choices=("wide", "narrow"), default="wide", help="how much the scenes vary [%(default)s]"
     )
+    parser.add_argument(
+        "--synth",
+        default="espeak-ng,flite",
+        metavar="NAMES",
+        help="synthesisers that speak, too; '' for recordings alone [%(default)s]",
+    )
     parser.add_argument("--epochs", type=int, default=26, metavar="N", help="passes over all scenes [%(default)s]")
     parser.add_argument("--rate", type=float, default=2e-3, metavar="X", help="peak learning rate [%(default)s]")
     parser.add_argument(
         "--sparsity", type=float, default=0.5, metavar="SHARE", help="share of weights pruned to zero [%(default)s]"
     )
     parser.add_argument(
-        "--width", type=int, default=64, metavar="N", help="channels of the hidden layers [%(default)s]"
+        "--width", type=int, default=96, metavar="N", help="channels of the hidden layers [%(default)s]"
     )
     parser.add_argument(
         "--scenes",
@@ -68,15 +82,16 @@ def run(args: argparse.Namespace) -> int:
     from edge.errors import DataError
     from edge.frontend import FEATURE_SCALE
     from edge.frontend_tables import FrontendSettings
+    from train.averaging import AveragedWeights
     from train.corpus import data_hash, licences, load_manifest
     from train.engines.choice import engine_from
     from train.fitting import RunRecord, cosine_rate, fit, save_checkpoint, set_seed
     from train.keras import tf_keras
     from train.pruning import prunable, pruning_callback, sparsity, strip
     from train.wake_labels import LabelTimes, weighted_loss
-    from train.wake_network import RELU_CEILING, WakeShape, device_form, training_form, weights_of
+    from train.wake_network import RELU_CEILING, WakeShape, device_form, training_form, weights_of, with_words
     from train.wake_representative import representative_inputs
-    from train.wake_scenes import RECIPE_VERSION, build_wake_scenes
+    from train.wake_scenes import RECIPE_VERSION, build_wake_scenes, other_words
     from train.wake_variety import VARIETIES
 
     engine = engine_from(args)
@@ -87,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
             f"{args.data}: got no clip of the role 'wake', expected recordings of the words; see train/corpus.py"
         )
     words = tuple(sorted(phrases))
+    told = (*words, *other_words(args.data))
+    spoken = _spoken(args, sorted(phrases.values()))
     variety = VARIETIES[args.variety]
     full = variety.mix
     mix = replace(
@@ -96,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
         per_speech_clip=full.per_speech_clip * args.scenes,
         per_longform_second=full.per_longform_second * args.scenes,
         background=max(1, round(full.background * args.scenes)),
+        per_other_word_clip=full.per_other_word_clip * args.scenes,
     )
     scenes = {
         split: build_wake_scenes(
@@ -104,22 +122,25 @@ def run(args: argparse.Namespace) -> int:
             args.cache,
             mix=mix,
             seed=args.seed,
-            words=words,
+            words=told,
             frontend=frontend,
+            synthetic=spoken,
             engine=engine,
         )
         for split in ("train", "dev")
     }
-    shape = WakeShape(words=len(words), channels=frontend.channels, width=args.width)
+    shape = WakeShape(words=len(told), channels=frontend.channels, width=args.width)
     times = LabelTimes()
     record = RunRecord(
         seed=args.seed,
         data_hash=data_hash(args.data),
-        licences=licences(clip for clip in load_manifest(args.data) if clip.split == "train"),
+        licences=licences((*(clip for clip in load_manifest(args.data) if clip.split == "train"), *spoken)),
         settings={
-            "words": words, "shape": shape.to_dict(), "epochs": args.epochs, "rate": args.rate, "batch": BATCH,
+            "words": words, "other_words": told[len(words):], "synth": args.synth, "spoken": len(spoken),
+            "average_decay": _AVERAGE_DECAY, "shape": shape.to_dict(), "epochs": args.epochs, "rate": args.rate, "batch": BATCH,
             "sparsity": args.sparsity, "scenes": {split: len(s["word"]) for split, s in scenes.items()},
-            "positive_weight": _POSITIVE_WEIGHT, "variety": args.variety, **variety.to_dict(), "mix": mix.to_dict(),
+            "positive_weight": _POSITIVE_WEIGHT, "variety": args.variety, **variety.to_dict(),
+            "mix": mix.to_dict(),
             "label_hold_s": times.hold, "scene_recipe": RECIPE_VERSION,
         },
     )  # fmt: skip
@@ -136,6 +157,7 @@ def run(args: argparse.Namespace) -> int:
     optimizer = tf_keras.optimizers.AdamW(cosine_rate(args.rate, steps), weight_decay=variety.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     model.compile(optimizer, weighted_loss)
+    average = AveragedWeights(_AVERAGE_DECAY, args.out / "resume" / "average")
     history = fit(
         model,
         dataset,
@@ -143,15 +165,17 @@ def run(args: argparse.Namespace) -> int:
         resume=args.out / "resume",
         trained={**record.trained(), "frontend": frontend.to_dict()},
         validation=validation,
-        callbacks=(pruning_callback(),),
+        callbacks=(pruning_callback(), average),
     )
+    average.apply(model)
     trained = strip(model)
-    device = device_form(shape, [weights_of(trained)])
+    device_shape = replace(shape, words=len(words))
+    device = device_form(device_shape, [with_words(weights_of(trained), len(words))])
     record.metrics = {**history, "sparsity": sparsity(trained), "parameters": int(device.count_params())}
     save_checkpoint(
         args.out,
         device,
-        representative_inputs(device, shape, _chosen_scenes(scenes["train"], args.seed)),
+        representative_inputs(device, device_shape, _chosen_scenes(scenes["train"], args.seed)),
         record,
         {
             "role": "wake",
@@ -167,6 +191,21 @@ def run(args: argparse.Namespace) -> int:
         },
     )
     return 0
+
+
+def _spoken(args: argparse.Namespace, phrases: list[str]) -> list[Any]:
+    """Have synthesisers say the words, and what must not be taken for them."""
+    from train.similar import must_not_fire
+    from train.spoken import speak_all
+
+    programs = [name for name in args.synth.split(",") if name]
+    if not programs:
+        return []
+
+    def say(texts: list[str], n: int, role: str) -> list[Any]:
+        return speak_all(texts, args.cache, per_phrase=max(1, round(n * args.scenes)), programs=programs, role=role)
+
+    return say(phrases, _SPOKEN_PER_WORD, "wake") + say(must_not_fire(phrases), _SPOKEN_PER_NEAR_MISS, "speech")
 
 
 def _dataset(scenes: dict[str, "np.ndarray"], shape: Any, frontend: Any, times: Any, variety: Any, *, seed: int) -> Any:
