@@ -1,7 +1,7 @@
 """A new word on a trained wake network: its trunk stays as it is, and a copy of its last blocks learns the word.
 
-What the trunk computes for a scene never changes, so that it is computed once; only the branch (:class:`train.wake_network.Branch`)
-is trained. The words that were there before keep their logits.
+What the trunk computes for a scene never changes, so that it is computed once; only the branch
+(:class:`train.wake_network.Branch`) is trained. The words that were there before keep their logits.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ _FIRST_BIAS = -3.0
 class WordSettings:
     """How the branch of a word is trained."""
 
-    first_block: int = 2
+    first_block: int = 1
     """Block of the trunk from which on the word has its own; as many as there are blocks: a head alone."""
     epochs: int = 30
     rate: float = 2e-3

@@ -1,4 +1,4 @@
-"""A wake checkpoint taken apart, so that a word can be added to it, whatever it was made by: train, join, or train word."""
+"""A wake checkpoint taken apart, so that a word can be added: one of ``train wake``, ``join`` or ``word``."""
 
 import re
 from dataclasses import dataclass
@@ -71,8 +71,8 @@ def read_wake_checkpoint(path: Path) -> WakeCheckpoint:
         ) from error
     if n_words != shape.words + len(branches):
         raise DataError(
-            f"{path}: got {n_words} words in spec.json and {shape.words + len(branches)} in the network, expected as many; "
-            f"{remedy}"
+            f"{path}: got {n_words} words in spec.json and {shape.words + len(branches)} in the network, expected as "
+            f"many; {remedy}"
         )
     return WakeCheckpoint(path, spec, found["record"], shape, members, branches)
 

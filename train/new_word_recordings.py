@@ -34,8 +34,8 @@ def find_recordings(folder: Path, phrase: str, cache: Path, *, licence: str) -> 
     Parameters
     ----------
     folder : Path
-        With a ``manifest.csv``: its rows of the role ``wake`` and the split ``train`` whose label is the phrase. Without:
-        every audio file below, each the word once, spoken by the person whose name is that of the first sub-folder.
+        With a ``manifest.csv``: its rows of the role ``wake`` and the split ``train`` whose label is the phrase.
+        Without: every audio file below, each the word once, spoken by the person that the first sub-folder names.
     phrase : str
     cache : Path
         Folder in which ``recordings`` is made, for copies as 16 kHz mono FLAC.
@@ -60,8 +60,8 @@ def find_recordings(folder: Path, phrase: str, cache: Path, *, licence: str) -> 
         if not clips:
             known = sorted({clip.label for clip in every if clip.role == "wake" and clip.split == "train"})
             raise DataError(
-                f"{folder / FILE_NAME}: got no row of the role 'wake' and the split 'train' with the label {phrase!r}, expected "
-                f"recordings of the word; labels there: {', '.join(known) or 'none'}"
+                f"{folder / FILE_NAME}: got no row of the role 'wake' and the split 'train' with the label {phrase!r}, "
+                f"expected recordings of the word; labels there: {', '.join(known) or 'none'}"
             )
         return clips
     if not folder.is_dir():
@@ -73,8 +73,8 @@ def find_recordings(folder: Path, phrase: str, cache: Path, *, licence: str) -> 
     )
     if not files:
         raise DataError(
-            f"{folder}: got no recordings ({', '.join(sorted(_SUFFIXES))}), expected one file for each time that {phrase!r} "
-            "is said; record some with 'vivavoce collect'"
+            f"{folder}: got no recordings ({', '.join(sorted(_SUFFIXES))}), expected one file for each time that "
+            f"{phrase!r} is said; record some with 'vivavoce collect'"
         )
     return [_clip(file, folder, phrase, cache, licence) for file in with_progress(files, "reading")]
 
@@ -89,8 +89,8 @@ def _clip(file: Path, folder: Path, phrase: str, cache: Path, licence: str) -> C
     seconds = samples.size / SAMPLE_RATE_HZ
     if seconds > _LONGEST_S:
         raise DataError(
-            f"{file}: got {seconds:.1f} s, expected at most {_LONGEST_S:.0f} s with {phrase!r} in them once; cut it, one file "
-            "for each time that the word is said"
+            f"{file}: got {seconds:.1f} s, expected at most {_LONGEST_S:.0f} s with {phrase!r} in them once; cut it, "
+            "one file for each time that the word is said"
         )
     if float(np.abs(samples).max()) < _SILENT:
         raise DataError(f"{file}: is silent, expected {phrase!r}; record it again or take it away")
@@ -134,6 +134,6 @@ def refuse_few(clips: Sequence[Clip], folder: Path, phrase: str) -> None:
     """
     if len(clips) < LEAST_RECORDINGS:
         raise DataError(
-            f"{folder}: got {len(clips)} recordings of {phrase!r}, expected at least {LEAST_RECORDINGS} where nothing is "
-            "synthesised; record more with 'vivavoce collect', or add --synth espeak-ng,flite"
+            f"{folder}: got {len(clips)} recordings of {phrase!r}, expected at least {LEAST_RECORDINGS} where nothing "
+            "is synthesised; record more with 'vivavoce collect', or add --synth espeak-ng,flite"
         )

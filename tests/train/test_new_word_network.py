@@ -10,7 +10,9 @@ pytest.importorskip("tensorflow", reason="the networks are made with TensorFlow"
 pytestmark = pytest.mark.tf
 
 from edge.errors import DataError  # noqa: E402
+from edge.frontend_tables import FrontendSettings  # noqa: E402
 from train.keras import tf  # noqa: E402
+from train.new_word import WordSettings, scorer, train_branch  # noqa: E402
 from train.new_word_checkpoint import read_wake_checkpoint  # noqa: E402
 from train.wake_network import (  # noqa: E402
     Branch,
@@ -104,6 +106,30 @@ def same(got, expected):
         for name in one:
             for x, y in zip(one[name], other[name], strict=True):
                 np.testing.assert_allclose(x, y, rtol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_a_branch_learns_to_fire_where_the_word_ends_and_nowhere_else(first, tmp_path):
+    rng = np.random.default_rng(3)
+    features = rng.integers(-128, -110, (96, 100, 40)).astype(np.int8)
+    ends = np.full(96, -1)
+    for scene in range(48):
+        last = rng.integers(40, 90)
+        features[scene, last - 25 : last, 5:30] += 100
+        ends[scene] = last * 160
+    # Half of the others hold a shorter sound.
+    features[48:72, 50:58, 5:30] += 100
+    of = [weights_of(training_form(SHAPE))]
+    settings = WordSettings(first_block=first, epochs=40, rate=2e-2, batch=16, dropout=0.0)
+    added, history = train_branch(
+        SHAPE, of, features, ends, settings, FrontendSettings(), resume=tmp_path, trained={}, seed=1
+    )
+    assert history["epochs"] == 40
+    score = scorer(SHAPE, of, added)
+    best = np.array([score(scene).max() for scene in features])
+    assert (best[:48] > best[48:].max()).mean() > 0.9
+    at = [score(scene).argmax() * 3 * 160 - end for scene, end in zip(features[:48], ends[:48], strict=True)]
+    assert np.abs(np.median(at)) < 0.25 * 16_000
 
 
 def save(model, folder: Path, words: list[str], role: str = "wake"):

@@ -1,0 +1,173 @@
+"""How well a word is heard that a wake network was not trained with: one of the words that ship, left out of the trunk.
+
+    vivavoce train wake --data DATA --without jarvis -o build/models/wake_without_jarvis
+    python tests/bench/new_word.py --data DATA --wake build/models/wake_without_jarvis --phrase jarvis
+
+The word is added as ``vivavoce train word`` does, from recordings, from synthesised speech alone, and from both; each
+time the network is converted to 8-bit integers, and runs as on a device. Recall is measured on the recordings of the
+word in the split, at the lowest cut-off with at most so many false accepts on long-form speech: that of dev at three
+speeds, and that of train that the word was not trained on.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from processes import ROOT, data_folder, write_result
+
+FALSE_ACCEPTS = (0, 1, 3)
+SPEEDS = (0.88, 1.0, 1.13)
+WAYS = ("recorded", "synthesised", "recorded and synthesised")
+
+
+def main() -> int:
+    """Measure, write the result and print it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=data_folder(), help="folder with a manifest.csv [%(default)s]")
+    parser.add_argument("--cache", type=Path, default=ROOT / "build" / "cache", help="rendered scenes [%(default)s]")
+    parser.add_argument("--wake", type=Path, required=True, help="checkpoint that was trained without the word")
+    parser.add_argument("--phrase", required=True, help="the word, e.g. jarvis")
+    parser.add_argument("--split", choices=("dev", "test"), default="dev", help="recordings of the word [%(default)s]")
+    parser.add_argument(
+        "--recordings", type=int, default=50, help="of the word in train, evenly over talkers [%(default)s]"
+    )
+    parser.add_argument("--utterances", type=int, default=400, help="synthesised [%(default)s]")
+    parser.add_argument("--from", dest="made_of", nargs="+", choices=WAYS, default=list(WAYS), help="[all]")
+    parser.add_argument("--first-block", type=int, help="see 'vivavoce train word'")
+    parser.add_argument("--epochs", type=int, help="see 'vivavoce train word'")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("-o", "--out", type=Path, default=ROOT / "results" / "new_word.json")
+    args = parser.parse_args()
+
+    sys.path.insert(0, str(ROOT))
+    from dataclasses import replace
+
+    from train.corpus import data_hash
+    from train.new_word import WordSettings
+    from train.new_word_checkpoint import read_wake_checkpoint
+    from train.new_word_recordings import at_most, find_recordings, talkers
+    from train.results import open_test_split
+    from train.synthesis import SYNTHESISERS
+
+    checkpoint = read_wake_checkpoint(args.wake)
+    if args.phrase.replace(" ", "_") in checkpoint.words:
+        parser.error(f"{args.wake} was trained with {args.phrase!r}; give one that was not")
+    chosen = {k: v for k in ("first_block", "epochs") if (v := getattr(args, k)) is not None}
+    settings = replace(WordSettings(), **chosen)
+    recorded = at_most(
+        find_recordings(args.data, args.phrase, args.cache, licence="as the manifest says"),
+        args.recordings,
+        seed=args.seed,
+    )
+    if args.split == "test":
+        open_test_split(
+            ROOT / "results" / "test_ledger.json", purpose=f"new word {args.phrase}", data_hash=data_hash(args.data)
+        )
+    background = None
+    results = {}
+    for way in args.made_of:
+        began = time.monotonic()
+        programs = SYNTHESISERS if "synthesised" in way else ()
+        said = recorded if "recorded" in way else []
+        with tempfile.TemporaryDirectory() as folder:
+            learnt, bundle = _made(args, checkpoint, said, programs, settings, Path(folder))
+            wall_s = time.monotonic() - began
+            if background is None:
+                background = _background(args.data)
+            figures = _measured(args, bundle, background)
+        results[way] = {
+            "recordings": len(said), "talkers": len(talkers(said)),
+            "synthesised": args.utterances if programs else 0,
+            "wall_s": round(wall_s, 1), **figures, "settings": learnt.settings,
+        }  # fmt: skip
+        print(way, {key: results[way][key] for key in ("recall", "wall_s")}, flush=True)
+    body = {
+        "phrase": args.phrase,
+        "split": args.split,
+        "seed": args.seed,
+        "data_hash": data_hash(args.data),
+        "trunk": {"words": checkpoint.words, "settings": checkpoint.record["settings"]},
+        "method": " ".join(__doc__.split("\n\n")[-1].split()),
+        "results": results,
+    }
+    write_result(args.out, "python tests/bench/new_word.py", body)
+    return 0
+
+
+def _made(args, checkpoint, said, programs, settings, folder):
+    from edge.bundle import open_bundle
+    from quantize.convert import convert
+    from quantize.pack import pack
+    from train.new_word_learning import append_word, learn_word
+
+    learnt = learn_word(
+        checkpoint, args.phrase, recorded=said, programs=programs, utterances=args.utterances, data=args.data,
+        cache=args.cache, resume=folder / "resume", settings=settings, seed=args.seed,
+    )  # fmt: skip
+    append_word(checkpoint, learnt, args.data, folder / "wake", {}, seed=args.seed)
+    convert(folder / "wake")
+    pack(folder / "wake", ROOT / "edge" / "data" / "bundle", folder / "bundle")
+    return learnt, open_bundle(folder / "bundle")
+
+
+def _background(data):
+    import soxr
+
+    from edge.events import SAMPLE_RATE_HZ
+    from train.corpus import load_manifest, read_clip
+    from train.new_word_scenes import held_out_streams
+    from train.simulator.levels import to_int16
+
+    dev = [clip for clip in load_manifest(data) if (clip.role, clip.split) == ("longform", "dev")]
+    pairs = [(clip, speed) for clip in dev for speed in SPEEDS] + [(clip, 1.0) for clip in held_out_streams(data)]
+    return [
+        to_int16(soxr.resample(read_clip(clip), SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * speed))) for clip, speed in pairs
+    ]
+
+
+def _measured(args, bundle, background):
+    from dataclasses import replace
+
+    import numpy as np
+    from tqdm import tqdm
+
+    from train.calibration import choose_word_cutoffs
+    from train.corpus import load_manifest
+    from train.metrics import cluster_interval
+    from train.wake_traces import in_noise_floor, trace
+
+    ids = [word.id for word in bundle.words]
+    number = ids.index(args.phrase.replace(" ", "_"))
+    clips = [clip for clip in load_manifest(args.data) if clip.split == args.split]
+    said = [clip for clip in clips if clip.role == "wake" and clip.word == ids[number]]
+    others = [clip for clip in clips if clip.role == "wake" and clip.word != ids[number]]
+
+    def score(samples, number=number):
+        whole = trace(bundle, samples)
+        return replace(whole, scores=whole.scores[:, number : number + 1])
+
+    traced = [score(in_noise_floor(clip)) for clip in tqdm(said, desc=args.split, unit="clip")]
+    wrong = [score(in_noise_floor(clip)) for clip in tqdm(others, desc="other words", unit="clip")]
+    heard = [score(samples) for samples in tqdm(background, desc="long-form", unit="stream")]
+    refractory_s = bundle.wake.refractory_ms / 1000
+    recall = {}
+    for allowed in FALSE_ACCEPTS:
+        at = choose_word_cutoffs([traced], heard, refractory_s=refractory_s, false_accepts=allowed)[0]
+        hits = np.array([one.scores.max(initial=0) > at.cutoff for one in traced])
+        recall[f"at_most_{allowed}"] = {
+            "rate": float(hits.mean()),
+            "interval_95": list(cluster_interval(lambda i, h=hits: float(h[i].mean()), [[c.talker for c in said]])),
+            "cutoff": round(at.cutoff, 4),
+            "false_accepts": at.false_accepts,
+            "on_other_words": sum(bool(one.scores.max(initial=0) > at.cutoff) for one in wrong),
+        }
+    return {
+        "clips": len(said), "talkers": len({clip.talker for clip in said}), "other_words": len(others),
+        "longform_hours": round(sum(one.seconds for one in heard) / 3600, 3), "recall": recall,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
