@@ -6,7 +6,8 @@ import os
 import numpy as np
 import pytest
 
-from edge.bundle import MANIFEST_NAME, open_bundle
+from edge.bundle import open_bundle
+from edge.bundle_manifest import MANIFEST_NAME
 from edge.errors import BundleError, DataError, ModelAbiError
 from edge.pipeline import Pipeline
 from quantize.hard_limits import bundle_bytes
@@ -117,7 +118,7 @@ def test_a_failure_leaves_the_older_bundle(copies, tmp_path, monkeypatch, when):
         raise OSError(28, "No space left on device")
 
     if when == "seal":
-        monkeypatch.setattr("edge.bundle.seal", full)
+        monkeypatch.setattr("edge.bundle_writing.seal", full)
     else:
         rename = os.rename
         monkeypatch.setattr(os, "rename", lambda a, b: full() if os.path.basename(a) == "fresh" else rename(a, b))
