@@ -22,6 +22,7 @@ References
 import base64
 import binascii
 import hashlib
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -63,10 +64,9 @@ def ed25519() -> ModuleType:
         If the library is not installed.
     """
     try:
-        from cryptography.hazmat.primitives.asymmetric import ed25519 as found
+        return importlib.import_module("cryptography.hazmat.primitives.asymmetric.ed25519")
     except ImportError as error:
-        raise MissingExtraError("checking and making signatures (cryptography)", "signed") from error
-    return found
+        raise MissingExtraError("what checks and makes signatures (cryptography)", "signed") from error
 
 
 def show_key_id(key_id: bytes) -> str:

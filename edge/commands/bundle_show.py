@@ -1,6 +1,7 @@
 """``vivavoce bundle show``: what a bundle says of itself."""
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -117,7 +118,12 @@ def _lines(bundle: "Bundle", record: dict[str, Any]) -> list[str]:
         if isinstance(made, dict)
     ]
     licences = [(f"  {shown(entry.material)}", shown(entry.licence)) for entry in bundle.licences]
-    tables = {"words": words, "files": files, "training": training, "licences of the material": licences}
+    tables: dict[str, Sequence[Sequence[object]]] = {
+        "words": words,
+        "files": files,
+        "training": training,
+        "licences of the material": licences,
+    }
     lines = columns(facts)
     for title, rows in tables.items():
         lines += [f"{title}:", *columns(rows)]
