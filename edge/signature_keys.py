@@ -21,6 +21,7 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import math
 import os
 import secrets
 import stat
@@ -49,8 +50,8 @@ _SECRET_BYTES = KEY_ID_BYTES + 2 * _KEY_BYTES + _CHECKSUM_BYTES
 _SCRYPT_R = 8
 # 2**17 blocks of 1 KiB, which OWASP's Password Storage Cheat Sheet names for p = 1: 128 MiB, half a second.
 _OPERATIONS, _MEMORY = 1 << 22, 1 << 27
-_MOST_MEMORY = 1 << 30
-"""What minisign itself asks for; a file that asks for more is refused."""
+_MOST_WORK = 1 << 20
+"""Of N times p, which minisign itself takes (with 1 GiB); a file that asks for more is refused."""
 
 _PUBLIC_REMEDY = "give the .pub file that was made with the key"
 _SECRET_REMEDY = "give the .key file that 'vivavoce bundle keygen' or 'minisign -G' made"
@@ -112,9 +113,9 @@ def read_secret_key(path: Path, password: Callable[[], str]) -> SecretKey:
         operations, memory = (
             int.from_bytes(content[at : at + 8], "little") for at in (_HEAD_BYTES - 16, _HEAD_BYTES - 8)
         )
-        if memory > _MOST_MEMORY or operations > _MOST_MEMORY:
+        if math.prod(_cost(operations, memory)) > _MOST_WORK:
             raise SignatureError(
-                f"{path}: got a key that costs more than minisign's do, expected less; {_SECRET_REMEDY}"
+                f"{path}: got a password that costs more to try than minisign's, expected less; {_SECRET_REMEDY}"
             )
         held = _combined(held, password(), salt, operations, memory)
     key_id, seed = held[:KEY_ID_BYTES], held[KEY_ID_BYTES : KEY_ID_BYTES + _KEY_BYTES]
@@ -207,8 +208,9 @@ def _checksum(key_id: bytes, seed: bytes, public: bytes) -> bytes:
 def _combined(held: bytes, password: str, salt: bytes, operations: int, memory: int) -> bytes:
     """Return the secret bytes encrypted, or decrypted."""
     n, p = _cost(operations, memory)
+    word = password.encode(errors="surrogateescape")  # as the terminal gave it
     room = 128 * _SCRYPT_R * (n + p + 2)
-    stream = hashlib.scrypt(password.encode(), salt=salt, n=n, r=_SCRYPT_R, p=p, maxmem=room, dklen=len(held))
+    stream = hashlib.scrypt(word, salt=salt, n=n, r=_SCRYPT_R, p=p, maxmem=room, dklen=len(held))
     return bytes(a ^ b for a, b in zip(held, stream, strict=True))
 
 

@@ -50,13 +50,14 @@ def run(args: argparse.Namespace) -> int:
     found = differences(open_chosen(args, args.a), open_chosen(args, args.b))
     for one in found:
         sides = {name: value for name, value in (("a", one.a), ("b", one.b)) if value is not ABSENT}
-        told = [shown(sides[name]) if name in sides else "(not there)" for name in ("a", "b")]
+        values = [shown(sides[name]) if name in sides else "(not there)" for name in ("a", "b")]
         output.event(
             {"event": "difference", "section": one.section, "entry": one.entry, **sides},
-            f"{one.section:<9}  {shown(one.entry)}: {told[0]} -> {told[1]}",
+            f"{one.section:<9}  {shown(one.entry)}: {values[0]} -> {values[1]}",
         )
+    told = {0: "the same", 1: "1 entry differs"}.get(len(found), f"{len(found)} entries differ")
     output.event(
         {"event": "compared", "a": str(args.a), "b": str(args.b), "same": not found, "differences": len(found)},
-        f"{args.a} and {args.b}: {f'{len(found)} entries differ' if found else 'the same'}",
+        f"{args.a} and {args.b}: {told}",
     )
     return EXIT_DIFFERENT if found else 0
