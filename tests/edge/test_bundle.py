@@ -291,13 +291,13 @@ def test_an_older_manifest_has_none_of_the_later_entries(folder, manifest, versi
 
 def dotted(table):
     """Return the dotted path of every entry whose presence is fixed."""
-    free = {"frontend", "cues", "training", "files", "trained_languages"}
+    free = {"frontend", "cues", "training", "files"}
     paths = []
     for key, value in table.items():
         paths.append((key,))
         if isinstance(value, dict) and key not in free:
             paths += [(key, *below) for below in dotted(value)]
-        if isinstance(value, list):
+        if isinstance(value, list) and isinstance(value[0], dict):
             paths += [(key, i, *below) for i, item in enumerate(value) for below in dotted(item)]
     return paths
 
