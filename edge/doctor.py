@@ -7,12 +7,15 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from edge import native
-from edge.bundle import CARD_NAME, Bundle, open_bundle
+from edge.bundle import Bundle, open_bundle
+from edge.bundle_manifest import CARD_NAME
+from edge.bundle_trust import ANYBODY, BundleTrust
 from edge.cues import CueSettings
 from edge.errors import VivavoceError
 from edge.events import SAMPLE_RATE_HZ
@@ -48,13 +51,17 @@ def known_signal() -> np.ndarray[tuple[int], np.dtype[np.int16]]:
     return np.asarray(noise + sawtooth * (n // 2000 % 2), np.int16)
 
 
-def examine(*, warm: bool = False) -> Iterator[Finding]:
+def examine(*, warm: bool = False, bundle: Path | None = None, trust: BundleTrust = ANYBODY) -> Iterator[Finding]:
     """Look at everything that the program needs, most basic things first.
 
     Parameters
     ----------
     warm : bool
         Compile the kernels for this processor and keep them.
+    bundle : Path, optional
+        The bundle to look at; by default the one that ships.
+    trust : BundleTrust, optional
+        Whose signature it must have.
 
     Yields
     ------
@@ -67,13 +74,14 @@ def examine(*, warm: bool = False) -> Iterator[Finding]:
     yield _guarded("kernels", lambda: _kernels(warm))
     yield _guarded("arithmetic", _arithmetic)
     try:
-        bundle = open_bundle()
+        opened = open_bundle(bundle, trust=trust)
     except VivavoceError as error:
         yield Finding("bundle", "fault", str(error))
         return
-    yield Finding("bundle", "ok", f"version {bundle.bundle_version}, {len(bundle.words)} words, {bundle.path}")
-    yield _limits(bundle)
-    yield _guarded("decision", lambda: _decision(bundle))
+    yield Finding("bundle", "ok", f"version {opened.bundle_version}, {len(opened.words)} words, {opened.path}")
+    yield from _signature(opened)
+    yield _limits(opened)
+    yield _guarded("decision", lambda: _decision(opened))
 
 
 def _guarded(check: str, look: Callable[[], Finding]) -> Finding:
@@ -141,6 +149,15 @@ def _arithmetic() -> Finding:
             f"{FEATURES_SHA256[:12]}", "vivavoce doctor --warm; if that does not help, report it with this output",
         )  # fmt: skip
     return Finding("arithmetic", "ok", f"features ({how}) equal the reference's, integer for integer")
+
+
+def _signature(bundle: Bundle) -> Iterator[Finding]:
+    """Say who vouches for the bundle, where anybody signed it."""
+    match bundle.signature.state:
+        case "trusted":
+            yield Finding("signature", "ok", bundle.signature.told())
+        case "unchecked":
+            yield Finding("signature", "note", bundle.signature.told(), "name the key with --public-key FILE")
 
 
 def _limits(bundle: Bundle) -> Finding:

@@ -10,7 +10,8 @@ it as one line and exits with 2. Anything else that escapes is a bug of ours::
     ├── KernelError           compiled code of the kernels that is neither there nor can be made
     ├── FrontendError         samples or settings that the feature frontend cannot take
     ├── BundleError           a bundle, or a manifest of a model, that is missing, damaged or inconsistent
-    │   └── BundleVersionError  one made for a newer program
+    │   ├── BundleVersionError  one made for a newer program
+    │   └── SignatureError    one that nobody signed who is trusted; a key or signature that is none
     ├── ModelAbiError         a model whose tensors are not the ones that its role needs
     └── DataError             training data, manifests or checkpoints that cannot be used
 
@@ -26,6 +27,7 @@ __all__ = [
     "KernelError",
     "MissingExtraError",
     "ModelAbiError",
+    "SignatureError",
     "UsageError",
     "VivavoceError",
 ]
@@ -77,6 +79,10 @@ class BundleError(VivavoceError):
 
 class BundleVersionError(BundleError):
     """A bundle or manifest whose format is newer than this program."""
+
+
+class SignatureError(BundleError):
+    """A signature that is missing where it is required, wrong, or not by a trusted key; a file that holds no key."""
 
 
 class ModelAbiError(VivavoceError):

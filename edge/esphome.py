@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from edge.bundle import Word
+from edge.bundle_parts import Word
 from edge.errors import BundleVersionError
 from edge.regular_file import read_regular
 from edge.strict_json import Table, load_object, show

@@ -5,7 +5,7 @@ judged by, each with what was measured, so that a device knows what it runs with
 
     "limits": {
       "task": {"name": ..., "version": ..., "sha256": ...},      the file that holds the limits
-      "bundle_sha256": ...,                                      what was judged, see edge.bundle.bundle_hash
+      "bundle_sha256": ...,                                      what was judged, see edge.bundle_identity.bundle_hash
       "verdicts": [
         {"id", "title", "unit", "direction", "limit", "evidence",
          "measured", "interval", "n", "counted", "of", "met", "source": {"file", "sha256"}}, ...
@@ -214,7 +214,7 @@ class Judgement:
     task_sha256: str
     """Hash of the file that describes it."""
     bundle_sha256: str
-    """Which bundle was judged: see :func:`edge.bundle.bundle_hash`."""
+    """Which bundle was judged: see :func:`edge.bundle_identity.bundle_hash`."""
     verdicts: tuple[LimitVerdict, ...]
     """In the order of the task."""
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge.bundle import Bundle, find_word
+from edge.bundle import Bundle
+from edge.bundle_parts import find_word
 from edge.cues import CueSettings
 from edge.endpoint import LOOK_BACK_SAMPLES, loudest_stretch, speech_span
 from edge.errors import UsageError

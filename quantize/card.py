@@ -23,10 +23,11 @@ _CARD = """\
 license: apache-2.0
 library_name: vivavoce
 pipeline_tag: audio-classification
-tags: [wake-word, liveness, replay-detection, tflite, int8]
+tags: [wake-word, keyword-spotting, liveness, replay-detection, tflite, int8, tinyml]
+{language}datasets: {materials}
+metrics: [recall, false_accepts_per_hour, false_rejection_rate, false_acceptance_rate, equal_error_rate]
 version: {version}
 words: {words}
-training_data: {materials}
 ---
 
 # vivavoce bundle {version}
@@ -45,6 +46,8 @@ two is *unsure*.{provisional}
 | network | bytes | compressed | zero weights |
 |---|---|---|---|
 {network_rows}
+
+Made by: {author}. Languages of the voices that it was trained on: {languages}.
 
 ## Data and licences
 
@@ -93,7 +96,7 @@ def model_card(
     provisional: bool,
     results: Sequence[tuple[str, Mapping[str, Any]]] = (),
 ) -> str:
-    """Write the card.
+    """Write the card: Markdown, with the front matter of model cards on the Hugging Face Hub.
 
     Parameters
     ----------
@@ -112,12 +115,16 @@ def model_card(
         Markdown with YAML front matter.
     """
     words, liveness, licences = manifest["words"], manifest["liveness"], manifest["licences"]
-    version = manifest["bundle_version"]
+    version, spoken = manifest["bundle_version"], manifest.get("trained_languages", [])
+    author = manifest.get("author") or "not said"
     return _CARD.format(
         # Strings of JSON are strings of YAML.
         version=json.dumps(version) if "---" in version else version,
         words=json.dumps([word["phrase"] for word in words]),
         materials=json.dumps([entry["material"] for entry in licences]),
+        language=f"language: {json.dumps(list(spoken))}\n" if spoken else "",
+        languages=", ".join(spoken) or "not said",
+        author=f"{author}, {manifest['website']}" if manifest.get("website") else author,
         word_rows=_rows((f"`{word['id']}`", word["phrase"], f"{word['cutoff']:g}") for word in words),
         accept=liveness["accept_cutoff"],
         reject=liveness["reject_cutoff"],

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.bundle import MANIFEST_NAME, open_bundle
+from edge.bundle import open_bundle
+from edge.bundle_manifest import MANIFEST_NAME
 from edge.errors import DataError
 from quantize.checkpoint import CONVERSION_NAME, INT8_NAME, Checkpoint, read_json
 from quantize.convert import inspect_network, model_size

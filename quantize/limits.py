@@ -78,7 +78,10 @@ def write_limits(bundle: Path, verdicts: Path, *, task: Path | None = None) -> "
     """
     import shutil
 
-    from edge.bundle import CARD_NAME, bundle_hash, open_bundle, write_judgement
+    from edge.bundle import open_bundle
+    from edge.bundle_identity import bundle_hash
+    from edge.bundle_manifest import CARD_NAME
+    from edge.bundle_writing import write_judgement
     from edge.errors import BundleError, DataError
     from edge.judgement import read_judgement
     from edge.regular_file import read_regular

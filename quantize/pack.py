@@ -13,7 +13,7 @@ __all__ = ["SUMMARY", "configure", "pack", "run"]
 
 SUMMARY = "put the converted networks, cut-offs and provenance into a bundle"
 
-_MINIMUM_PROGRAM = "0.1.0"  # the first that reads version 1 of the manifest
+_MINIMUM_PROGRAM = "0.1.0"  # the first that reads any bundle; format_version tells it of manifests that are too new
 _PROVISIONAL_CUTOFF = 0.5
 _WAKE_FILE, _LIVENESS_FILE = "wake.tflite", "liveness.tflite"
 _PROVENANCE = ("commit", "seed", "data_hash", "settings", "versions")
@@ -61,6 +61,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--task", type=Path, metavar="FILE", help="task that says how large a bundle may be [that of what ships]"
     )
     parser.add_argument("--bundle-version", default="0.1.0", metavar="X", help="[%(default)s]")
+    parser.add_argument("--author", metavar="NAME", help="who makes the bundle [not said]")
+    parser.add_argument("--website", metavar="URL", help="where there is more about it [not said]")
+    parser.add_argument(
+        "--language",
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="language of the voices that it was trained on, such as en; repeat it [not said]",
+    )
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="BUNDLE", help="folder to write")
     add_output_arguments(parser)
 
@@ -77,6 +86,9 @@ def run(args: argparse.Namespace) -> int:
         licences=args.licences,
         results=args.results,
         bundle_version=args.bundle_version,
+        author=args.author,
+        website=args.website,
+        languages=args.language,
         task=args.task,
     )
     out(args).event(
@@ -99,6 +111,9 @@ def pack(
     licences: Path | None = None,
     results: Sequence[Path] = (),
     bundle_version: str = "0.1.0",
+    author: str | None = None,
+    website: str | None = None,
+    languages: Sequence[str] = (),
     task: Path | None = None,
 ) -> dict[str, Any]:
     """Make a bundle, verify it, and put it in its place.
@@ -115,6 +130,10 @@ def pack(
         JSON files whose figures go into the model card.
     bundle_version : str
         Version of the bundle.
+    author, website : str, optional
+        Who makes the bundle, and where there is more about it (http or https).
+    languages : sequence of str
+        Codes of the languages of the voices that it was trained on, e.g. ``en``.
     task : pathlib.Path, optional
         What says how large a bundle may be; by default the task of what ships.
 
@@ -133,7 +152,9 @@ def pack(
     """
     import gzip
 
-    from edge.bundle import CARD_NAME, FORMAT, UNJUDGED_VERSION, open_bundle, seal
+    from edge.bundle import open_bundle
+    from edge.bundle_manifest import CARD_NAME, FORMAT, FORMAT_VERSION, MANIFEST_NAME
+    from edge.bundle_writing import seal
     from edge.errors import DataError
     from edge.pipeline import Pipeline
     from quantize.card import model_card
@@ -148,9 +169,12 @@ def pack(
     chosen = _cutoffs(cutoffs, [word["id"] for word in heard["words"]])
     manifest = {
         "format": FORMAT,
-        "format_version": UNJUDGED_VERSION,
+        "format_version": FORMAT_VERSION,
         "bundle_version": bundle_version,
         "minimum_vivavoce_version": _MINIMUM_PROGRAM,
+        "author": author,
+        "website": website,
+        "trained_languages": list(languages),
         "words": [{"id": w["id"], "phrase": w["phrase"], "cutoff": chosen["words"][w["id"]]} for w in heard["words"]],
         "frontend": heard["frontend"],
         "wake": {
@@ -169,6 +193,8 @@ def pack(
             for role, part in parts.items()
         },
         "licences": _licences(licences, parts),
+        "files": {},
+        "limits": None,
     }
     card = model_card(
         manifest=manifest,
@@ -180,7 +206,7 @@ def pack(
         for role, name in (("wake", _WAKE_FILE), ("liveness", _LIVENESS_FILE)):
             (folder / name).write_bytes(parts[role].content)
         (folder / CARD_NAME).write_text(card, encoding="utf-8")
-        (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        (folder / MANIFEST_NAME).write_text(json.dumps(manifest), encoding="utf-8")
         seal(folder)
         contents = [file.read_bytes() for file in folder.iterdir()]
         size = sum(map(len, contents))

@@ -29,7 +29,7 @@ def replacing(destination: Path) -> Iterator[Path]:
     DataError
         If something else is there, or the new one cannot be written. What was there stays whenever anything fails.
     """
-    from edge.bundle import MANIFEST_NAME
+    from edge.bundle_manifest import MANIFEST_NAME
     from edge.errors import DataError
 
     parent = destination.absolute().parent

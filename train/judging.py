@@ -41,8 +41,8 @@ def judge(
     results : Path
         Folder with results files. One that is missing, or does not have the entry, leaves its limits not measured.
     bundle_sha256 : str, optional
-        Which bundle is judged (:func:`edge.bundle.bundle_hash`): a results file that is about another one counts as
-        none. A file that names no bundle is about the program, and counts.
+        Which bundle is judged (:func:`edge.bundle_identity.bundle_hash`): a results file that is about another one
+        counts as none. A file that names no bundle is about the program, and counts.
     split : str, optional
         Judge what is measured on recordings by this split in place of the limit's own.
 

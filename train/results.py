@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edge.bundle import Bundle, bundle_hash, open_bundle, seal
+from edge.bundle import Bundle, open_bundle
+from edge.bundle_identity import bundle_hash
+from edge.bundle_writing import seal
 from edge.errors import DataError
 from edge.files import read_file
 from edge.json_reading import parse_json

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edge.bundle import Bundle, bundle_hash
+from edge.bundle import Bundle
+from edge.bundle_identity import bundle_hash
 from edge.judgement import EVIDENCE, by_evidence, limit_rows
 from train.judging import judge
 from train.task import load_task

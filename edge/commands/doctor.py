@@ -21,22 +21,28 @@ exit code: 0, or 2 if a check found a fault
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    from edge.commands.bundle_options import add_trust_arguments
+    from edge.commands.sourcing import named_path
     from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
+    parser.add_argument("--bundle", type=named_path, metavar="DIR", help="bundle to look at [the one that ships]")
     parser.add_argument("--warm", action="store_true", help="compile the kernels anew, and keep them")
+    add_trust_arguments(parser)
     add_output_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Make every check, and print what was found."""
+    from edge.bundle_trust import BundleTrust
     from edge.cli import EXIT_FAULT
     from edge.doctor import examine
     from edge.output import out
 
     output = out(args)
+    trust = BundleTrust.from_files(args.public_key, require_signature=args.require_signature)
     code = 0
-    for finding in examine(warm=args.warm):
+    for finding in examine(warm=args.warm, bundle=args.bundle, trust=trust):
         record = finding._asdict()
         text = f"{finding.state:<6} {finding.check:<12} {finding.found}"
         output.event(record, f"{text}\n{'':20}-> {finding.remedy}" if finding.remedy else text)

@@ -76,14 +76,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write one array for every file."""
-    from edge.bundle import open_bundle
     from edge.cli import process_files
+    from edge.commands.bundle_options import open_chosen
     from edge.commands.sourcing import open_source, warn_of_rate
     from edge.events import SAMPLE_RATE_HZ, seconds
     from edge.output import out, warn
 
     where = targets(args.files, args.out, args.root)
-    compute = _computer(args.kind, open_bundle(args.bundle))
+    compute = _computer(args.kind, open_chosen(args, args.bundle))
     output = out(args)
     width = max(len(name) for name in args.files)
 

@@ -48,13 +48,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the gate over every file."""
-    from edge.bundle import open_bundle
     from edge.cli import process_files
+    from edge.commands.bundle_options import open_chosen
     from edge.commands.sourcing import open_models, open_source, warn_of_flags, warn_of_rate
     from edge.output import out
     from edge.pipeline import Pipeline
 
-    pipeline = Pipeline(open_bundle(args.bundle), words=args.word, models=open_models(args), runtime=args.interpreter)
+    bundle = open_chosen(args, args.bundle)
+    pipeline = Pipeline(bundle, words=args.word, models=open_models(args), runtime=args.interpreter)
     output = out(args)
 
     def listen(name: str) -> None:

@@ -28,13 +28,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Judge every file."""
-    from edge.bundle import open_bundle
     from edge.cli import process_files
+    from edge.commands.bundle_options import open_chosen
     from edge.commands.sourcing import open_source, warn_of_flags, warn_of_rate
     from edge.output import out
     from edge.pipeline import LivenessScorer
 
-    scorer = LivenessScorer(open_bundle(args.bundle), runtime=args.interpreter)
+    scorer = LivenessScorer(open_chosen(args, args.bundle), runtime=args.interpreter)
     output = out(args)
 
     def judge(name: str) -> None:

@@ -30,13 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score every file."""
-    from edge.bundle import open_bundle
     from edge.cli import process_files
+    from edge.commands.bundle_options import open_chosen
     from edge.commands.sourcing import open_models, open_source, warn_of_flags, warn_of_rate
     from edge.output import columns, out
     from edge.pipeline import WakeScorer
 
-    scorer = WakeScorer(open_bundle(args.bundle), models=open_models(args), runtime=args.interpreter)
+    scorer = WakeScorer(open_chosen(args, args.bundle), models=open_models(args), runtime=args.interpreter)
     output = out(args)
 
     def score(name: str) -> None:

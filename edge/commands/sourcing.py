@@ -46,6 +46,8 @@ def add_source_arguments(parser: argparse.ArgumentParser, *, networks: bool = Tr
     networks : bool
         Whether the command runs networks.
     """
+    from edge.commands.bundle_options import add_trust_arguments
+
     parser.add_argument(
         "files",
         nargs="+",
@@ -88,6 +90,7 @@ def add_source_arguments(parser: argparse.ArgumentParser, *, networks: bool = Tr
         metavar="N",
         help="interleaved channels of raw samples [%(default)s]",
     )
+    add_trust_arguments(parser)
 
 
 def add_model_argument(parser: argparse.ArgumentParser) -> None:

@@ -27,7 +27,8 @@ def main() -> int:
     import numpy as np
     from tqdm import tqdm
 
-    from edge.bundle import bundle_hash, open_bundle
+    from edge.bundle import open_bundle
+    from edge.bundle_identity import bundle_hash
     from edge.endpoint import speech_span
     from edge.events import SAMPLE_RATE_HZ, Decision
     from edge.pipeline import Pipeline

@@ -167,7 +167,8 @@ def main() -> int:
         parser.error("expected --other-python or VIVAVOCE_TFLITE_PYTHON: a Python with tflite-runtime")
 
     sys.path.insert(0, str(ROOT))
-    from edge.bundle import DEFAULT_BUNDLE, bundle_hash, open_bundle
+    from edge.bundle import DEFAULT_BUNDLE, open_bundle
+    from edge.bundle_identity import bundle_hash
     from train.corpus import data_hash
     from train.provenance import commit_hash, machine
 

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from edge.cli import installed_commands
+from edge.commands.bundle import STEPS as BUNDLE_STEPS
 from quantize.command import STEPS as QUANTIZE_STEPS
 from train.command import STEPS as TRAIN_STEPS
 
@@ -18,8 +19,10 @@ COMMANDS = [
     ("score",),
     ("features",),
     ("collect",),
+    ("bundle",),
     ("train",),
     ("quantize",),
+    *(("bundle", step) for step in BUNDLE_STEPS),
     *(("train", step) for step in TRAIN_STEPS),
     *(("quantize", step) for step in QUANTIZE_STEPS),
 ]
@@ -54,7 +57,9 @@ def test_help_explains_and_loads_nothing_heavy(command, python):
     assert "cannot be loaded" not in text
 
 
-@pytest.mark.parametrize("command", [("run",), ("score", "wake"), ("score", "liveness"), ("features",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [("run",), ("score", "wake"), ("score", "liveness"), ("features",), ("bundle", "verify")], ids=" ".join
+)
 def test_device_commands_offer_json(command, vivavoce):
     assert "--json" in vivavoce(*command, "--help").stdout
 

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from edge.bundle import DEFAULT_BUNDLE, bundle_hash, open_bundle
+from edge.bundle import DEFAULT_BUNDLE, open_bundle
+from edge.bundle_identity import bundle_hash
 from edge.cli import Parser
 from edge.events import SAMPLE_RATE_HZ
 from train import task as module

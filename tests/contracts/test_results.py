@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.bundle import DEFAULT_BUNDLE, bundle_hash
+from edge.bundle import DEFAULT_BUNDLE
+from edge.bundle_identity import bundle_hash
 from train.protocol_table import protocol_table
 from train.results_table import results_table
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.bundle import bundle_hash, open_bundle
+from edge.bundle import open_bundle
+from edge.bundle_identity import bundle_hash
 
 pytest.importorskip("tensorflow", reason="training needs TensorFlow")
 pytestmark = [

@@ -17,7 +17,9 @@ import soundfile
 import soxr
 
 import edge.cli
-from edge.bundle import CHECKSUM_NAME, DEFAULT_BUNDLE, FORMAT_VERSION, MANIFEST_NAME, seal
+from edge.bundle import DEFAULT_BUNDLE
+from edge.bundle_manifest import CHECKSUM_NAME, FORMAT_VERSION, MANIFEST_NAME
+from edge.bundle_writing import seal
 from edge.raw_formats import RAW_FORMATS
 
 RATE = 16_000

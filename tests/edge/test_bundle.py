@@ -9,23 +9,16 @@ import numpy as np
 import pytest
 
 from edge import bundle as module
-from edge.bundle import (
-    CHECKSUM_NAME,
-    DEFAULT_BUNDLE,
-    FORMAT_VERSION,
-    MANIFEST_NAME,
-    FileEntry,
-    Licence,
-    LivenessPart,
-    WakePart,
-    Word,
-    open_bundle,
-    seal,
-)
+from edge import bundle_manifest
+from edge.bundle import DEFAULT_BUNDLE, open_bundle
+from edge.bundle_manifest import CHECKSUM_NAME, FORMAT_VERSION, MANIFEST_NAME
+from edge.bundle_parts import FileEntry, Licence, LivenessPart, WakePart, Word
+from edge.bundle_writing import seal
 from edge.cues import CueSettings
 from edge.errors import BundleError, BundleVersionError, ModelAbiError, UsageError
 from edge.frontend_tables import FrontendSettings
 
+LATER = ("author", "website", "trained_languages", "limits")
 FILES = ("MODEL_CARD.md", "liveness.tflite", "wake.tflite")
 
 
@@ -33,9 +26,12 @@ FILES = ("MODEL_CARD.md", "liveness.tflite", "wake.tflite")
 def manifest():
     return {
         "format": "vivavoce-bundle",
-        "format_version": 1,
+        "format_version": 3,
         "bundle_version": "1.2.3",
         "minimum_vivavoce_version": "0.0.1",
+        "author": "Ada",
+        "website": "https://example.org/ada",
+        "trained_languages": ["en", "de-AT"],
         "words": [
             {"id": "alexa", "phrase": "alexa", "cutoff": 0.5},
             {"id": "smart_mirror", "phrase": "smart mirror", "cutoff": 0.75},
@@ -58,6 +54,7 @@ def manifest():
         "training": {"wake": {"seed": 1}},
         "licences": [{"material": "talk", "licence": "CC BY 4.0"}],
         "files": {},
+        "limits": None,
     }
 
 
@@ -106,6 +103,9 @@ def test_what_was_sealed_comes_back(folder, manifest):
     assert FrontendSettings.from_dict(bundle.frontend) == FrontendSettings()
     assert bundle.training == manifest["training"]
     assert bundle.licences == (Licence("talk", "CC BY 4.0"),)
+    assert (bundle.author, bundle.website) == ("Ada", "https://example.org/ada")
+    assert bundle.trained_languages == ("en", "de-AT")
+    assert bundle.limits is None
     assert tuple(sorted(bundle.files)) == FILES
     for name, entry in bundle.files.items():
         content = (folder / name).read_bytes()
@@ -259,7 +259,7 @@ def test_a_newer_format_is_told_apart(folder, manifest):
     ],
 )
 def test_the_program_must_be_new_enough(folder, manifest, monkeypatch, ours, needed, fits):
-    monkeypatch.setattr(module.importlib.metadata, "version", lambda name: ours)
+    monkeypatch.setattr("importlib.metadata.version", lambda name: ours)
     write(folder, manifest | {"minimum_vivavoce_version": needed})
     if fits:
         open_bundle(folder)
@@ -268,17 +268,22 @@ def test_the_program_must_be_new_enough(folder, manifest, monkeypatch, ours, nee
             open_bundle(folder)
 
 
-def test_an_older_manifest_is_converted_once(folder, manifest, monkeypatch):
-    old = manifest | {"format_version": 1, "release": manifest["bundle_version"]}
-    del old["bundle_version"]
-    write(folder, old)
-    monkeypatch.setattr(module, "FORMAT_VERSION", 3)
+def test_older_manifests_are_converted_and_claim_nothing(folder, manifest):
+    first = {key: manifest[key] for key in manifest if key not in LATER} | {"format_version": 1}
+    for old in (first, first | {"format_version": 2, "limits": None}):
+        write(folder, old, files=sealed_files(folder))
+        bundle = open_bundle(folder)
+        assert (bundle.author, bundle.website, bundle.trained_languages, bundle.limits) == (None, None, (), None)
+        assert bundle.bundle_version == "1.2.3"
 
-    def upgrade(table):
-        return {**{k: v for k, v in table.items() if k != "release"}, "bundle_version": table["release"]}
 
-    monkeypatch.setitem(module._UPGRADES, 2, upgrade)
-    assert open_bundle(folder).bundle_version == "1.2.3"
+@pytest.mark.parametrize(("version", "entry"), [(1, "limits"), (1, "author"), (2, "website"), (2, "trained_languages")])
+def test_an_older_manifest_has_none_of_the_later_entries(folder, manifest, version, entry):
+    old = {key: manifest[key] for key in manifest if key not in LATER}
+    old |= {"format_version": version, entry: manifest[entry]} | ({"limits": None} if version == 2 else {})
+    write(folder, old, files=sealed_files(folder))
+    with pytest.raises(BundleError, match=f"{entry}: got an entry that version {version} does not know"):
+        open_bundle(folder)
 
 
 # ----------------------------------------------------------------------------------------------- schema
@@ -292,7 +297,7 @@ def dotted(table):
         paths.append((key,))
         if isinstance(value, dict) and key not in free:
             paths += [(key, *below) for below in dotted(value)]
-        if isinstance(value, list):
+        if isinstance(value, list) and isinstance(value[0], dict):
             paths += [(key, i, *below) for i, item in enumerate(value) for below in dotted(item)]
     return paths
 
@@ -354,6 +359,14 @@ def test_every_entry_is_needed_and_no_other_allowed(folder, manifest, subtests):
         (("liveness", "calibration", "slope"), None),
         (("liveness", "cues"), []),
         (("training",), "by me"),
+        (("author",), ""),
+        (("author",), "Ada\x1b[2J"),
+        (("website",), "example.org"),
+        (("website",), "javascript:alert(1)"),
+        (("trained_languages",), "en"),
+        (("trained_languages",), ["English please"]),
+        (("trained_languages",), ["en"] * 101),
+        (("limits",), []),
         (("licences",), []),
         (("licences", 0, "licence"), ""),
     ],
@@ -397,11 +410,12 @@ def test_entries_of_files_are_checked(folder, manifest, entry):
 
 
 def test_what_is_too_large_is_not_read(folder, monkeypatch):
-    monkeypatch.setattr(module, "_MAX_FILE_BYTES", (folder / "wake.tflite").stat().st_size - 1)
+    largest = (folder / "wake.tflite").stat().st_size
+    monkeypatch.setattr(bundle_manifest, "MAX_FILE_BYTES", largest - 1)
     with pytest.raises(BundleError, match=r"expected a whole number from 0 to|expected at most that"):
         open_bundle(folder)
-    monkeypatch.setattr(module, "_MAX_MANIFEST_BYTES", 100)
-    with pytest.raises(BundleError, match="got more than 100 bytes"):
+    (folder / MANIFEST_NAME).write_bytes(b" " * (bundle_manifest.MAX_MANIFEST_BYTES + 1))
+    with pytest.raises(BundleError, match=f"got more than {bundle_manifest.MAX_MANIFEST_BYTES} bytes"):
         open_bundle(folder)
 
 

@@ -60,7 +60,7 @@ def test_wrong_arithmetic_is_a_fault(monkeypatch, capsys):
 
 
 def test_a_broken_bundle_is_a_fault(monkeypatch):
-    def broken():
+    def broken(*_, **__):
         raise BundleError("bundle: got nothing, expected a folder; install the program again")
 
     monkeypatch.setattr(doctor, "open_bundle", broken)

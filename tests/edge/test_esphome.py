@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from edge.bundle import Word
+from edge.bundle_parts import Word
 from edge.errors import BundleError, BundleVersionError
 from edge.esphome import open_esphome_model
 

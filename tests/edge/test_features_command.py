@@ -17,7 +17,9 @@ import soundfile
 
 import edge.cli
 import edge.liveness
-from edge.bundle import DEFAULT_BUNDLE, MANIFEST_NAME, open_bundle, seal
+from edge.bundle import DEFAULT_BUNDLE, open_bundle
+from edge.bundle_manifest import MANIFEST_NAME
+from edge.bundle_writing import seal
 from edge.commands import features as command
 from edge.cues import CueSettings, liveness_cues
 from edge.frontend import Frontend

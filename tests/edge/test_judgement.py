@@ -7,18 +7,10 @@ import shutil
 import pytest
 
 from edge import doctor
-from edge.bundle import (
-    CARD_NAME,
-    CHECKSUM_NAME,
-    DEFAULT_BUNDLE,
-    FORMAT_VERSION,
-    MANIFEST_NAME,
-    UNJUDGED_VERSION,
-    bundle_hash,
-    open_bundle,
-    seal,
-    write_judgement,
-)
+from edge.bundle import DEFAULT_BUNDLE, open_bundle
+from edge.bundle_identity import bundle_hash
+from edge.bundle_manifest import CARD_NAME, CHECKSUM_NAME, MANIFEST_NAME
+from edge.bundle_writing import seal, write_judgement
 from edge.errors import BundleError
 from edge.judgement import CARD_BEGIN, CARD_END, Judgement, LimitVerdict, card_without_limits
 
@@ -45,11 +37,23 @@ def verdict(name="recall", **changes):
 NOTHING = dict.fromkeys(("measured", "interval", "n", "of", "source", "source_sha256"))
 
 
+@pytest.fixture(params=["first", "newest"])
+def version(request):
+    """Return in which version of the manifest a bundle is that was not judged."""
+    return request.param
+
+
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, version):
     """Return a copy of the bundle that ships, as it was before it was judged."""
     path = tmp_path / "bundle"
     shutil.copytree(DEFAULT_BUNDLE, path)
+    manifest = json.loads((path / MANIFEST_NAME).read_bytes())
+    later = {"author": None, "website": None, "trained_languages": [], "limits": None}
+    plain = {key: value for key, value in manifest.items() if key not in later}
+    added = {"format_version": 1} if version == "first" else {"format_version": 3, **later}
+    (path / CARD_NAME).write_bytes(card_without_limits((path / CARD_NAME).read_bytes()))
+    (path / MANIFEST_NAME).write_text(json.dumps(plain | added))
     seal(path)
     return path
 
@@ -71,7 +75,8 @@ def rewrite(folder, change):
     (folder / CHECKSUM_NAME).write_text(f"{hashlib.sha256(content).hexdigest()}  {MANIFEST_NAME}\n")
 
 
-def test_what_was_written_comes_back(folder):
+def test_what_was_written_comes_back(folder, version):
+    judged_version = {"first": 2, "newest": 3}[version]
     before = bundle_hash(folder)
     written = judged(folder, verdict(), verdict("work", unit="ms", direction="at_most", limit=3.0, measured=2.0,
                                                 interval=None, of=None), verdict("delay", **NOTHING))  # fmt: skip
@@ -85,13 +90,13 @@ def test_what_was_written_comes_back(folder):
         "meets 1 of 3 limits (task small, version 3). Misses: words heard 84.8 % (at least 85 %). "
         "Not measured: words heard"
     )
-    assert json.loads((folder / MANIFEST_NAME).read_bytes())["format_version"] == FORMAT_VERSION
+    assert json.loads((folder / MANIFEST_NAME).read_bytes())["format_version"] == judged_version
     assert bundle.size == sum(file.stat().st_size for file in folder.iterdir())
 
 
-def test_without_verdicts_the_hash_is_that_of_the_file(folder):
+def test_without_verdicts_the_hash_is_that_of_the_file(folder, version):
     manifest = (folder / MANIFEST_NAME).read_bytes()
-    assert json.loads(manifest)["format_version"] == UNJUDGED_VERSION
+    assert json.loads(manifest)["format_version"] == {"first": 1, "newest": 3}[version]
     assert bundle_hash(folder) == hashlib.sha256(manifest).hexdigest()
     assert open_bundle(folder).limits is None
 
@@ -140,13 +145,16 @@ def test_a_judgement_of_another_bundle_is_not_written(folder):
 
 def test_a_manifest_of_version_1_has_no_limits(folder):
     write_judgement(folder, judged(folder, verdict()), with_section(folder))
+    rewrite(
+        folder, lambda manifest: [manifest.pop(entry, None) for entry in ("author", "website", "trained_languages")]
+    )
     rewrite(folder, lambda manifest: manifest.update(format_version=1))
     with pytest.raises(BundleError, match="limits: got an entry that version 1 does not know"):
         open_bundle(folder)
 
 
 def test_limits_may_be_null_but_not_missing(folder):
-    rewrite(folder, lambda manifest: manifest.update(format_version=2, limits=None))
+    rewrite(folder, lambda manifest: manifest.update(format_version=max(2, manifest["format_version"]), limits=None))
     assert open_bundle(folder).limits is None
     rewrite(folder, lambda manifest: manifest.pop("limits"))
     with pytest.raises(BundleError, match="limits: got no such entry"):
@@ -221,7 +229,7 @@ def test_cards_without_a_section_stay_as_they_are():
     ],
 )
 def test_the_doctor_tells_what_is_missed(folder, monkeypatch, measured, state, found):
-    monkeypatch.setattr(doctor, "open_bundle", lambda: open_bundle(folder))
+    monkeypatch.setattr(doctor, "open_bundle", lambda *_, **__: open_bundle(folder))
     assert next(one for one in doctor.examine() if one.check == "limits").state == "note"
     write_judgement(folder, judged(folder, verdict(measured=measured)), with_section(folder))
     told = next(one for one in doctor.examine() if one.check == "limits")

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.bundle import CARD_NAME, DEFAULT_BUNDLE, bundle_hash, open_bundle, seal
+from edge.bundle import DEFAULT_BUNDLE, open_bundle
+from edge.bundle_identity import bundle_hash
+from edge.bundle_manifest import CARD_NAME
+from edge.bundle_writing import seal
 from edge.cli import main
 from edge.errors import DataError, UsageError
 from edge.judgement import card_without_limits
@@ -122,7 +125,7 @@ def test_a_full_disk_leaves_the_bundle_as_it_was(folder, verdicts, monkeypatch, 
         def write(*_):
             raise full
 
-        monkeypatch.setattr("edge.bundle.write_judgement", write)
+        monkeypatch.setattr("edge.bundle_writing.write_judgement", write)
     else:
         rename = os.rename
 

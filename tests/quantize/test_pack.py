@@ -6,7 +6,8 @@ import os
 import numpy as np
 import pytest
 
-from edge.bundle import MANIFEST_NAME, open_bundle
+from edge.bundle import open_bundle
+from edge.bundle_manifest import MANIFEST_NAME
 from edge.errors import BundleError, DataError, ModelAbiError
 from edge.pipeline import Pipeline
 from quantize.hard_limits import bundle_bytes
@@ -73,7 +74,11 @@ def test_the_card_tells_what_people_must_know(copies, tmp_path):
         tmp_path / "wake_recall.json",
         {"mean": {"recall": 0.91234, "interval": [0.88, 0.94]}, "clips": [1, 2, 3, 4]},
     )
-    packed(copies, tmp_path / "bundle", cutoffs=write(tmp_path / "c.json", CUTOFFS), results=[results])
+    said = {"author": "Ada: of the test", "website": "https://example.org/ada", "languages": ["en", "de"]}
+    packed(copies, tmp_path / "bundle", cutoffs=write(tmp_path / "c.json", CUTOFFS), results=[results], **said)
+    bundle = open_bundle(tmp_path / "bundle")
+    assert (bundle.author, bundle.website) == (said["author"], said["website"])
+    assert bundle.trained_languages == ("en", "de")
     card = open_bundle(tmp_path / "bundle").content("MODEL_CARD.md").decode()
     front = card.split("---\n")[1]
     assert card.startswith("---\n")
@@ -82,6 +87,11 @@ def test_the_card_tells_what_people_must_know(copies, tmp_path):
         assert key.isidentifier()
         assert value
     assert json.loads(front.split("words: ")[1].splitlines()[0]) == ["alexa", "smart mirror"]
+    fields = dict(line.split(": ", 1) for line in front.splitlines())
+    assert json.loads(fields["language"]) == ["en", "de"]
+    assert json.loads(fields["datasets"]) == ["noise of the test"]
+    assert set(fields) >= {"license", "tags", "metrics", "library_name", "pipeline_tag"}
+    assert "Made by: Ada: of the test, https://example.org/ada. Languages" in card
     for needed in (
         "simulated",
         "children",
@@ -97,6 +107,27 @@ def test_the_card_tells_what_people_must_know(copies, tmp_path):
     assert "| `mean.recall` | 0.9123 |" in card
     assert "| `mean.interval` | 0.88 to 0.94 |" in card
     assert "provisional" not in card
+
+
+def test_what_nobody_said_is_not_made_up(copies, tmp_path):
+    packed(copies, tmp_path / "bundle")
+    bundle = open_bundle(tmp_path / "bundle")
+    assert (bundle.author, bundle.website, bundle.trained_languages, bundle.limits) == (None, None, (), None)
+    card = bundle.content("MODEL_CARD.md").decode()
+    assert "\nlanguage:" not in card
+    assert "Made by: not said. Languages of the voices that it was trained on: not said." in card
+
+
+@pytest.mark.parametrize(
+    ("said", "match"),
+    [
+        ({"author": "two\nlines"}, "author: got"),
+        ({"website": "example.org"}, "website: got"),
+        ({"languages": ["English"]}, "trained_languages: got"),
+    ],
+)
+def test_what_is_said_must_be_what_it_is_called(copies, tmp_path, said, match):
+    refused(copies, tmp_path, BundleError, match, **said)
 
 
 def test_an_older_bundle_is_replaced(copies, tmp_path):
@@ -117,7 +148,7 @@ def test_a_failure_leaves_the_older_bundle(copies, tmp_path, monkeypatch, when):
         raise OSError(28, "No space left on device")
 
     if when == "seal":
-        monkeypatch.setattr("edge.bundle.seal", full)
+        monkeypatch.setattr("edge.bundle_writing.seal", full)
     else:
         rename = os.rename
         monkeypatch.setattr(os, "rename", lambda a, b: full() if os.path.basename(a) == "fresh" else rename(a, b))

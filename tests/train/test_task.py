@@ -5,7 +5,8 @@ import tomllib
 
 import pytest
 
-from edge.bundle import bundle_hash, open_bundle
+from edge.bundle import open_bundle
+from edge.bundle_identity import bundle_hash
 from edge.cli import main
 from edge.errors import DataError
 from train.judging import judge, judgement, read_existing

@@ -53,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from edge.bundle import bundle_hash, open_bundle
+    from edge.bundle import open_bundle
+    from edge.bundle_identity import bundle_hash
     from edge.errors import UsageError
     from train.corpus import data_hash, load_manifest
     from train.engines.choice import engine_from

@@ -48,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     """Show the contract and judge."""
     import json
 
-    from edge.bundle import bundle_hash, open_bundle
+    from edge.bundle import open_bundle
+    from edge.bundle_identity import bundle_hash
     from edge.errors import UsageError
     from edge.output import out
     from train.atomic_file import put_bytes

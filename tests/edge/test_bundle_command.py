@@ -1,0 +1,305 @@
+"""``vivavoce bundle``: what it prints, and with which code it ends."""
+
+import json
+import shutil
+
+import pytest
+
+from edge.bundle import DEFAULT_BUNDLE, open_bundle
+from edge.bundle_diff import differences
+from edge.bundle_identity import bundle_hash
+from edge.bundle_manifest import CARD_NAME, MANIFEST_NAME, SIGNATURE_NAME
+from edge.bundle_writing import seal
+from edge.cli import main
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a copy of the bundle that ships."""
+    path = tmp_path / "bundle"
+    shutil.copytree(DEFAULT_BUNDLE, path)
+    (path / SIGNATURE_NAME).unlink(missing_ok=True)
+    return path
+
+
+@pytest.fixture
+def keys(tmp_path, capsys):
+    """Return the prefix of a pair of keys."""
+    pytest.importorskip("cryptography", reason="cryptography is not installed (the extra `signed`)")
+    assert main(["bundle", "keygen", "--out", str(tmp_path / "k"), "--no-password"]) == 0
+    capsys.readouterr()
+    return str(tmp_path / "k")
+
+
+@pytest.fixture
+def call(capsys):
+    """Return a function that runs a step and gives code, JSON lines and lines on stderr."""
+
+    def run(*words):
+        code = main(["bundle", *map(str, words), "--json"])
+        told = capsys.readouterr()
+        return code, [json.loads(line) for line in told.out.splitlines()], told.err.splitlines()
+
+    return run
+
+
+def change(folder, edit):
+    """Change the manifest, and seal it again."""
+    manifest = json.loads((folder / MANIFEST_NAME).read_bytes())
+    edit(manifest)
+    (folder / MANIFEST_NAME).write_text(json.dumps(manifest))
+    seal(folder)
+
+
+# --------------------------------------------------------------------------------------- verify and show
+
+
+def test_verify_says_what_it_looked_at(folder, call):
+    code, (record,), complaints = call("verify", folder)
+    assert (code, complaints) == (0, [])
+    assert record["event"] == "verified"
+    assert record["sha256"] == bundle_hash(folder)
+    assert record["signature"] == {"state": "unsigned", "key_id": "", "comment": ""}
+    assert (record["bytes"], record["unlisted"]) == (open_bundle(folder).size, [])
+    assert CARD_NAME in record["files"]
+
+
+def test_verify_names_what_nobody_vouches_for(folder, call):
+    (folder / "note\x1b[2J.txt").touch()
+    code, (record,), (warning,) = call("verify", folder)
+    assert (code, record["unlisted"]) == (0, ["note\x1b[2J.txt"])
+    assert "covered by no hash or signature" in warning
+    assert "\x1b" not in warning
+
+
+@pytest.mark.parametrize("name", ["wake.tflite", CARD_NAME, MANIFEST_NAME])
+def test_verify_refuses_what_is_damaged(folder, call, name):
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:-3] + b"abc")
+    code, records, (line,) = call("verify", folder)
+    assert (code, records) == (2, [])
+    assert name in line
+    assert "install the bundle again" in line
+
+
+def test_verify_runs_the_networks(folder, call):
+    """Hashes that are right do not make a network of a file."""
+    for name in ("liveness.tflite", "wake.tflite"):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(b"no network")
+        seal(folder)
+        code, records, (line,) = call("verify", folder)
+        assert (code, records) == (2, [])
+        assert name in line
+        (folder / name).write_bytes(content)
+        seal(folder)
+    assert call("verify", folder)[0] == 0
+
+
+def test_show_holds_what_the_manifest_says(folder, call, capsys):
+    code, (record,), complaints = call("show", folder)
+    assert (code, complaints) == (0, [])
+    manifest = json.loads((folder / MANIFEST_NAME).read_bytes())
+    for name in ("bundle_version", "minimum_vivavoce_version", "words", "frontend", "training", "licences", "files"):
+        assert record[name] == manifest[name], name
+    assert record["limits"] == manifest.get("limits")
+    assert main(["bundle", "show", str(folder)]) == 0
+    text = capsys.readouterr().out
+    for word in manifest["words"]:
+        assert f"cut-off {word['cutoff']:g}" in text
+    for entry in manifest["licences"]:
+        assert entry["licence"] in text
+    for needed in (bundle_hash(folder), manifest["files"]["wake.tflite"]["sha256"], "not signed", "limits"):
+        assert needed in text
+
+
+def test_show_prints_nothing_that_a_terminal_acts_on(folder, capsys):
+    def edit(manifest):
+        manifest["words"][0]["phrase"] = "a\x1b[2Jlexa"
+        manifest["licences"][0]["material"] = "x\ny"
+        manifest["training"]["wake"]["commit"] = "\x1b]0;title\x07"
+
+    change(folder, edit)
+    assert main(["bundle", "show", str(folder)]) == 0
+    assert main(["bundle", "diff", str(folder), str(DEFAULT_BUNDLE)]) == 1
+    text = capsys.readouterr().out
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert '"x\\ny"' in text
+
+
+# -------------------------------------------------------------------------------------------------- diff
+
+
+def test_the_same_bundle_does_not_differ(folder, call):
+    (folder / "unlisted.txt").touch()
+    code, (record,), complaints = call("diff", folder, DEFAULT_BUNDLE)
+    assert (code, complaints) == (0, [])
+    assert record == {
+        "event": "compared",
+        "a": str(folder),
+        "b": str(DEFAULT_BUNDLE),
+        "same": True,
+        "differences": 0,
+    }
+
+
+def test_diff_names_every_entry_that_differs(folder, tmp_path, call):
+    plain = tmp_path / "plain"
+    shutil.copytree(folder, plain)
+    seal(plain)
+
+    def edit(manifest):
+        manifest["bundle_version"] = "9.9"
+        manifest["words"][1]["cutoff"] = 0.125
+        manifest["liveness"]["calibration"]["slope"] = 3.5
+        manifest["frontend"]["pcan_gain_bits"] = 20
+        manifest["wake"]["smoothing_steps"] = 4
+        manifest["training"]["wake"]["seed"] = 77
+        del manifest["training"]["liveness"]["commit"]
+        manifest["licences"].append({"material": "new", "licence": "CC0-1.0"})
+
+    (folder / CARD_NAME).write_text("# another card\n")
+    (folder / "liveness.tflite").write_bytes(b"another network")
+    change(folder, edit)
+    before = json.loads((plain / MANIFEST_NAME).read_bytes())
+    code, (*found, end), _ = call("diff", plain, folder)
+    assert (code, end["same"], end["differences"]) == (1, False, len(found))
+    by_name = {(one["section"], one["entry"]): one for one in found}
+    word = before["words"][1]
+    expected = {
+        ("bundle", "bundle_version"): (before["bundle_version"], "9.9"),
+        ("words", f"{word['id']}.cutoff"): (word["cutoff"], 0.125),
+        ("settings", "liveness.slope"): (before["liveness"]["calibration"]["slope"], 3.5),
+        ("settings", "frontend.pcan_gain_bits"): (before["frontend"]["pcan_gain_bits"], 20),
+        ("settings", "wake.smoothing_steps"): (before["wake"]["smoothing_steps"], 4),
+        ("training", "wake.seed"): (before["training"]["wake"]["seed"], 77),
+        ("networks", "liveness.bytes"): (before["files"]["liveness.tflite"]["bytes"], 15),
+    }
+    for name, (a, b) in expected.items():
+        assert (by_name[name]["a"], by_name[name]["b"]) == (a, b), name
+    assert "a" not in by_name["licences", "new"]
+    assert "b" not in by_name["training", "liveness.commit"]
+    rest = {("licences", "new"), ("training", "liveness.commit"), ("networks", "liveness.sha256"), ("files", CARD_NAME)}
+    assert set(by_name) == set(expected) | rest
+
+
+def test_diff_tells_of_words_and_verdicts_by_name(folder, call):
+    change(folder, lambda manifest: manifest["words"].reverse())
+    _, (*found, _), _ = call("diff", DEFAULT_BUNDLE, folder)
+    names = [(one["section"], one["entry"]) for one in found]
+    assert names[0] == ("words", "order")
+    # Sealing removed the verdicts, and nothing else changed.
+    assert {section for section, _ in names} <= {"words", "limits", "files"}
+    assert ("limits", "judged") in names
+    assert ("limits", f"{open_bundle().limits.verdicts[0].id}.measured") in names
+
+
+def test_null_is_not_the_same_as_missing(folder):
+    a = open_bundle(folder)
+    change(folder, lambda manifest: manifest["training"]["wake"].update(note=None))
+    (found,) = (one for one in differences(a, open_bundle(folder)) if one.section == "training")
+    assert (found.entry, repr(found.a), found.b) == ("wake.note", "-", None)
+
+
+def test_a_bundle_that_does_not_open_is_no_difference(folder, call):
+    (folder / "wake.tflite").write_bytes(b"")
+    code, records, (line,) = call("diff", DEFAULT_BUNDLE, folder)
+    assert (code, records) == (2, [])
+    assert str(folder / "wake.tflite") in line
+
+
+# ------------------------------------------------------------------------------------------ sign and keygen
+
+
+def test_a_signed_bundle_is_verified_and_shown(folder, keys, call):
+    code, (made,), _ = call("sign", folder, "--secret-key", f"{keys}.key", "--comment", "for kitchens")
+    assert (code, made["comment"]) == (0, "for kitchens")
+    for step in ("verify", "show"):
+        code, (record,), complaints = call(step, folder, "--public-key", f"{keys}.pub", "--require-signature")
+        assert (code, complaints) == (0, [])
+        assert record["signature"] == {"state": "trusted", "key_id": made["key_id"], "comment": "for kitchens"}
+    code, (record,), (warning,) = call("verify", folder)
+    assert (code, record["signature"]["state"]) == (0, "unchecked")
+    assert made["key_id"] in warning
+    code, (difference, _), _ = call("diff", DEFAULT_BUNDLE, folder)
+    assert (code, difference["section"]) == (1, "signature")
+    # Again, with what else there is to say by default.
+    code, (made,), _ = call("sign", folder, "--secret-key", f"{keys}.key")
+    assert made["comment"].startswith("timestamp:")
+    assert made["comment"].endswith(f"vivavoce bundle {open_bundle(folder).bundle_version}")
+
+
+def test_a_damaged_bundle_is_not_signed(folder, keys, call):
+    (folder / "wake.tflite").write_bytes(b"other")
+    code, records, (line,) = call("sign", folder, "--secret-key", f"{keys}.key")
+    assert (code, records) == (2, [])
+    assert "wake.tflite" in line
+    assert not (folder / SIGNATURE_NAME).exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (("--require-signature",), "got no public key"),
+        (("--require-signature", "--public-key", "KEY.pub"), "got no signature"),
+        (("--public-key", "KEY.key"), "expected a public key"),
+        (("--public-key", "nowhere"), "cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("command", [("bundle", "verify"), ("run",), ("doctor",)], ids=" ".join)
+def test_what_is_not_trusted_is_refused_with_the_reason(folder, keys, words, shown, command, capsys):
+    words = [word.replace("KEY", keys) for word in words]
+    place = [str(folder)] if command[0] == "bundle" else ["--bundle", str(folder)]
+    sound = ["nothing.wav"] if command == ("run",) else []
+    assert main([*command, *place, *words, *sound]) == 2
+    told = capsys.readouterr()
+    assert shown in told.err + told.out
+    assert "nothing.wav" not in told.err
+    assert "Traceback" not in told.err
+
+
+def test_the_doctor_says_who_vouches_for_the_bundle(folder, keys, call, capsys):
+    call("sign", folder, "--secret-key", f"{keys}.key")
+    for words, state in (([], "note"), (["--public-key", f"{keys}.pub"], "ok")):
+        main(["doctor", "--json", "--bundle", str(folder), *words])
+        found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        (signature,) = (one for one in found if one["check"] == "signature")
+        assert signature["state"] == state
+
+
+def test_passwords_come_from_a_file_where_nobody_can_be_asked(folder, tmp_path, keys, call, monkeypatch):
+    monkeypatch.setattr("edge.signature_keys._MEMORY", 1 << 16)
+    monkeypatch.setattr("edge.signature_keys._OPERATIONS", 1 << 15)
+    right, wrong, empty = tmp_path / "right", tmp_path / "wrong", tmp_path / "empty"
+    right.write_text("secret\nnote\n")
+    wrong.write_text("other\n")
+    empty.write_text("\n")
+    assert call("keygen", "--out", tmp_path / "e", "--password-file", right)[0] == 0
+    sign = ("sign", folder, "--secret-key", tmp_path / "e.key")
+    assert call(*sign, "--password-file", right)[0] == 0
+    for words, shown in (
+        ((*sign, "--password-file", wrong), "wrong password"),
+        ((*sign, "--password-file", empty), "empty first line"),
+        ((*sign, "--password-file", tmp_path), "cannot be read"),
+        (sign, "got no terminal"),
+        (("keygen", "--out", tmp_path / "f"), "got no terminal"),
+        (("keygen", "--out", tmp_path / "f", "--no-password", "--password-file", right), "one of the two"),
+        (("keygen", "--out", tmp_path / "e", "--no-password"), "there already"),
+    ):
+        code, records, (line,) = call(*words)
+        assert (code, records) == (2, [])
+        assert shown in line
+    assert not (tmp_path / "f.key").exists()
+
+
+def test_a_person_is_asked_twice_for_a_new_password(tmp_path, keys, call, monkeypatch):
+    monkeypatch.setattr("edge.signature_keys._MEMORY", 1 << 16)
+    monkeypatch.setattr("edge.signature_keys._OPERATIONS", 1 << 15)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    for answers, code in ((["a", "b"], 2), (["", ""], 2), (["a", "a"], 0)):
+        left = list(answers)
+        monkeypatch.setattr("getpass.getpass", lambda prompt, left=left: left.pop(0))
+        assert call("keygen", "--out", tmp_path / "p")[0] == code
+        assert left == []
+        assert (tmp_path / "p.key").exists() == (code == 0)
