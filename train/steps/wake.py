@@ -137,7 +137,8 @@ def run(args: argparse.Namespace) -> int:
         licences=licences((*(clip for clip in load_manifest(args.data) if clip.split == "train"), *spoken)),
         settings={
             "words": words, "other_words": told[len(words):], "synth": args.synth, "spoken": len(spoken),
-            "average_decay": _AVERAGE_DECAY, "shape": shape.to_dict(), "epochs": args.epochs, "rate": args.rate, "batch": BATCH,
+            "average_decay": _AVERAGE_DECAY, "shape": shape.to_dict(),
+            "epochs": args.epochs, "rate": args.rate, "batch": BATCH,
             "sparsity": args.sparsity, "scenes": {split: len(s["word"]) for split, s in scenes.items()},
             "positive_weight": _POSITIVE_WEIGHT, "variety": args.variety, **variety.to_dict(),
             "mix": mix.to_dict(),
