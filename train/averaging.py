@@ -28,7 +28,8 @@ class AveragedWeights(tf_keras.callbacks.Callback):
     Parameters
     ----------
     decay : float
-        Of one step: 0.999 looks back on a thousand steps or so; while there have been few, on a tenth of them. 0 gives the weights of the last step.
+        Of one step: 0.999 looks back on a thousand steps or so; while there have been few, on a tenth of them.
+        0 gives the weights of the last step.
     folder : Path
         Where its state is kept, a file an epoch; the last two are.
     """
