@@ -147,9 +147,20 @@ def open_bundle(path: str | os.PathLike[str] | None = None, *, trust: BundleTrus
 
 
 def unlisted_files(bundle: Bundle) -> list[str]:
-    """Return the names of what lies in the folder of a bundle and is no part of it: nothing vouches for it."""
-    with os.scandir(bundle.path) as entries:
-        return sorted(entry.name for entry in entries if entry.name not in (*OWN_NAMES, *bundle.files))
+    """Return the names of what lies in the folder of a bundle and is no part of it: nothing vouches for it.
+
+    Raises
+    ------
+    BundleError
+        If the folder cannot be listed, which opening a bundle does not need.
+    """
+    try:
+        names = os.listdir(bundle.path)
+    except OSError as error:
+        raise BundleError(
+            f"{bundle.path}: cannot be listed ({error.strerror}), expected a folder; check its permissions"
+        ) from error
+    return sorted(name for name in names if name not in (*OWN_NAMES, *bundle.files))
 
 
 def _verified(path: Path, entry: FileEntry) -> bytes:

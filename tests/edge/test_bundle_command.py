@@ -96,6 +96,26 @@ def test_verify_runs_the_networks(folder, call):
     assert call("verify", folder)[0] == 0
 
 
+def test_verify_judges_once_although_no_word_is_heard(folder, call, monkeypatch):
+    from edge.liveness import LivenessStage
+
+    judged = []
+    judge = LivenessStage.judge
+    monkeypatch.setattr(LivenessStage, "judge", lambda stage, samples: judged.append(judge(stage, samples)))
+    assert call("verify", folder)[0] == 0
+    assert len(judged) == 1
+
+
+def test_a_folder_that_cannot_be_listed_is_told_of(folder, call, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("edge.bundle.os.listdir", refuse)
+    code, records, (line,) = call("show", folder)
+    assert (code, records) == (2, [])
+    assert "cannot be listed (Permission denied)" in line
+
+
 def test_show_holds_what_the_manifest_says(folder, call, capsys):
     code, (record,), complaints = call("show", folder)
     assert (code, complaints) == (0, [])
