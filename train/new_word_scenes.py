@@ -66,7 +66,7 @@ class Given:
     """Synthesised utterances of other phrases."""
 
     def digest(self) -> str:
-        """Return a hash of what they are; names of synthesised files are hashes, a recording may have been made again."""
+        """Return a hash of what they are: synthesised files are named by one, a recording may have been made again."""
         recorded = []
         for clip in self.recorded:
             about = clip.file.stat()
