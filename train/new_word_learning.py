@@ -24,7 +24,6 @@ from train.new_word_scenes import Given, WordMix, build_word_scenes, held_out_st
 from train.similar import everyday, must_not_fire
 from train.simulator.levels import to_int16
 from train.spoken import speak_all
-from train.synthesis import SYNTHESISERS
 from train.wake_network import Branch, device_form
 from train.wake_representative import quantised_features_of_clips, representative_inputs
 from train.wake_traces import Trace, count_detections
@@ -37,6 +36,8 @@ _PER_NEAR_PHRASE = 12
 _PER_EVERYDAY_PHRASE = 3
 _REPRESENTATIVE = 24
 """Scenes of the new word, and recordings of the others, that calibrate the quantisation."""
+_SOUNDS_LIKE = ("espeak-ng",)
+"""Says what sounds like the word where no synthesiser says the word: it is needed for the phonemes anyway."""
 _CUTOFFS = (0.5, 0.9, 0.97)
 
 
@@ -111,7 +112,7 @@ def learn_word(
     recorded : sequence of Clip
         Recordings of it.
     programs : sequence of str
-        Synthesisers that say it. Without any, the phrases that sound like it are still synthesised, by all.
+        Synthesisers that say it. Without any, the phrases that sound like it are still synthesised, by espeak-ng.
     utterances : int
         How often they say it.
     data, cache : Path
@@ -139,7 +140,7 @@ def learn_word(
             "import a corpus of speech"
         )
     spoken = speak_all([phrase], cache, per_phrase=utterances, programs=programs, seed=seed) if programs else []
-    given = Given(phrase, tuple(recorded), tuple(spoken), tuple(_near(phrase, programs or SYNTHESISERS, cache, seed)))
+    given = Given(phrase, tuple(recorded), tuple(spoken), tuple(_near(phrase, programs or _SOUNDS_LIKE, cache, seed)))
     scenes = build_word_scenes(data, cache, given, mix=mix, seed=seed, frontend=frontend, engine=engine)
     held_out = held_out_streams(data)
     streams = [clip for clip in clips if clip.role == "longform" and clip not in held_out]

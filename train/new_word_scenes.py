@@ -66,9 +66,13 @@ class Given:
     """Synthesised utterances of other phrases."""
 
     def digest(self) -> str:
-        """Return a hash of what they are: names of synthesised and copied files are hashes themselves."""
-        said = [(clip.role, clip.path, clip.sha256, clip.label) for clip in (*self.recorded, *self.spoken, *self.near)]
-        return hashlib.sha256(repr((self.phrase, said)).encode()).hexdigest()
+        """Return a hash of what they are: synthesised files are named by one, a recording may have been made again."""
+        recorded = []
+        for clip in self.recorded:
+            about = clip.file.stat()
+            recorded.append((str(clip.file), about.st_size, about.st_mtime_ns))
+        said = [(clip.role, clip.path, clip.label) for clip in (*self.spoken, *self.near)]
+        return hashlib.sha256(repr((self.phrase, recorded, said)).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
