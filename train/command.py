@@ -19,6 +19,7 @@ STEPS = {
     "wake": "train.steps.wake",
     "join": "train.steps.join",
     "liveness": "train.steps.liveness",
+    "compress": "train.steps.compress",
     "cutoffs": "train.steps.cutoffs",
     "evaluate": "train.steps.evaluate",
     "baseline": "train.steps.baseline",
