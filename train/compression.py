@@ -1,7 +1,7 @@
 """Fine-tuning one variant of a network, and converting and judging what came out; each only once.
 
-A variant is a folder: a checkpoint, what ``vivavoce quantize convert`` adds to it, ``logits.npz`` (what both networks say
-of the dev set) and, written last, ``measured.json``.
+A variant is a folder: a checkpoint, what ``vivavoce quantize convert`` adds to it, ``logits.npz`` (what both networks
+say of the dev set) and, written last, ``measured.json``.
 """
 
 import io
@@ -35,6 +35,7 @@ INT8_NAME = "model_int8.tflite"
 FLOAT_NAME = "model_float.tflite"
 _MEASURED = "measured.json"
 _LOGITS = "logits.npz"
+Judged = tuple[dict[str, Any], dict[str, Logits]]
 _PRUNED_AFTER = 0.5
 """Share of the steps after which all that is pruned is zero; the rest repairs what that did."""
 
@@ -49,9 +50,7 @@ def run_of(role: Role, *, epochs: int, rate: float, seed: int, data_hash: str) -
     }
 
 
-def compress(
-    role: Role, variant: Variant, folder: Path, run: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Logits]]:
+def compress(role: Role, variant: Variant, folder: Path, run: dict[str, Any]) -> Judged:
     """Make one variant, or read it if it is there.
 
     Parameters
@@ -142,14 +141,14 @@ def compress(
     return _judged(role, out, trained, extra)
 
 
-def given(role: Role, folder: Path, run: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Logits]]:
+def given(role: Role, folder: Path, run: dict[str, Any]) -> Judged:
     """Convert and judge the network as it was given.
 
     Returns
     -------
     figures : dict
-        ``eer_int8``, ``eer_float`` and, of the wake network, a recall of each; ``parity`` (:func:`parity`); ``bytes`` and
-        ``gzip_bytes`` of the int8 file; ``zeros``, the share of zeros among its weights, and ``zeros_by_layer``.
+        ``eer_int8``, ``eer_float`` and, of the wake network, a recall of each; ``parity`` (:func:`parity`); ``bytes``
+        and ``gzip_bytes`` of the int8 file; ``zeros``, the share of zeros among its weights, and ``zeros_by_layer``.
     logits : dict
         What the networks ``int8`` and ``float`` say of the dev set.
     """
@@ -185,9 +184,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path}
 
 
-def _judged(
-    role: Role, out: Path, trained: dict[str, Any], extra: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Logits]]:
+def _judged(role: Role, out: Path, trained: dict[str, Any], extra: dict[str, Any]) -> Judged:
     judge, everything = role.judge, np.arange(len(role.judge.clusters))
     logits: dict[str, Logits] = {}
     figures: dict[str, Any] = {}
@@ -214,7 +211,7 @@ def _judged(
     return figures, logits
 
 
-def _done(out: Path, trained: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Logits]] | None:
+def _done(out: Path, trained: dict[str, Any]) -> Judged | None:
     """Return what was measured of this very run; None if there is nothing, or not all of it."""
     try:
         entry = parse_json((out / _MEASURED).read_bytes())

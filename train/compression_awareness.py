@@ -4,8 +4,8 @@ The toolkit rebuilds a network from its configuration, and loses the slices of a
 without them can be annotated (:func:`aware` takes the part behind the slices).
 
 Its ranges are moving averages with a decay of 0.999 a step that begin at -6 and 6. After the few hundred steps of a
-fine-tuning, the outputs of a ReLU would still have a range that reaches far below zero, and half of their integers would
-never occur. Here they begin with the ranges that the float network has (:func:`begin_ranges`).
+fine-tuning, the outputs of a ReLU would still have a range that reaches far below zero, and half of their integers
+would never occur. Here they begin with the ranges that the float network has (:func:`begin_ranges`).
 """
 
 from collections.abc import Iterable

@@ -14,7 +14,10 @@ __all__ = ["RULE", "differences", "table", "winner"]
 MARGIN = 0.001
 """How much worse than the best variant one may be and still win, equal error rate."""
 
-RULE = f"the smallest gzip of the int8 file whose int8 EER is within {100 * MARGIN:g} points of the best fine-tuned variant"
+RULE = (
+    f"the smallest gzip of the int8 file whose int8 EER is within {100 * MARGIN:g} points of that of the best "
+    "fine-tuned variant"
+)
 """What wins, in words."""
 
 _ROUNDING = 1e-9
@@ -26,8 +29,8 @@ def winner(variants: Mapping[str, Mapping[str, Any]]) -> str:
     Parameters
     ----------
     variants : mapping
-        ``eer_int8`` and ``gzip_bytes`` of each by name. What was given is not among those that can win: it was trained for
-        another time.
+        ``eer_int8`` and ``gzip_bytes`` of each by name. What was given is not among those that can win: it was
+        trained for another time.
     """
     tuned = {name: figures for name, figures in variants.items() if name != GIVEN}
     best = min(figures["eer_int8"] for figures in tuned.values())
@@ -104,6 +107,6 @@ def table(body: Mapping[str, Any]) -> str:
         ]
         for interpreter in interpreters:
             timed = entry["speed"].get(interpreter)
-            cells.append("-" if timed is None else f"{timed['median_us']:.1f} ({timed['ratio']:.2f})")
+            cells.append("-" if timed is None else f"{timed['fastest_us']:.1f} ({timed['ratio']:.2f})")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", f"{body['winner']} wins: {body['rule']}."]) + "\n"

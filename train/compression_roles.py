@@ -137,7 +137,11 @@ class LivenessRole(Role):
         """Return what lies behind the two slices of the input: spectra and summary rows."""
         sliced = [layer.output for layer in network.layers if type(layer).__name__ == "SlicingOpLambda"]
         # The spectra have more rows than the summary: the order of the layers does not matter.
-        return tf_keras.Model(sorted(sliced, key=lambda x: -x.shape[1]), network.output)
+        part = tf_keras.Model(sorted(sliced, key=lambda x: -x.shape[1]), network.output)
+        # A copy: the layers of this one remember the whole network, too.
+        copy = tf_keras.models.clone_model(part)
+        copy.set_weights(part.get_weights())
+        return copy
 
     def around(self, quantised: Any) -> Any:
         """Return a network that cuts its input as the annotated part wants it."""
@@ -182,8 +186,8 @@ class WakeRole(Role):
         variety = start.settings["variety"]
         if variety not in VARIETIES:
             raise DataError(
-                f"{checkpoint / 'record.json'}: settings.variety: got {variety!r}, expected one of {', '.join(VARIETIES)}; "
-                "train the network again"
+                f"{checkpoint / 'record.json'}: settings.variety: got {variety!r}, expected one of "
+                f"{', '.join(VARIETIES)}; train the network again"
             )
         self._variety = VARIETIES[variety]
         frontend = FrontendSettings.from_dict(start.spec["frontend"])

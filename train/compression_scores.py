@@ -72,8 +72,8 @@ class LivenessJudge:
 class WakeJudge:
     """The equal error rate of scenes with a word and of those without it, mean over the words.
 
-    The score of a scene is the highest smoothed probability in it, so that this stands for recall against false accepts; it
-    is no figure of long streams, which ``vivavoce train evaluate`` measures.
+    The score of a scene is the highest smoothed probability in it, so that this stands for recall against false
+    accepts; it is no figure of long streams, which ``vivavoce train evaluate`` measures.
 
     Parameters
     ----------

@@ -108,7 +108,8 @@ def read_start(path: Path, role: str, *, settings: tuple[str, ...]) -> Start:
     missing += [name for name in ("seed", "licences") if name not in record]
     if missing:
         raise DataError(
-            f"{path / 'record.json'}: got no {' and no '.join(missing)}, expected how the network was trained; train it again"
+            f"{path / 'record.json'}: got no {' and no '.join(missing)}, expected how the network was trained; "
+            "train it again"
         )
     return Start(path, role, spec, record, saved_weights(path / "model"), _arrays(path / "representative.npz"))
 

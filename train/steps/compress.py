@@ -16,13 +16,13 @@ Fine-tunes the network of a checkpoint, for the same epochs on the same data wit
   two_of_four   2 of every 4 weights pruned, likewise
   qat           nothing pruned, quantisation-aware training
   pqat          quantisation-aware training that keeps the zeros of magnitude50, whose epochs it has besides its own
-Each is converted by 'vivavoce quantize convert' and measured: equal error rate on simulated dev (int8 and float), sizes,
-zeros that remain, int8 against float, and speed in turns within one process on LiteRT, and on tflite-runtime where
---other-python names a Python that has it. The data are those that the checkpoint was trained on, from --cache if they are
-there. What wins is chosen on dev: measure it on test with 'vivavoce train evaluate'.
+Each is converted by 'vivavoce quantize convert' and measured: equal error rate on simulated dev (int8 and float),
+sizes, zeros that remain, int8 against float, and speed in turns within one process on LiteRT, and on tflite-runtime
+where --other-python names a Python that has it. The data are those that the checkpoint was trained on, from --cache if
+they are there. What wins is chosen on dev: measure it on test with 'vivavoce train evaluate'.
 
-Writes DIR/compression_NETWORK.json and .md, and for each variant a checkpoint, DIR/NAME, that can be packed. Interrupted, the
-same command goes on; a variant that is done is not run again.
+Writes DIR/compression_NETWORK.json and .md, and for each variant a checkpoint, DIR/NAME, that can be packed.
+Interrupted, the same command goes on; a variant that is done is not run again.
 
 example:
   vivavoce train compress liveness --from build/models/liveness --data ../shared/data -o build/compress/liveness
