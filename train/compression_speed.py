@@ -31,8 +31,8 @@ def time_alternately(
 ) -> list[dict[str, float]]:
     """Time networks in turn.
 
-    Turns are short and many, so that some of each network are not interrupted: the fastest is what the network takes, and
-    the others tell how busy the machine was.
+    Turns are short and many, so that some of each network are not interrupted: the fastest is what the network takes,
+    and the others tell how busy the machine was.
 
     Parameters
     ----------
