@@ -100,7 +100,7 @@ def test_variants_keep_what_they_promise_and_are_made_once(role, tmp_path):
     assert np.array_equal(logits["int8"], made["pqat"][1]["int8"])
     # Another run is not mixed with this one.
     other = run_of(role, epochs=3, rate=1e-3, seed=1, data_hash="0" * 64)
-    with pytest.raises(DataError, match="settings.epochs: 2, now 3"):
+    with pytest.raises(DataError, match=r"settings\.epochs: 2, now 3"):
         compress(role, VARIANTS["pqat"], tmp_path, other)
 
 
