@@ -20,6 +20,7 @@ STEPS = {
     "join": "train.steps.join",
     "word": "train.steps.word",
     "liveness": "train.steps.liveness",
+    "compress": "train.steps.compress",
     "cutoffs": "train.steps.cutoffs",
     "evaluate": "train.steps.evaluate",
     "baseline": "train.steps.baseline",

@@ -34,3 +34,30 @@ def test_a_small_model_reaches_its_sparsity():
     assert list(shares.values()) == pytest.approx([0.5, 0.5], abs=0.03)
     assert np.all(pruned.get_layer("depthwise").get_weights()[0] != 0)
     assert pruned.predict(x[:4], verbose=0) == pytest.approx(model.predict(x[:4], verbose=0))
+
+
+def test_a_pattern_leaves_two_zeros_in_four_input_channels():
+    from train.fitting import set_seed
+    from train.keras import tf_keras
+    from train.pruning import pattern_share, prunable, pruning_callback, sparsity, strip
+
+    set_seed(3)
+    given = tf_keras.Input((8, 8, 4))
+    x = tf_keras.layers.Conv2D(16, 1, activation="relu", name="pointwise")(given)
+    x = tf_keras.layers.Dense(1, name="dense")(tf_keras.layers.GlobalAveragePooling2D()(x))
+    plain = tf_keras.Model(given, x)
+    assert pattern_share(plain) == 0
+    model = prunable(plain, final_sparsity=0.5, begin_step=0, end_step=8, pattern=(2, 4))
+    model.compile("adam", "mse")
+    rng = np.random.default_rng(3)
+    model.fit(
+        rng.normal(size=(40, 8, 8, 4)),
+        rng.normal(size=(40, 1)),
+        batch_size=4,
+        verbose=0,
+        callbacks=[pruning_callback()],
+    )
+    pruned = strip(model)
+    assert pattern_share(pruned) == 1
+    assert pattern_share(pruned, (3, 4)) == 0
+    assert sparsity(pruned) == {"pointwise": 0.5, "dense": 0.5}

@@ -1,0 +1,251 @@
+"""What compression has to know of each network: its data, its loss, its forms, and what can be annotated in it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.cues import CueSettings
+from edge.errors import DataError
+from edge.frontend_tables import FrontendSettings
+from train.compression_scores import Judge, LivenessJudge, WakeJudge
+from train.compression_start import Start, fill, read_start
+from train.engines.choice import Engine
+from train.keras import tf_keras
+from train.liveness_network import LivenessShape, network
+from train.liveness_scenes import build_liveness_clips
+from train.steps import liveness as liveness_step
+from train.steps import wake as wake_step
+from train.wake_labels import LabelTimes, weighted_loss
+from train.wake_network import WakeShape, Weights, device_form, to_feature_units, training_form
+from train.wake_representative import representative_inputs
+from train.wake_scenes import SceneMix, build_wake_scenes
+from train.wake_variety import VARIETIES
+
+__all__ = ["ROLES", "LivenessRole", "Role", "WakeRole"]
+
+Arrays = dict[str, np.ndarray]
+_CALIBRATION_BATCH = 64
+
+
+class Role(ABC):
+    """One network, and what it is fine-tuned and judged on."""
+
+    start: Start
+    judge: Judge
+    training: Any
+    """``tf.data.Dataset`` of the examples to fine-tune on, augmented as in training; another order every epoch."""
+    validation: Any
+    loss: Any
+    weight_decay: float
+    examples: int
+    """How many there are to fine-tune on."""
+    input_range: tuple[float, float]
+    """What the lowest and the highest byte of its input mean."""
+
+    @abstractmethod
+    def network(self, weights: Weights) -> Any:
+        """Return a new network, in its form for training, with these weights."""
+
+    @abstractmethod
+    def annotated(self, network: Any) -> Any:
+        """Return the part of a network that can be annotated for quantisation-aware training."""
+
+    @abstractmethod
+    def around(self, quantised: Any) -> Any:
+        """Return a network to train around the part that was annotated."""
+
+    @abstractmethod
+    def device(self, trained: Any, weights: Weights) -> Any:
+        """Return the form that a device runs, of a trained network and of its weights."""
+
+    @abstractmethod
+    def calibration(self) -> Iterator[Any]:
+        """Yield inputs of :meth:`annotated` in batches, from what is trained on, without augmentation."""
+
+    def representative(self, device: Any) -> dict[str, npt.NDArray[np.float32]]:
+        """Return inputs that calibrate the quantisation of a device form."""
+        return self.start.representative
+
+
+class LivenessRole(Role):
+    """The liveness network, on the clips that it was trained on.
+
+    Parameters
+    ----------
+    checkpoint, data, cache : Path
+    examples : int, optional
+        Clips to fine-tune on, drawn in pairs of one source; all by default.
+    dev_examples : int
+        Clips to judge on.
+    seed : int
+        Of what is drawn here; the clips are those of the seed in the checkpoint.
+    engine : Engine
+    """
+
+    def __init__(
+        self,
+        checkpoint: Path,
+        data: Path,
+        cache: Path,
+        *,
+        examples: int | None,
+        dev_examples: int,
+        seed: int,
+        engine: Engine,
+    ) -> None:
+        self.start = start = read_start(
+            checkpoint, "liveness", settings=("shape", "clips", "raw_share", "weight_decay")
+        )
+        self._cues = cues = CueSettings.from_dict(start.spec["cues"])
+        given = start.settings["shape"]
+        self._shape = LivenessShape(**{**given, "blocks": tuple(tuple(block) for block in given["blocks"])})
+
+        def clips(split: str, n: int) -> Arrays:
+            return build_liveness_clips(
+                data,
+                split,
+                cache,
+                n=n,
+                seed=start.settings.get("rendering_seed", start.record["seed"]),
+                cues=cues,
+                raw_share=start.settings["raw_share"],
+                engine=engine,
+            )
+
+        training, dev = clips("train", start.settings["clips"]), clips("dev", dev_examples)
+        if examples is not None:
+            pairs = np.random.default_rng([seed, 11]).permutation(len(training["live"]) // 2)[: examples // 2]
+            training = _part(training, np.sort(np.concatenate((2 * pairs, 2 * pairs + 1))))
+        self.examples = len(training["live"])
+        self.judge = LivenessJudge(dev)
+        self.training = liveness_step._dataset(training, cues, augment=True, seed=seed)
+        self.validation = liveness_step._dataset(dev, cues, augment=False, seed=seed)
+        self.loss = tf_keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.03)
+        self.weight_decay = start.settings["weight_decay"]
+        low, high = start.spec["ranges"]["cues"]
+        self.input_range = (low, high)
+
+    def network(self, weights: Weights) -> Any:
+        """Return a new network with these weights."""
+        return fill(network(self._shape, self._cues), weights, whose=self.start.path)
+
+    def annotated(self, network: Any) -> Any:
+        """Return what lies behind the two slices of the input: spectra and summary rows."""
+        sliced = [layer.output for layer in network.layers if type(layer).__name__ == "SlicingOpLambda"]
+        # The spectra have more rows than the summary: the order of the layers does not matter.
+        part = tf_keras.Model(sorted(sliced, key=lambda x: -x.shape[1]), network.output)
+        # A copy: the layers of this one remember the whole network, too.
+        copy = tf_keras.models.clone_model(part)
+        copy.set_weights(part.get_weights())
+        return copy
+
+    def around(self, quantised: Any) -> Any:
+        """Return a network that cuts its input as the annotated part wants it."""
+        given, head = tf_keras.Input(self._cues.shape, name="cues"), self._cues.summary_rows
+        return tf_keras.Model(given, quantised([given[:, head:, :], given[:, :head, :]]), name="liveness")
+
+    def calibration(self) -> Iterator[Any]:
+        """Yield spectra and summary rows, as the annotated part is given them."""
+        cues, head = self.start.representative["cues"], self._cues.summary_rows
+        for at in range(0, len(cues), _CALIBRATION_BATCH):
+            x = cues[at : at + _CALIBRATION_BATCH]
+            yield [x[:, head:, :], x[:, :head, :]]
+
+    def device(self, trained: Any, weights: Weights) -> Any:
+        """Return the network with a batch of one; what was learnt of ranges stays in it."""
+        given = tf_keras.Input(self._cues.shape, batch_size=1, name="cues")
+        return tf_keras.Model(given, {"logit": trained(given, training=False)})
+
+
+class WakeRole(Role):
+    """The wake network of one member, on the scenes that it was trained on; parameters as of :class:`LivenessRole`.
+
+    The form for training is annotated. The form of the device has slices of its state, which the toolkit loses; it gets
+    the weights, and its ranges are calibrated as those of the other variants are. The ranges that matter most are fixed
+    in both: those of the features and, by ReLU6, of every ring.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Path,
+        data: Path,
+        cache: Path,
+        *,
+        examples: int | None,
+        dev_examples: int,
+        seed: int,
+        engine: Engine,
+    ) -> None:
+        self.start = start = read_start(checkpoint, "wake", settings=("shape", "mix", "variety", "weight_decay"))
+        given = start.settings["shape"]
+        self._shape = shape = WakeShape(**{**given, "kernels": tuple(given["kernels"])})
+        variety = start.settings["variety"]
+        if variety not in VARIETIES:
+            raise DataError(
+                f"{checkpoint / 'record.json'}: settings.variety: got {variety!r}, expected one of "
+                f"{', '.join(VARIETIES)}; train the network again"
+            )
+        self._variety = VARIETIES[variety]
+        frontend = FrontendSettings.from_dict(start.spec["frontend"])
+
+        def scenes(split: str, n: int | None) -> Arrays:
+            found = build_wake_scenes(
+                data,
+                split,
+                cache,
+                mix=SceneMix(**start.settings["mix"]),
+                seed=start.settings.get("rendering_seed", start.record["seed"]),
+                words=tuple(word["id"] for word in start.spec["words"]),
+                frontend=frontend,
+                engine=engine,
+            )
+            order = np.random.default_rng([seed, 11]).permutation(len(found["word"]))
+            return found if n is None else _part(found, np.sort(order[:n]))
+
+        training, dev = scenes("train", examples), scenes("dev", dev_examples)
+        self.examples = len(training["word"])
+        self.judge = WakeJudge(dev, start.spec)
+        times = LabelTimes()
+        self.training = wake_step._dataset(training, shape, frontend, times, self._variety, seed=seed)
+        self.validation = wake_step._dataset(dev, shape, frontend, times, None, seed=seed)
+        self.loss = weighted_loss
+        self.weight_decay = start.settings["weight_decay"]
+        low, high = start.spec["ranges"]["features"]
+        self.input_range = (low, high)
+        self._sounds = wake_step._chosen_scenes(training, seed)
+
+    def network(self, weights: Weights) -> Any:
+        """Return a new network with these weights."""
+        return fill(training_form(self._shape, dropout=self._variety.dropout), weights, whose=self.start.path)
+
+    def annotated(self, network: Any) -> Any:
+        """Return all of it."""
+        return network
+
+    def calibration(self) -> Iterator[Any]:
+        """Yield whole scenes."""
+        yield to_feature_units(self._sounds)
+
+    def around(self, quantised: Any) -> Any:
+        """Return the annotated network itself."""
+        return quantised
+
+    def device(self, trained: Any, weights: Weights) -> Any:
+        """Return the form with an explicit state."""
+        return device_form(self._shape, [weights])
+
+    def representative(self, device: Any) -> dict[str, npt.NDArray[np.float32]]:
+        """Run the network over scenes: its states are of its own."""
+        return representative_inputs(device, self._shape, self._sounds)
+
+
+ROLES: dict[str, type[LivenessRole] | type[WakeRole]] = {"liveness": LivenessRole, "wake": WakeRole}
+"""By name."""
+
+
+def _part(arrays: Arrays, chosen: npt.NDArray[np.intp]) -> Arrays:
+    return {name: array[chosen] for name, array in arrays.items()}
