@@ -115,9 +115,8 @@ def test_the_average_is_the_exponential_one():
     model.compile(tf_keras.optimizers.SGD(1.0), "mse")
     callback = fitting.averaging_callback(model, 0.3)
     callback.set_model(model)
-    expected, step = 0.0, 0
-    for value in (1.0, 5.0, -2.0):
-        step += 1
+    expected = 0.0
+    for step, value in enumerate((1.0, 5.0, -2.0), 1):
         model.optimizer.iterations.assign(step)
         model.layers[0].kernel.assign([[value]])
         callback.on_train_batch_end(step)
@@ -186,7 +185,7 @@ def test_a_full_disk_is_one_line_and_loses_no_epoch(tmp_path, monkeypatch):
         "save",
         lambda self, *a, **k: (_ for _ in ()).throw(tf.errors.ResourceExhaustedError(None, None, "No space left")),
     )
-    with pytest.raises(DataError, match="cannot be written .*No space left.*; free some space"):
+    with pytest.raises(DataError, match=r"cannot be written .*No space left.*; free some space"):
         fitted(tmp_path)
     monkeypatch.setattr(tf.train.CheckpointManager, "save", save)
     assert fitted(tmp_path)[1]["epochs"] == 2
