@@ -18,6 +18,7 @@ STEPS = {
     "render": "train.steps.render",
     "wake": "train.steps.wake",
     "join": "train.steps.join",
+    "overfit": "train.steps.overfit",
     "liveness": "train.steps.liveness",
     "cutoffs": "train.steps.cutoffs",
     "evaluate": "train.steps.evaluate",
