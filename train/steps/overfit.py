@@ -1,4 +1,4 @@
-"""``vivavoce train overfit``: can the network learn a few clips by heart?"""
+"""``vivavoce train overfit``: whether the network can learn a few clips by heart."""
 
 import argparse
 from pathlib import Path
@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
     if not found["learned"]:
         raise DataError(
             f"{args.role}: got {found['error']:.1%} of {found['clips']} clips wrong after {len(found['curve'])} "
-            f"epochs, expected less than {LARGEST_ERROR:.0%}; give more --epochs or another --rate, or look for a fault in the "
-            f"network ({args.out} has the curve)"
+            f"epochs, expected less than {LARGEST_ERROR:.0%}; give more --epochs or another --rate, or look "
+            f"for a fault in the network ({args.out} has the curve)"
         )
     print(f"{args.role}: {found['clips']} clips learned by heart in {len(found['curve'])} epochs: {args.out}")
     return 0
