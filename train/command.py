@@ -19,6 +19,7 @@ STEPS = {
     "wake": "train.steps.wake",
     "join": "train.steps.join",
     "word": "train.steps.word",
+    "overfit": "train.steps.overfit",
     "liveness": "train.steps.liveness",
     "compress": "train.steps.compress",
     "cutoffs": "train.steps.cutoffs",

@@ -9,21 +9,22 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.cues import CueSettings
-from edge.errors import DataError
 from edge.frontend_tables import FrontendSettings
+from edge.strict_toml import from_tables
 from train.compression_scores import Judge, LivenessJudge, WakeJudge
 from train.compression_start import Start, fill, read_start
 from train.engines.choice import Engine
 from train.keras import tf_keras
 from train.liveness_network import LivenessShape, network
 from train.liveness_scenes import build_liveness_clips
-from train.steps import liveness as liveness_step
-from train.steps import wake as wake_step
-from train.wake_labels import LabelTimes, weighted_loss
+from train.liveness_training import LivenessSettings, liveness_batches, training_recipe
+from train.speeds import Speeds
+from train.wake_labels import weighted_loss
 from train.wake_network import WakeShape, Weights, device_form, to_feature_units, training_form
 from train.wake_representative import representative_inputs
-from train.wake_scenes import SceneMix, build_wake_scenes
-from train.wake_variety import VARIETIES
+from train.wake_scenes import SceneMix, build_wake_scenes, other_words
+from train.wake_training import WakeSettings, chosen_scenes, wake_batches
+from train.wake_variety import VARIETIES, Variety
 
 __all__ = ["ROLES", "LivenessRole", "Role", "WakeRole"]
 
@@ -98,11 +99,11 @@ class LivenessRole(Role):
         engine: Engine,
     ) -> None:
         self.start = start = read_start(
-            checkpoint, "liveness", settings=("shape", "clips", "raw_share", "weight_decay")
+            checkpoint, "liveness", settings=("shape", "clips", "raw_share", "devices", "weight_decay")
         )
         self._cues = cues = CueSettings.from_dict(start.spec["cues"])
         given = start.settings["shape"]
-        self._shape = LivenessShape(**{**given, "blocks": tuple(tuple(block) for block in given["blocks"])})
+        self._shape = from_tables(LivenessShape, given, str(checkpoint / "record.json"))
 
         def clips(split: str, n: int) -> Arrays:
             return build_liveness_clips(
@@ -113,6 +114,8 @@ class LivenessRole(Role):
                 seed=start.settings.get("rendering_seed", start.record["seed"]),
                 cues=cues,
                 raw_share=start.settings["raw_share"],
+                speeds=Speeds(*start.settings.get("speeds", ())) if split == "train" else Speeds(),
+                recipe=training_recipe(start.settings["devices"]) if split == "train" else None,
                 engine=engine,
             )
 
@@ -122,8 +125,8 @@ class LivenessRole(Role):
             training = _part(training, np.sort(np.concatenate((2 * pairs, 2 * pairs + 1))))
         self.examples = len(training["live"])
         self.judge = LivenessJudge(dev)
-        self.training = liveness_step._dataset(training, cues, augment=True, seed=seed)
-        self.validation = liveness_step._dataset(dev, cues, augment=False, seed=seed)
+        self.training = liveness_batches(training, cues, LivenessSettings(), seed=seed)
+        self.validation = liveness_batches(dev, cues, None, seed=seed, batch=_CALIBRATION_BATCH)
         self.loss = tf_keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.03)
         self.weight_decay = start.settings["weight_decay"]
         low, high = start.spec["ranges"]["cues"]
@@ -182,14 +185,13 @@ class WakeRole(Role):
     ) -> None:
         self.start = start = read_start(checkpoint, "wake", settings=("shape", "mix", "variety", "weight_decay"))
         given = start.settings["shape"]
-        self._shape = shape = WakeShape(**{**given, "kernels": tuple(given["kernels"])})
+        words = tuple(word["id"] for word in start.spec["words"])
+        self._shape = shape = WakeShape(**{**given, "kernels": tuple(given["kernels"]), "words": len(words)})
         variety = start.settings["variety"]
-        if variety not in VARIETIES:
-            raise DataError(
-                f"{checkpoint / 'record.json'}: settings.variety: got {variety!r}, expected one of "
-                f"{', '.join(VARIETIES)}; train the network again"
-            )
-        self._variety = VARIETIES[variety]
+        if isinstance(variety, str) and variety in VARIETIES:
+            self._variety = VARIETIES[variety]
+        else:
+            self._variety = from_tables(Variety, variety, str(checkpoint / "record.json"))
         frontend = FrontendSettings.from_dict(start.spec["frontend"])
 
         def scenes(split: str, n: int | None) -> Arrays:
@@ -199,24 +201,30 @@ class WakeRole(Role):
                 cache,
                 mix=SceneMix(**start.settings["mix"]),
                 seed=start.settings.get("rendering_seed", start.record["seed"]),
-                words=tuple(word["id"] for word in start.spec["words"]),
+                words=(*words, *other_words(data)),
                 frontend=frontend,
                 engine=engine,
             )
+            # The head of the checkpoint has none of the other words.
+            told = found["word"] < len(words)
+            found = {
+                **found,
+                "word": np.where(told, found["word"], -1).astype(np.int8),
+                "end_sample": np.where(told, found["end_sample"], -1).astype(np.int32),
+            }
             order = np.random.default_rng([seed, 11]).permutation(len(found["word"]))
             return found if n is None else _part(found, np.sort(order[:n]))
 
         training, dev = scenes("train", examples), scenes("dev", dev_examples)
         self.examples = len(training["word"])
         self.judge = WakeJudge(dev, start.spec)
-        times = LabelTimes()
-        self.training = wake_step._dataset(training, shape, frontend, times, self._variety, seed=seed)
-        self.validation = wake_step._dataset(dev, shape, frontend, times, None, seed=seed)
+        self.training = wake_batches(training, shape, WakeSettings(), self._variety, seed=seed)
+        self.validation = wake_batches(dev, shape, WakeSettings(), None, seed=seed)
         self.loss = weighted_loss
         self.weight_decay = start.settings["weight_decay"]
         low, high = start.spec["ranges"]["features"]
         self.input_range = (low, high)
-        self._sounds = wake_step._chosen_scenes(training, seed)
+        self._sounds = chosen_scenes(training, seed)
 
     def network(self, weights: Weights) -> Any:
         """Return a new network with these weights."""

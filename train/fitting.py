@@ -1,7 +1,10 @@
 """What every training run shares: seeds, resumption, the run record, and the checkpoint for ``quantize``."""
 
+import io
 import json
 import os
+import shutil
+import tempfile
 import time
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -11,11 +14,43 @@ from typing import Any
 import numpy as np
 
 from edge.errors import DataError
+from train.atomic_file import put_bytes, writing
 from train.keras import tf, tf_keras
 from train.provenance import commit_hash, machine
 from train.resumption import claim, read_history
+from train.weight_averaging import averaging_callback
 
-__all__ = ["RunRecord", "cosine_rate", "fit", "save_checkpoint", "set_seed"]
+__all__ = ["RunRecord", "checked_out", "cosine_rate", "fit", "save_checkpoint", "set_seed"]
+
+_LEAST_FREE_BYTES = 50_000_000
+"""A checkpoint and the state of a run take about 10 MB."""
+
+
+def checked_out(out: Path) -> Path:
+    """Make the folder of a checkpoint, and write to it once: before hours of rendering, not after them.
+
+    Raises
+    ------
+    DataError
+        If it cannot be a folder or be written to, or there is no room for a checkpoint.
+    """
+    remedy = "give another --out"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / f".{os.getpid()}.tmp"
+        probe.write_bytes(bytes(4096))
+        probe.unlink()
+        free = shutil.disk_usage(out).free
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"--out {out}: cannot be written to ({getattr(error, 'strerror', None) or error}); {remedy}"
+        ) from error
+    if free < _LEAST_FREE_BYTES:
+        raise DataError(
+            f"--out {out}: got {free / 1e6:.0f} MB free, expected {_LEAST_FREE_BYTES / 1e6:.0f} MB for a checkpoint; "
+            f"free some space or {remedy}"
+        )
+    return out
 
 
 def set_seed(seed: int) -> None:
@@ -76,6 +111,20 @@ class _StopOnNan(tf_keras.callbacks.Callback):
             )
 
 
+_NOT_OF_THE_DISK = (
+    tf.errors.InvalidArgumentError,
+    tf.errors.UnimplementedError,
+    tf.errors.CancelledError,
+    tf.errors.OutOfRangeError,
+)
+"""What TensorFlow raises for faults of a network, not of a file."""
+
+
+def _cause(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
+    return " ".join(text.split())[:120]
+
+
 def fit(
     model: Any,
     dataset: Any,
@@ -85,6 +134,7 @@ def fit(
     trained: dict[str, Any],
     validation: Any = None,
     callbacks: tuple[Any, ...] = (),
+    ema: float = 0.0,
 ) -> dict[str, Any]:
     """Fit a compiled model; interrupted, the same call goes on from the last whole epoch.
 
@@ -100,6 +150,8 @@ def fit(
     trained : dict
         See :meth:`RunRecord.trained` and :func:`train.resumption.claim`.
     callbacks : tuple
+    ema : float
+        Decay of the running mean of the weights that the model has in the end; 0: those of the last step.
 
     Returns
     -------
@@ -109,30 +161,41 @@ def fit(
     Raises
     ------
     DataError
-        If `resume` holds the state of a run of something else, or the loss is no number any more.
+        If `resume` holds the state of a run of something else, the loss is no number any more, or the state cannot be
+        written: the last whole epoch is kept.
     """
     claim(resume, trained)
     history_path = resume / "history.jsonl"
     # Each epoch once, and no line cut short that the next one would be appended to.
-    history_path.write_text("".join(json.dumps(entry) + "\n" for entry in read_history(history_path)))
+    put_bytes(history_path, "".join(json.dumps(entry) + "\n" for entry in read_history(history_path)).encode())
 
     class Log(tf_keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             with history_path.open("a") as file:
                 file.write(json.dumps({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}) + "\n")
 
-    model.fit(
-        dataset,
-        epochs=epochs,
-        validation_data=validation,
-        verbose=2 if not os.isatty(2) else 1,
-        callbacks=[
-            *callbacks,
-            _StopOnNan(),
-            Log(),
-            tf_keras.callbacks.BackupAndRestore(str(resume / "backup"), delete_checkpoint=False),
-        ],
-    )
+    averaging = (averaging_callback(model, ema),) if ema else ()
+    try:
+        model.fit(
+            dataset,
+            epochs=epochs,
+            validation_data=validation,
+            verbose=2 if not os.isatty(2) else 1,
+            callbacks=[
+                *callbacks,
+                *averaging,
+                _StopOnNan(),
+                Log(),
+                tf_keras.callbacks.BackupAndRestore(str(resume / "backup"), delete_checkpoint=False),
+            ],
+        )
+    except (OSError, tf.errors.OpError) as error:
+        if isinstance(error, _NOT_OF_THE_DISK):
+            raise
+        raise DataError(
+            f"{resume}: the state of the run cannot be written ({_cause(error)}); free some space and give the same "
+            "command again: it goes on from the last whole epoch"
+        ) from error
     entries = read_history(history_path)
     return {"epochs": len(entries), "last": entries[-1] if entries else {}}
 
@@ -154,12 +217,23 @@ def save_checkpoint(
     spec : dict
         Role and role settings that travel into the manifest.
     """
-    out.mkdir(parents=True, exist_ok=True)
     signature = tf.function(lambda **inputs: model(inputs)).get_concrete_function(
         **{tensor.name: tf.TensorSpec(tensor.shape, tf.float32, name=tensor.name) for tensor in model.inputs}
     )
-    tf.saved_model.save(model, str(out / "model"), signatures={"serving_default": signature})
-    with (out / "representative.npz").open("wb") as file:
-        np.savez_compressed(file, **representative)  # type: ignore[arg-type]
-    (out / "record.json").write_text(json.dumps(record.to_dict(), indent=1) + "\n")
-    (out / "spec.json").write_text(json.dumps(spec, indent=1) + "\n")
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **representative)  # type: ignore[arg-type]
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        # The record goes first and comes last: a folder that has one holds a whole checkpoint.
+        (out / "record.json").unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".model.", suffix=".tmp", dir=out) as folder:
+            try:
+                tf.saved_model.save(model, f"{folder}/model", signatures={"serving_default": signature})
+            except tf.errors.OpError as error:
+                raise OSError(_cause(error)) from error
+            if (out / "model").exists():
+                (out / "model").rename(f"{folder}/old")
+            Path(folder, "model").rename(out / "model")
+    put_bytes(out / "representative.npz", packed.getvalue())
+    put_bytes(out / "spec.json", (json.dumps(spec, indent=1) + "\n").encode())
+    put_bytes(out / "record.json", (json.dumps(record.to_dict(), indent=1) + "\n").encode(), durable=True)

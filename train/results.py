@@ -1,9 +1,13 @@
 """Result files: every number with where it came from, and a ledger of how often the test split was opened."""
 
+import fcntl
 import json
+import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +53,34 @@ def open_test_split(ledger: Path, *, purpose: str, data_hash: str, bundle: Path 
     DataError
         If the ledger cannot be read or written; it is as it was, and nothing may be opened.
     """
-    entries = _entries(ledger)
-    entries.append(
-        {
-            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "commit": commit_hash(),
-            "bundle_sha256": None if bundle is None else bundle_hash(bundle),
-            "data_hash": data_hash,
-            "purpose": purpose,
-        }
-    )
-    put_bytes(ledger, (json.dumps(entries, indent=1) + "\n").encode(), durable=True)
+    entry = {
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "commit": commit_hash(),
+        "bundle_sha256": None if bundle is None else bundle_hash(bundle),
+        "data_hash": data_hash,
+        "purpose": purpose,
+    }
+    with _alone(ledger):
+        entries = [*_entries(ledger), entry]
+        put_bytes(ledger, (json.dumps(entries, indent=1) + "\n").encode(), durable=True)
+
+
+@contextmanager
+def _alone(ledger: Path) -> Iterator[None]:
+    """Keep other processes from the ledger, or wait for the one that has it: each would drop the entry of the other.
+
+    The folder is locked and not the file, because the file is replaced by another one; no file for the lock is left.
+    """
+    with writing(ledger):
+        ledger.parent.mkdir(parents=True, exist_ok=True)
+        folder = os.open(ledger.parent, os.O_RDONLY)
+    try:
+        # Some network file systems have no locks: better to go on than to refuse all of them.
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _entries(ledger: Path) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from edge.errors import DataError
 from edge.json_reading import parse_json
+from train.atomic_file import put_bytes, writing
 
 __all__ = ["claim", "read_history"]
 
@@ -39,9 +40,10 @@ def claim(resume: Path, trained: dict[str, Any]) -> None:
             )
         return
     # No epoch was completed: whatever else is here belongs to nothing that could be continued.
-    resume.mkdir(parents=True, exist_ok=True)
-    (resume / "history.jsonl").unlink(missing_ok=True)
-    path.write_text(json.dumps({"sha256": sha256, "trained": asked}, indent=1) + "\n")
+    with writing(resume):
+        resume.mkdir(parents=True, exist_ok=True)
+        (resume / "history.jsonl").unlink(missing_ok=True)
+    put_bytes(path, (json.dumps({"sha256": sha256, "trained": asked}, indent=1) + "\n").encode())
 
 
 def read_history(path: Path) -> list[dict[str, float]]:

@@ -29,7 +29,7 @@ def checkpoint(tmp_path_factory):
     given = tf_keras.Input(cues.shape, batch_size=1, name="cues")
     rng = np.random.default_rng(5)
     path = tmp_path_factory.mktemp("compression") / "liveness"
-    settings = {"shape": shape.to_dict(), "clips": 128, "raw_share": 0.08, "weight_decay": 0.02}
+    settings = {"shape": shape.to_dict(), "clips": 128, "raw_share": 0.08, "devices": 4, "weight_decay": 0.02}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         save_checkpoint(
@@ -141,7 +141,7 @@ def test_examples_are_drawn_in_pairs(checkpoint, monkeypatch, tmp_path):
     seen = []
     monkeypatch.setattr(compression_roles, "build_liveness_clips", _clips)
     monkeypatch.setattr(
-        compression_roles.liveness_step, "_dataset", lambda clips, cues, **rest: seen.append(clips["live"]) or [0]
+        compression_roles, "liveness_batches", lambda clips, cues, settings, **rest: seen.append(clips["live"]) or [0]
     )
     compression_roles.LivenessRole(checkpoint, tmp_path, tmp_path, examples=20, dev_examples=32, seed=1, engine=None)
     assert seen[0].size == 20

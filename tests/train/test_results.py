@@ -2,6 +2,8 @@
 
 import json
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from edge import files
 from edge.cli import main
 from edge.errors import DataError
+from train import results
 from train.results import open_test_split, write_result
 from train.score_files import write_scores
 
@@ -119,3 +122,22 @@ def test_an_evaluation_that_cannot_be_made_opens_nothing(
     assert told in message
     assert message.count("\n") == 1
     assert not ledger.exists()
+
+
+def test_openings_at_the_same_time_are_all_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "commit_hash", lambda: "abc")
+    read = results._entries
+
+    def slowly(ledger: Path) -> list[dict[str, str]]:
+        found = read(ledger)
+        time.sleep(0.05)  # the others read meanwhile, unless they have to wait
+        return found
+
+    monkeypatch.setattr(results, "_entries", slowly)
+    ledger = tmp_path / "new" / "ledger.json"
+    purposes = [f"opening {number}" for number in range(4)]
+    # Each opening has a handle of its own, so that threads wait for each other as processes do.
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda purpose: open_test_split(ledger, purpose=purpose, data_hash="ab"), purposes))
+    assert sorted(entry["purpose"] for entry in read(ledger)) == purposes
+    assert [path.name for path in ledger.parent.iterdir()] == ["ledger.json"]

@@ -1,0 +1,77 @@
+"""Settings of a training from a file, and from options over it; imports nothing heavy."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from edge.errors import UsageError
+from edge.json_reading import parse_json
+from edge.strict_toml import load_tables
+
+__all__ = ["add_settings_options", "given_settings", "kind_weight"]
+
+
+def add_settings_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--settings``, and the options of what both networks have."""
+    parser.add_argument(
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="settings in JSON or TOML, e.g. best.json of 'vivavoce train search'",
+    )
+    parser.add_argument("--epochs", type=int, metavar="N", help="passes over all that is rendered")
+    parser.add_argument("--rate", type=float, metavar="X", help="peak learning rate")
+    parser.add_argument("--batch", type=int, metavar="N", help="examples a step")
+    parser.add_argument("--sparsity", type=float, metavar="SHARE", help="share of weights pruned to zero")
+    parser.add_argument(
+        "--ema",
+        type=float,
+        metavar="DECAY",
+        help="end with the running mean of the weights, e.g. 0.999; 0: the last ones",
+    )
+
+
+def given_settings(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return the settings of the file, with the options that were given in place of its own.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    names : str
+        Options that are settings, beside those of :func:`add_settings_options`.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read, or holds no settings.
+    """
+    found = {} if args.settings is None else _read(args.settings)
+    for name in ("epochs", "rate", "batch", "sparsity", "ema", *names):
+        value = getattr(args, name)
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def kind_weight(text: str) -> tuple[str, float]:
+    """Return a kind and its weight, as argparse's ``type``."""
+    kind, _, weight = text.partition("=")
+    try:
+        return kind, float(weight)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text[:40]!r}, expected KIND=WEIGHT, e.g. tv=1.5") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if path.suffix == ".toml":
+        return load_tables(path)
+    try:
+        found = parse_json(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); give a file of settings") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: got text that is not JSON ({error}); correct it, or name it .toml") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{path}: got {json.dumps(found)[:40]}, expected an object of settings")
+    return found
