@@ -37,7 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
-    parser.add_argument("network", type=Path, metavar="CHECKPOINT|BUNDLE", help="a converted wake checkpoint, or a bundle")
+    parser.add_argument(
+        "network", type=Path, metavar="CHECKPOINT|BUNDLE", help="a converted wake checkpoint, or a bundle"
+    )
     parser.add_argument("--cutoffs", type=Path, metavar="FILE", help="cut-offs of a checkpoint's words [one half]")
     parser.add_argument("--author", default="vivavoce", metavar="TEXT", help="for the manifests [%(default)s]")
     parser.add_argument("--website", default="", metavar="URL", help="for the manifests")

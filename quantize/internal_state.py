@@ -230,9 +230,7 @@ def _assign(graph: Graph, handle: int, value: int) -> Any:
 
 def _sigmoid(graph: Graph, logits: int) -> tuple[int, list[Any]]:
     """Return the unsigned probability, and the operators that make it."""
-    signed = graph.add_tensor(
-        "signed", (1, 1), schema.TensorType.INT8, scale=_SIGMOID_SCALE, zero_point=_SIGMOID_ZERO
-    )
+    signed = graph.add_tensor("signed", (1, 1), schema.TensorType.INT8, scale=_SIGMOID_SCALE, zero_point=_SIGMOID_ZERO)
     unsigned = graph.add_tensor("probability", (1, 1), schema.TensorType.UINT8, scale=1 / OUTPUT_STEPS)
     return unsigned, [
         graph.operator("LOGISTIC", [logits], [signed], version=2),

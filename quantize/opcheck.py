@@ -55,7 +55,11 @@ def run(args: argparse.Namespace) -> int:
 
     if args.resolver not in RESOLVERS:
         raise UsageError(f"--resolver: got {args.resolver!r}, expected one of: {', '.join(RESOLVERS)}; correct it")
-    for option, value, least in (("--runs", args.runs, 1), ("--max-steps", args.max_steps, 0), ("--seed", args.seed, 0)):
+    for option, value, least in (
+        ("--runs", args.runs, 1),
+        ("--max-steps", args.max_steps, 0),
+        ("--seed", args.seed, 0),
+    ):
         if value < least:
             raise UsageError(f"{option}: got {value}, expected at least {least}; correct it")
     networks = {name: content for path in args.networks for name, content in _networks(path)}
@@ -130,7 +134,10 @@ def check(content: bytes, *, name: str, resolver: str, runs: int = _RUNS, seed: 
         raise DataError(
             f"{name}: got {variables} variables, expected at most {ESPHOME_MAX_VARIABLES} in ESPHome; join them"
         )
-    reference, micro = load_model(content, runtime="litert", name=name, kernels="reference"), MicroModel(content, name=name)
+    reference, micro = (
+        load_model(content, runtime="litert", name=name, kernels="reference"),
+        MicroModel(content, name=name),
+    )
     order_in, order_out = _order(graph, reference.inputs, [spec.name for spec in reference.outputs])
     specs = {spec.name: spec for spec in reference.outputs}
     fed = {"state": next(role for role in specs if specs[role].shape == reference.inputs["state"].shape)} if (

@@ -51,12 +51,16 @@ def write_table(path: Path, table: ScoreTable) -> None:
     if odd := next((text for text in texts if not text or not text.isprintable()), None):
         raise DataError(f"{path}: got the text {odd!r}, expected printable text without tabs; rename it")
     if len(set(table.ids)) != len(table.ids) or not np.isfinite(table.scores).all():
-        raise DataError(f"{path}: got a clip twice or a score that is not finite, expected each clip once; correct the data")
+        raise DataError(
+            f"{path}: got a clip twice or a score that is not finite, expected each clip once; correct the data"
+        )
     content = ("\n".join(rows) + "\n").encode()
     try:
         write_whole(path, lambda file: file.write(content))
     except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror}); free some space or name another file") from error
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror}); free some space or name another file"
+        ) from error
 
 
 def read_table(path: Path) -> ScoreTable:

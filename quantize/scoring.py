@@ -65,7 +65,9 @@ def scorer_of(path: Path, *, role: str, form: str, cutoffs: Path | None, runtime
     """
     if (path / MANIFEST_NAME).is_file():
         if form != "int8" or cutoffs is not None:
-            raise UsageError(f"{path}: got a bundle, which has int8 networks and cut-offs; leave --form and --cutoffs out")
+            raise UsageError(
+                f"{path}: got a bundle, which has int8 networks and cut-offs; leave --form and --cutoffs out"
+            )
         bundle, manifest = open_bundle(path), read_json(path / MANIFEST_NAME)
         role_spec = {**manifest[role], "words": manifest["words"], "frontend": manifest["frontend"]}
         part = bundle.wake if role == "wake" else bundle.liveness
