@@ -22,8 +22,10 @@ _EPILOG = """\
 Writes, for each word:
   WORD.tflite   the network with its state inside: int8 (1, stride, 40) in, uint8 (1, 1) out, no weight changed
   WORD.json     version 2 of ESPHome's manifest, with the cut-off of the word
-and parity.json: with --data, what the models and the network that they were made of hear in the clips of a split. The two
-differ in when they run (ESPHome's runs begin two frames earlier), in the wait of 100 frames after a start and after each
+and parity.json: with --data, what the models and the network that they were made of hear in the clips of a split.
+The two
+differ in when they run (ESPHome's runs begin two frames earlier), in the wait of 100 frames after a start and after
+each
 word, and in that each model knows nothing of the other words.
 
 example:
@@ -130,7 +132,8 @@ def _step_ms(path: Path, source: "Converted") -> int:
     settings = FrontendSettings.from_dict(source.spec["frontend"])
     if settings != replace(FrontendSettings(), step_ms=settings.step_ms):
         raise DataError(
-            f"{path}: frontend: got {settings.to_dict()}, expected that of ESPHome, in which only step_ms can be chosen; "
+            f"{path}: frontend: got {settings.to_dict()}, expected that of ESPHome, in which only step_ms can be "
+            f"chosen; "
             "train the network with its features"
         )
     return settings.step_ms

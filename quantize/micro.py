@@ -86,7 +86,8 @@ class MicroModel:
     def arena_bytes(self) -> int:
         """Return how many bytes of its arena the network has taken; it must have run.
 
-        Counted with the reference kernels and the pointers of this machine: on 32 bits the tables are smaller, and kernels
+        Counted with the reference kernels and the pointers of this machine: on 32 bits the tables are smaller, and
+        kernels
         that were written for a processor may want room of their own.
 
         Raises

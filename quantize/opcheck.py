@@ -16,10 +16,12 @@ _RUNS = 100
 _EPILOG = """\
 For each network:
   operators   those that the resolver of TensorFlow Lite for Microcontrollers, or of ESPHome's component, does not have
-  outputs     over random inputs, beside the reference kernels of the interpreter here; states are fed back, as on a device
+  outputs     over random inputs, beside the reference kernels of the interpreter here; states are fed back, as on a
+  device
   arena       memory for the tensors, bytes, counted with the pointers of this machine (fewer on 32 bits)
 What is to run in ESPHome needs the operators of its resolver (--resolver esphome); a bundle's own networks need not.
-Exit code 2, with one line on stderr for each network, if an operator is missing or an output differs by more than --max-steps.
+Exit code 2, with one line on stderr for each network, if an operator is missing or an output differs by more than
+--max-steps.
 
 example:
   vivavoce quantize opcheck build/models/wake
@@ -78,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
             steps = "; ".join(f"{role} {value:g}" for role, value in found["largest_difference_steps"].items())
             raise DataError(
                 f"{name}: outputs of tflite-micro differ from the reference by {steps} steps, expected at most "
-                f"{args.max_steps}; look for an operator that the two compute differently, or allow more with --max-steps"
+                f"{args.max_steps}; look for an operator that the two compute differently, or allow more with "
+                f"--max-steps"
             )
 
     return process_files(networks, one)

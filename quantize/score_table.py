@@ -1,6 +1,7 @@
 """Score files: what one network in one interpreter said of every clip, so that another environment can compare.
 
-Text in UTF-8, cells apart by a tab: first ``#`` lines with what made it, then a header, and a row for each clip with its id,
+Text in UTF-8, cells apart by a tab: first ``#`` lines with what made it, then a header, and a row for each clip with
+its id,
 its decision and its scores. It needs nothing but the device set to be written or read.
 """
 
@@ -99,7 +100,8 @@ def read_table(path: Path) -> ScoreTable:
                 raise ValueError
         except ValueError:
             raise DataError(
-                f"{path} line {number}: got {line[:80]!r}, expected a clip that is new, its decision and {len(columns)} "
+                f"{path} line {number}: got {line[:80]!r}, expected a clip that is new, its decision and "
+                f"{len(columns)} "
                 f"finite scores; {_REMEDY}"
             ) from None
         found[cells[0]] = (cells[1], scores)

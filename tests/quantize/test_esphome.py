@@ -14,9 +14,9 @@ from edge.interpreter import dequantise, load_model
 
 pytest.importorskip("ai_edge_litert")
 
-from quantize.graph import Graph, schema  # noqa: E402
-from quantize.internal_state import OUTPUT_STEPS, with_internal_state  # noqa: E402
-from quantize.resolvers import missing_operators  # noqa: E402
+from quantize.graph import Graph, schema
+from quantize.internal_state import OUTPUT_STEPS, with_internal_state
+from quantize.resolvers import missing_operators
 
 STRIDE, CONTEXT = 3, 5
 
@@ -123,7 +123,11 @@ def test_constants_are_aligned_in_the_file(wake):
 def test_nothing_of_the_other_words_is_left(wake):
     graph = Graph(with_internal_state(wake, word=2, stride_frames=STRIDE, name="wake"), name="word")
     words = len(open_bundle().words)
-    assert not [t.shape for t in graph.main.tensors if t.shape is not None and len(t.shape) and words in (t.shape[0], t.shape[-1])]
+    assert not [
+        t.shape
+        for t in graph.main.tensors
+        if t.shape is not None and len(t.shape) and words in (t.shape[0], t.shape[-1])
+    ]
 
 
 def test_networks_that_cannot_be_made(wake):

@@ -5,10 +5,10 @@ import pytest
 pytest.importorskip("tflite_micro", reason="needs the extra `micro`")
 pytest.importorskip("ai_edge_litert")
 
-from edge.bundle import open_bundle  # noqa: E402
-from edge.errors import DataError  # noqa: E402
-from quantize.opcheck import check  # noqa: E402
-from quantize.resolvers import missing_operators  # noqa: E402
+from edge.bundle import open_bundle
+from edge.errors import DataError
+from quantize.opcheck import check
+from quantize.resolvers import missing_operators
 
 
 def test_the_wake_network_says_the_same_there():

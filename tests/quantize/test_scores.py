@@ -69,7 +69,9 @@ def test_the_comparison_as_a_command(tmp_path, capsys):
     write_table(tmp_path / "one.scores", ONE)
     write_table(tmp_path / "other.scores", OTHER)
     write_table(tmp_path / "less.scores", table(["-"], [[0.1, 0.1]], ids="a"))
-    assert main(["quantize", "parity", "--scores", *paths[:2], "--max-rms", "1", "--min-agreement", "0.75", "--json"]) == 0
+    assert (
+        main(["quantize", "parity", "--scores", *paths[:2], "--max-rms", "1", "--min-agreement", "0.75", "--json"]) == 0
+    )
     report = json.loads(capsys.readouterr().out)
     assert (report["clips"], report["compared"][0]["agreement"]) == (4, 0.75)
     assert main(["quantize", "parity", "--scores", *paths[:2], "--max-rms", "1", "--min-agreement", "0.8"]) == 2
