@@ -25,7 +25,7 @@ __all__ = ["Scorer", "scorer_of", "wake_stage", "with_lead", "word_cutoffs"]
 
 _PROVISIONAL = 0.5
 _LEAD_S, _LEAD_RMS = 1.5, 20.0
-"""Faint noise in front of a clip and behind: as long as ESPHome waits after a start, so that a word is not missed for it."""
+"""Faint noise in front of a clip and behind, longer than ESPHome waits after a start: no word is missed for that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
