@@ -1,4 +1,4 @@
-"""``vivavoce quantize opcheck``: whether a network runs on microcontrollers, says the same there, and in what memory."""
+"""``vivavoce quantize opcheck``: whether a network runs on microcontrollers, and says the same there."""
 
 import argparse
 from pathlib import Path
@@ -80,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
             steps = "; ".join(f"{role} {value:g}" for role, value in found["largest_difference_steps"].items())
             raise DataError(
                 f"{name}: outputs of tflite-micro differ from the reference by {steps} steps, expected at most "
-                f"{args.max_steps}; look for an operator that the two compute differently (a RELU6 of its own keeps the scale of its input there), or allow more with "
+                f"{args.max_steps}; look for an operator that the two compute differently "
+                "(a RELU6 of its own keeps the scale of its input there), or allow more with "
                 f"--max-steps"
             )
 
