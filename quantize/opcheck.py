@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
                 f"{name}: outputs of tflite-micro differ from the reference by {steps} steps, expected at most "
                 f"{args.max_steps}; look for an operator that the two compute differently "
                 "(a RELU6 of its own keeps the scale of its input there), or allow more with "
-                f"--max-steps"
+                "--max-steps"
             )
 
     return process_files(networks, one)

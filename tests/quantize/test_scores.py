@@ -109,3 +109,37 @@ def test_clips_of_a_manifest_are_scored(tmp_path, capsys, role):
     assert "leave --form and --cutoffs out" in capsys.readouterr().err
     assert main([*call, "--split", "all"]) == 2
     assert main([*call, "--limit", "0"]) == 2
+
+
+@pytest.mark.tf
+def test_a_checkpoint_is_scored_in_both_forms_and_made_for_esphome(converted, tmp_path, capsys):
+    pytest.importorskip("tflite_micro", reason="needs the extra `micro`")
+    from edge.cli import main
+    from edge.manifest_file import COLUMNS
+
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(1).normal(0, 0.05, 20_000), 16_000)
+    rows = (",".join(COLUMNS), "a.wav,made,someone,dev,speech,,1.25,16000,CC0-1.0")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows) + "\n")
+    for role, path in converted.items():
+        for form in ("float", "int8"):
+            out = tmp_path / f"{role}.{form}"
+            call = ["quantize", "scores", str(path), "--form", form, "--data", str(tmp_path), "-o", str(out)]
+            assert main(call) == 0
+        one, other = (read_table(tmp_path / f"{role}.{form}") for form in ("float", "int8"))
+        assert one.about["role"] == role
+        assert 0 < np.abs(one.scores - other.scores).max() < 1.0
+    call = [
+        "quantize",
+        "esphome",
+        str(converted["wake"]),
+        "--data",
+        str(tmp_path),
+        "-o",
+        str(tmp_path / "pack"),
+        "--json",
+    ]
+    capsys.readouterr()
+    assert main(call) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert set(report["words"]) == {"alexa", "smart_mirror"}
+    assert report["clips"] == 1
