@@ -66,7 +66,8 @@ def compare_decisions(one: ScoreTable, other: ScoreTable) -> dict[str, Any]:
     dict
         ``agreement`` (share of equal decisions), ``differing`` (for each clip with another decision its ``id``, both
         ``decisions`` and the largest ``difference`` of its scores), and for each of ``outputs`` its ``max_difference``,
-        ``rms_difference``, ``spread`` (standard deviation of the scores of `one`) and ``agreement``, which is None: a clip
+        ``rms_difference``, ``spread`` (standard deviation of the scores of `one`) and ``agreement``, which is None:
+        a clip
         is decided as a whole.
     """
     place = {ident: at for at, ident in enumerate(other.ids)}

@@ -58,7 +58,8 @@ class Graph:
         self.name = name
         if content[4:8] != _FILE_ID:
             raise DataError(
-                f"{name}: got {len(content)} bytes that are no TensorFlow Lite network, expected a .tflite file; convert "
+                f"{name}: got {len(content)} bytes that are no TensorFlow Lite network, expected a .tflite file; "
+                f"convert "
                 "the network again"
             )
         try:
@@ -67,7 +68,8 @@ class Graph:
         # The reader of flatbuffers checks nothing: whatever a damaged offset leads to is what it trips over.
         except Exception as error:
             raise DataError(
-                f"{name}: got a damaged TensorFlow Lite network ({type(error).__name__}: {error}), expected a whole file; "
+                f"{name}: got a damaged TensorFlow Lite network ({type(error).__name__}: {error}), expected a whole "
+                f"file; "
                 "convert the network again"
             ) from error
 

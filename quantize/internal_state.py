@@ -8,7 +8,8 @@ variables. The network of a bundle is shown frames that overlap, and gets its st
 * the heads lose the rows of all other words;
 * a sigmoid follows, of whose 8 bits an unsigned probability is made.
 
-No weight and no scale is touched, and nothing is quantised anew: the logit of the word is the bundle's, to the bit. The output
+No weight and no scale is touched, and nothing is quantised anew: the logit of the word is the bundle's, to the bit.
+The output
 has steps of 1/255, because that is what the component takes them for; other programs read the scale.
 """
 
@@ -119,7 +120,8 @@ def _narrow(graph: Graph, tensor: int, word: int) -> None:
     kind = "nothing" if op is None else graph.kind(op)
     if not 0 <= word < shape[-1] or kind not in ("RESHAPE", "ADD", "CONV_2D"):
         raise DataError(
-            f"{graph.name}: word {word}: got {kind} in front of {shape}, expected a logit of each word, made by CONV_2D, "
+            f"{graph.name}: word {word}: got {kind} in front of {shape}, expected a logit of each word, made by "
+            f"CONV_2D, "
             "ADD or RESHAPE; the network has another head than 'vivavoce train wake' makes"
         )
     if kind == "CONV_2D":
@@ -169,7 +171,8 @@ def _frames(graph: Graph, ends: _Ends, stride: int) -> tuple[_Shown, list[tuple[
     _, context, channels = (int(size) for size in shown.shape)
     if not 1 <= stride <= context:
         raise DataError(
-            f"{graph.name}: stride_frames: got {stride}, expected 1 to {context}, the frames that the network is shown; "
+            f"{graph.name}: stride_frames: got {stride}, expected 1 to {context}, the frames that the network is "
+            f"shown; "
             "a network that skips frames cannot be told so by ESPHome"
         )
     if stride == context:
@@ -230,9 +233,7 @@ def _assign(graph: Graph, handle: int, value: int) -> Any:
 
 def _sigmoid(graph: Graph, logits: int) -> tuple[int, list[Any]]:
     """Return the unsigned probability, and the operators that make it."""
-    signed = graph.add_tensor(
-        "signed", (1, 1), schema.TensorType.INT8, scale=_SIGMOID_SCALE, zero_point=_SIGMOID_ZERO
-    )
+    signed = graph.add_tensor("signed", (1, 1), schema.TensorType.INT8, scale=_SIGMOID_SCALE, zero_point=_SIGMOID_ZERO)
     unsigned = graph.add_tensor("probability", (1, 1), schema.TensorType.UINT8, scale=1 / OUTPUT_STEPS)
     return unsigned, [
         graph.operator("LOGISTIC", [logits], [signed], version=2),

@@ -1,4 +1,4 @@
-"""Run a network by TensorFlow Lite for Microcontrollers, on this machine, and measure the memory that it needs there."""
+"""Run a network by TensorFlow Lite for Microcontrollers on this machine, and measure the memory that it takes."""
 
 import contextlib
 import importlib.util
@@ -86,7 +86,8 @@ class MicroModel:
     def arena_bytes(self) -> int:
         """Return how many bytes of its arena the network has taken; it must have run.
 
-        Counted with the reference kernels and the pointers of this machine: on 32 bits the tables are smaller, and kernels
+        Counted with the reference kernels and the pointers of this machine: on 32 bits the tables are smaller, and
+        kernels
         that were written for a processor may want room of their own.
 
         Raises
@@ -123,7 +124,7 @@ def _text(said: IO[bytes] | None) -> str:
 
 @contextlib.contextmanager
 def _heard() -> Iterator[IO[bytes] | None]:
-    """Keep what the interpreter prints off stderr, and hand out the file that it goes to; None where stderr is closed."""
+    """Keep what the interpreter prints off stderr; hand out the file that it goes to, None where stderr is closed."""
     try:
         stderr = os.dup(2)
     except OSError:

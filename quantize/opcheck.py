@@ -1,4 +1,4 @@
-"""``vivavoce quantize opcheck``: does a network run on a microcontroller, does it say the same there, and in what memory?"""
+"""``vivavoce quantize opcheck``: whether a network runs on microcontrollers, and says the same there."""
 
 import argparse
 from pathlib import Path
@@ -16,10 +16,12 @@ _RUNS = 100
 _EPILOG = """\
 For each network:
   operators   those that the resolver of TensorFlow Lite for Microcontrollers, or of ESPHome's component, does not have
-  outputs     over random inputs, beside the reference kernels of the interpreter here; states are fed back, as on a device
+  outputs     over random inputs, beside the reference kernels of the interpreter here; states are fed back, as on a
+  device
   arena       memory for the tensors, bytes, counted with the pointers of this machine (fewer on 32 bits)
 What is to run in ESPHome needs the operators of its resolver (--resolver esphome); a bundle's own networks need not.
-Exit code 2, with one line on stderr for each network, if an operator is missing or an output differs by more than --max-steps.
+Exit code 2, with one line on stderr for each network, if an operator is missing or an output differs by more than
+--max-steps.
 
 example:
   vivavoce quantize opcheck build/models/wake
@@ -55,7 +57,11 @@ def run(args: argparse.Namespace) -> int:
 
     if args.resolver not in RESOLVERS:
         raise UsageError(f"--resolver: got {args.resolver!r}, expected one of: {', '.join(RESOLVERS)}; correct it")
-    for option, value, least in (("--runs", args.runs, 1), ("--max-steps", args.max_steps, 0), ("--seed", args.seed, 0)):
+    for option, value, least in (
+        ("--runs", args.runs, 1),
+        ("--max-steps", args.max_steps, 0),
+        ("--seed", args.seed, 0),
+    ):
         if value < least:
             raise UsageError(f"{option}: got {value}, expected at least {least}; correct it")
     networks = {name: content for path in args.networks for name, content in _networks(path)}
@@ -74,7 +80,9 @@ def run(args: argparse.Namespace) -> int:
             steps = "; ".join(f"{role} {value:g}" for role, value in found["largest_difference_steps"].items())
             raise DataError(
                 f"{name}: outputs of tflite-micro differ from the reference by {steps} steps, expected at most "
-                f"{args.max_steps}; look for an operator that the two compute differently, or allow more with --max-steps"
+                f"{args.max_steps}; look for an operator that the two compute differently "
+                "(a RELU6 of its own keeps the scale of its input there), or allow more with "
+                "--max-steps"
             )
 
     return process_files(networks, one)
@@ -130,7 +138,10 @@ def check(content: bytes, *, name: str, resolver: str, runs: int = _RUNS, seed: 
         raise DataError(
             f"{name}: got {variables} variables, expected at most {ESPHOME_MAX_VARIABLES} in ESPHome; join them"
         )
-    reference, micro = load_model(content, runtime="litert", name=name, kernels="reference"), MicroModel(content, name=name)
+    reference, micro = (
+        load_model(content, runtime="litert", name=name, kernels="reference"),
+        MicroModel(content, name=name),
+    )
     order_in, order_out = _order(graph, reference.inputs, [spec.name for spec in reference.outputs])
     specs = {spec.name: spec for spec in reference.outputs}
     fed = {"state": next(role for role in specs if specs[role].shape == reference.inputs["state"].shape)} if (

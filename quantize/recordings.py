@@ -1,4 +1,4 @@
-"""The clips of a manifest, as the device hears them, and a line that tells how far the work is; nothing but the device set."""
+"""The clips of a manifest, as the device hears them, and how far the work is; needs nothing but the device set."""
 
 import sys
 from collections.abc import Iterator, Sequence

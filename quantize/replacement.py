@@ -7,17 +7,21 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from edge.bundle_manifest import MANIFEST_NAME
+
 __all__ = ["replacing"]
 
 
 @contextlib.contextmanager
-def replacing(destination: Path) -> Iterator[Path]:
+def replacing(destination: Path, *, mark: str = MANIFEST_NAME) -> Iterator[Path]:
     """Hand out a new folder beside `destination`, and put it there if all went well.
 
     Parameters
     ----------
     destination : Path
         A bundle, an empty folder, or nothing.
+    mark : str
+        The file by which an older one is known; that of a bundle by default.
 
     Yields
     ------
@@ -29,14 +33,13 @@ def replacing(destination: Path) -> Iterator[Path]:
     DataError
         If something else is there, or the new one cannot be written. What was there stays whenever anything fails.
     """
-    from edge.bundle_manifest import MANIFEST_NAME
     from edge.errors import DataError
 
     parent = destination.absolute().parent
     try:
         if (
             destination.exists()
-            and not (destination / MANIFEST_NAME).is_file()
+            and not (destination / mark).is_file()
             and (not destination.is_dir() or any(destination.iterdir()))
         ):
             raise DataError(

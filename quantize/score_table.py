@@ -1,6 +1,7 @@
 """Score files: what one network in one interpreter said of every clip, so that another environment can compare.
 
-Text in UTF-8, cells apart by a tab: first ``#`` lines with what made it, then a header, and a row for each clip with its id,
+Text in UTF-8, cells apart by a tab: first ``#`` lines with what made it, then a header, and a row for each clip with
+its id,
 its decision and its scores. It needs nothing but the device set to be written or read.
 """
 
@@ -51,12 +52,16 @@ def write_table(path: Path, table: ScoreTable) -> None:
     if odd := next((text for text in texts if not text or not text.isprintable()), None):
         raise DataError(f"{path}: got the text {odd!r}, expected printable text without tabs; rename it")
     if len(set(table.ids)) != len(table.ids) or not np.isfinite(table.scores).all():
-        raise DataError(f"{path}: got a clip twice or a score that is not finite, expected each clip once; correct the data")
+        raise DataError(
+            f"{path}: got a clip twice or a score that is not finite, expected each clip once; correct the data"
+        )
     content = ("\n".join(rows) + "\n").encode()
     try:
         write_whole(path, lambda file: file.write(content))
     except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror}); free some space or name another file") from error
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror}); free some space or name another file"
+        ) from error
 
 
 def read_table(path: Path) -> ScoreTable:
@@ -95,7 +100,8 @@ def read_table(path: Path) -> ScoreTable:
                 raise ValueError
         except ValueError:
             raise DataError(
-                f"{path} line {number}: got {line[:80]!r}, expected a clip that is new, its decision and {len(columns)} "
+                f"{path} line {number}: got {line[:80]!r}, expected a clip that is new, its decision and "
+                f"{len(columns)} "
                 f"finite scores; {_REMEDY}"
             ) from None
         found[cells[0]] = (cells[1], scores)

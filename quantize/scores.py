@@ -16,7 +16,8 @@ A bundle has its own cut-offs; those of a checkpoint are told by --cutoffs, or o
 example:
   vivavoce quantize scores build/models/wake --form float --data ../shared/data -o float.scores
   vivavoce quantize scores build/models/wake --data ../shared/data -o int8.scores
-  VIVAVOCE_INTERPRETER=tflite .venv-tflite/bin/vivavoce quantize scores build/models/wake --data ../shared/data -o old.scores
+  VIVAVOCE_INTERPRETER=tflite .venv-tflite/bin/vivavoce quantize scores build/models/wake --data ../shared/data -o
+  old.scores
   vivavoce quantize parity --scores float.scores int8.scores old.scores
 """
 

@@ -21,11 +21,11 @@ from edge.strict_json import Table
 from edge.wake import WakeStage
 from quantize.checkpoint import FLOAT_NAME, INT8_NAME, Checkpoint, read_json
 
-__all__ = ["Scorer", "scorer_of", "wake_stage", "with_lead"]
+__all__ = ["Scorer", "scorer_of", "wake_stage", "with_lead", "word_cutoffs"]
 
 _PROVISIONAL = 0.5
 _LEAD_S, _LEAD_RMS = 1.5, 20.0
-"""Faint noise in front of a clip and behind: as long as ESPHome waits after a start, so that a word is not missed for it."""
+"""Faint noise in front of a clip and behind, longer than ESPHome waits after a start: no word is missed for that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +65,9 @@ def scorer_of(path: Path, *, role: str, form: str, cutoffs: Path | None, runtime
     """
     if (path / MANIFEST_NAME).is_file():
         if form != "int8" or cutoffs is not None:
-            raise UsageError(f"{path}: got a bundle, which has int8 networks and cut-offs; leave --form and --cutoffs out")
+            raise UsageError(
+                f"{path}: got a bundle, which has int8 networks and cut-offs; leave --form and --cutoffs out"
+            )
         bundle, manifest = open_bundle(path), read_json(path / MANIFEST_NAME)
         role_spec = {**manifest[role], "words": manifest["words"], "frontend": manifest["frontend"]}
         part = bundle.wake if role == "wake" else bundle.liveness
@@ -122,9 +124,26 @@ def wake_stage(model: Any, spec: dict[str, Any], cutoffs: Sequence[float]) -> tu
         stride_frames=spec["stride_frames"],
         context_frames=spec["context_frames"],
         smoothing_steps=spec["smoothing_steps"],
-        refractory_frames=round(spec["refractory_ms"] / settings.step_ms),
+        refractory_frames=spec["refractory_ms"] // settings.step_ms,
     )
     return Frontend(settings), stage
+
+
+def word_cutoffs(path: Path, cutoffs: Path | None, words: Sequence[dict[str, str]]) -> list[float]:
+    """Return the cut-off of each word: those of a bundle, or of a file for a checkpoint, or one half.
+
+    Raises
+    ------
+    UsageError
+        If a bundle, which has its own, is given others.
+    DataError
+        If the file does not hold them.
+    """
+    if not (path / MANIFEST_NAME).is_file():
+        return _cutoffs(cutoffs, {"words": words})[0]
+    if cutoffs is not None:
+        raise UsageError(f"{path}: got a bundle, which has cut-offs of its own; leave --cutoffs out")
+    return [word.cutoff for word in open_bundle(path).words]
 
 
 def with_lead(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
