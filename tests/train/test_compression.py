@@ -114,7 +114,9 @@ def test_ranges_begin_where_the_float_network_has_them(role):
     begin_ranges(quantised, part, role.calibration())
     pin_inputs(quantised, *role.input_range)
     ends = {
-        v.name: float(v.numpy()) for v in quantised.weights if v.name.endswith(("_min:0", "_max:0")) and not v.shape
+        v.name: float(v.numpy())
+        for v in quantised.weights
+        if v.name.endswith(("_min:0", "_max:0")) and v.shape.rank == 0
     }
     ends = {name: value for name, value in ends.items() if "kernel" not in name}
     # A ReLU has nothing below zero; the toolkit would begin at -6.
