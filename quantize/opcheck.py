@@ -174,7 +174,8 @@ def check(content: bytes, *, name: str, resolver: str, runs: int = _RUNS, seed: 
 
 def _networks(path: Path) -> list[tuple[str, bytes]]:
     """Return the networks of a checkpoint, of a bundle, or the file itself, with the names that messages use."""
-    from edge.bundle import MANIFEST_NAME, open_bundle
+    from edge.bundle import open_bundle
+    from edge.bundle_manifest import MANIFEST_NAME
     from edge.errors import DataError
     from quantize.checkpoint import INT8_NAME
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.bundle import MANIFEST_NAME, open_bundle
+from edge.bundle import open_bundle
+from edge.bundle_manifest import MANIFEST_NAME
 from edge.cues import CueSettings
 from edge.errors import DataError, UsageError
 from edge.events import SAMPLE_RATE_HZ

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from html import escape
 
-from edge.bundle import Bundle, bundle_hash
+from edge.bundle import Bundle
+from edge.bundle_identity import bundle_hash
 from edge.judgement import LimitVerdict
 from train.report.day import Saying
 from train.report.examples import SPLIT, Example

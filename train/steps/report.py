@@ -68,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
     if importlib.util.find_spec("scipy") is None:
         raise MissingExtraError("the report", "train")
 
-    from edge.bundle import bundle_hash, open_bundle
+    from edge.bundle import open_bundle
+    from edge.bundle_identity import bundle_hash
     from edge.output import out
     from train.atomic_file import put_bytes
     from train.judging import judge
