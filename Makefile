@@ -76,7 +76,7 @@ debian = { $(1); } >/dev/null 2>&1 || { \
 	$(call install,.venv-dev,$(PYTHON),litert$(comma)dev,device-litert dev)
 
 .venv-train/.installed: $(PACKAGE) constraints/device-litert.txt constraints/train.txt constraints/test.txt
-	$(call install,.venv-train,$(PYTHON),train$(comma)litert$(comma)test,train test)
+	$(call install,.venv-train,$(PYTHON),train$(comma)litert$(comma)micro$(comma)test,train test)
 
 .venv-scale/.installed: $(PACKAGE) constraints/scale.txt constraints/test.txt
 	$(call install,.venv-scale,$(PYTHON),scale$(comma)test,scale test)

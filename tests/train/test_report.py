@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.bundle import bundle_hash, open_bundle
+from edge.bundle import open_bundle
+from edge.bundle_identity import bundle_hash
 from edge.cli import main
 from edge.endpoint import LOOK_BACK_SAMPLES
 from edge.manifest_file import COLUMNS
