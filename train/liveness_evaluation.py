@@ -3,7 +3,8 @@
 Simulated and real recordings are judged apart and never share a figure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from edge.endpoint import LOOK_BACK_SAMPLES
 from edge.gate import Gate
 from edge.liveness import LivenessScore
 from edge.pipeline import judging
+from train.atomic_file import put_bytes
 from train.baselines import f70_hz
 from train.corpus import Clip
 from train.liveness_report import clusters_of, near_and_quiet
@@ -54,7 +56,14 @@ def _eer(
 
 
 def evaluate_simulated(
-    bundle: Bundle, clips: dict[str, np.ndarray], dev: dict[str, np.ndarray], *, floats: Bundle | None = None
+    bundle: Bundle,
+    clips: dict[str, np.ndarray],
+    dev: dict[str, np.ndarray],
+    *,
+    floats: Bundle | None = None,
+    seen: dict[str, np.ndarray] | None = None,
+    void: Callable[[Sequence[npt.NDArray[np.int16]]], npt.NDArray[np.float64]] | None = None,
+    table: Path | None = None,
 ) -> dict[str, Any]:
     """Evaluate the liveness stage on simulated clips.
 
@@ -69,8 +78,17 @@ def evaluate_simulated(
         Clips of the dev split, with audio: there the cut-off of the baseline is fixed.
     floats : Bundle, optional
         The same networks before quantisation, judged beside.
+    seen : dict, optional
+        Clips with the talkers, loudspeakers and rooms of train, with audio: what is unseen costs more.
+    void : callable, optional
+        Void's classifier, fitted on train: takes what is judged of each clip, returns scores, higher for live.
+    table : Path, optional
+        Where the scores of every clip are written, as CSV.
     """
     from edge.cues import CueSettings
+    from train.baseline_models import judged_audio
+    from train.detection_cost import CostModel
+    from train.liveness_slices import figures_of, slices
 
     gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
     live = clips["live"].astype(bool)
@@ -138,11 +156,54 @@ def evaluate_simulated(
             "bpcer": baseline_bpcer, "apcer": baseline_apcer,
         },
     }  # fmt: skip
+    costs = CostModel()
+    ratios = bundle.liveness.slope * scores + bundle.liveness.offset
+    told = {"scores": scores, "accepted": accepted, "ratios": ratios, "costs": costs}
+    chosen_by_name = slices(clips)
+    report["slices"] = {name: figures_of(chosen, clips, **told) for name, chosen in chosen_by_name.items()}
+    report["costs"] = {**costs.to_dict(), "bayes_cutoff": costs.bayes_cutoff}
+    void_scores = None
+    if void is not None:
+        void_scores = void(judged_audio(clips, settings))
+        report["void"] = {
+            name: figures_of(chosen, clips, scores=void_scores)
+            for name, chosen in chosen_by_name.items()
+            if (chosen & ~live).any()
+        }
+        report["eer_over_void"] = {
+            name: report["slices"][name]["eer"] / entry["eer"] for name, entry in report["void"].items()
+        }
+    if seen is not None:
+        of_seen = np.array([one.score for one in judge_audio(bundle, seen)])
+        every = np.ones(of_seen.size, bool)
+        report["seen"] = figures_of(every, seen, scores=of_seen)
+        report["eer_unseen_over_seen"] = report["all"]["eer"] / report["seen"]["eer"]
+    if table is not None:
+        _write_table(table, clips, evidence, [ruling.decision for ruling in rulings], void_scores, baseline)
     if floats is not None:
         float_scores = np.array([one.score for one in judge_audio(floats, clips)])
         report["float"] = {"eer": equal_error_rate(float_scores[live], float_scores[~live])}
         report["int8_minus_float_eer"] = report["all"]["eer"] - report["float"]["eer"]  # type: ignore[index,call-overload]
     return report
+
+
+def _write_table(
+    path: Path,
+    clips: dict[str, np.ndarray],
+    evidence: Sequence[LivenessScore],
+    decisions: Sequence[str],
+    void: npt.NDArray[np.float64] | None,
+    f70: npt.NDArray[np.float64],
+) -> None:
+    """Write one row a clip: what it is, and what was said of it; scores are higher for live, f70 is in -Hz."""
+    near = near_and_quiet(clips)
+    lines = ["clip,live,kind,talker,loudspeaker,variant,near_quiet,score,probability,decision,void,f70"]
+    for i, (one, decision) in enumerate(zip(evidence, decisions, strict=True)):
+        named = [str(clips[name][i]) for name in ("kind", "talker", "loudspeaker", "variant")]
+        numbers = [f"{one.score:.5f}", f"{one.probability:.5f}", decision]
+        beside = ["" if void is None else f"{void[i]:.5f}", f"{f70[i]:.1f}"]
+        lines.append(",".join([str(i), str(int(clips["live"][i])), *named, str(int(near[i])), *numbers, *beside]))
+    put_bytes(path, ("\n".join(lines) + "\n").encode())
 
 
 def evaluate_raw(bundle: Bundle, clips: Sequence[Clip], *, seed: int) -> dict[str, Any]:

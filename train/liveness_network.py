@@ -74,8 +74,8 @@ def network(shape: LivenessShape, cues: CueSettings, *, dropout: float = 0.3) ->
         summary = layers.ReLU(6.0)(layers.BatchNormalization(name=f"bands{i}_norm")(summary))
     summary = layers.Dropout(dropout)(layers.Flatten()(summary))
     summary = layers.Dense(shape.hidden, name="summary")(summary)
-    # Before they are joined: so the converter fuses both into the layers in front. On its own behind the join, the ReLU of
-    # TensorFlow Lite for Microcontrollers takes the scale of its input for that of its output.
+    # Before they are joined: so the converter fuses both into the layers in front. On its own behind the join, the
+    # ReLU of TensorFlow Lite for Microcontrollers takes the scale of its input for that of its output.
     joined = layers.Concatenate()([layers.ReLU(6.0)(x), layers.ReLU(6.0)(summary)])
     joined = layers.Dropout(dropout)(joined)
     return tf_keras.Model(given, layers.Dense(1, name="logit")(joined), name="liveness")

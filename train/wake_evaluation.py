@@ -1,25 +1,48 @@
-"""How well the words are heard, at the cut-offs that a bundle ships."""
+"""How well the words are heard, at the cut-offs that a bundle ships.
 
-from collections.abc import Sequence
+The recordings of the words are heard as they are, and again in noise, faint and too loud (:data:`CONDITIONS`). What is
+added is drawn from the path of the recording alone, so that two bundles hear the same.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
 from edge.bundle import Bundle
+from edge.errors import DataError
 from edge.events import SAMPLE_RATE_HZ
 from edge.pipeline import hearing
 from train.corpus import Clip, read_clip
 from train.metrics import cluster_interval, poisson_upper, rate_interval
-from train.simulator.levels import to_int16
+from train.simulator.levels import decibels_to_gain, rms, speech_rms, to_int16
 from train.wake_traces import in_noise_floor
 
-__all__ = ["detections", "evaluate_wake"]
+__all__ = ["CONDITIONS", "detections", "evaluate_wake", "in_condition"]
+
+CONDITIONS = ("noise_10_db", "white_10_db", "gain_minus_30_db", "gain_plus_12_db")
+"""What recordings of words are heard in, beside as they are: noise of the split and white noise, 10 dB below the speech
+while it sounds; and two levels, of which the higher one clips."""
+
+_SNR_DB = 10.0
+_GAINS_DB = {"gain_minus_30_db": -30.0, "gain_plus_12_db": 12.0}
+
+Samples = npt.NDArray[np.int16]
 
 
-def detections(bundle: Bundle, samples: np.ndarray) -> list[tuple[str, float]]:
-    """Return the words that the device detects, each with the time up to which it had heard, s."""
-    frontend, stage = hearing(bundle, [word.cutoff for word in bundle.words], None)
+def detections(bundle: Bundle, samples: np.ndarray, cutoffs: Sequence[float] | None = None) -> list[tuple[str, float]]:
+    """Return the words that the device detects, each with the time up to which it had heard, s.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    samples : (n,) int16
+    cutoffs : sequence of float, optional
+        One for each word; by default those of the bundle.
+    """
+    frontend, stage = hearing(bundle, list(cutoffs or [word.cutoff for word in bundle.words]), None)
     settings = frontend.settings
     found = []
     for at in range(0, samples.size, SAMPLE_RATE_HZ):
@@ -27,6 +50,43 @@ def detections(bundle: Bundle, samples: np.ndarray) -> list[tuple[str, float]]:
             heard = settings.heard_samples(hit.frame)
             found.append((bundle.words[hit.word].id, heard / SAMPLE_RATE_HZ))
     return found
+
+
+def in_condition(clip: Clip, condition: str, noises: Sequence[Clip] = ()) -> Samples:
+    """Return a recording between stretches of its noise floor, in one of :data:`CONDITIONS`.
+
+    Parameters
+    ----------
+    clip : Clip
+    condition : str
+    noises : sequence of Clip
+        Of which ``noise_10_db`` takes one, repeated if it is shorter.
+
+    Raises
+    ------
+    DataError
+        If there is no noise to take, or that which was taken is digital silence.
+    """
+    quiet = in_noise_floor(clip).astype(np.float32) / 32768.0
+    if condition in _GAINS_DB:
+        return to_int16(quiet * np.float32(decibels_to_gain(_GAINS_DB[condition])))
+    rng = np.random.default_rng([10, *clip.path.encode()])
+    noise: npt.NDArray[np.floating]
+    if condition == "white_10_db":
+        noise = rng.standard_normal(quiet.size)
+    elif condition == "noise_10_db":
+        if not noises:
+            raise DataError("the split has no recordings of role noise, expected some to hear words in; add some")
+        taken = noises[int(rng.integers(len(noises)))]
+        whole = read_clip(taken)
+        start = int(rng.integers(whole.size))
+        noise = np.resize(np.roll(whole, -start), quiet.size)
+        if rms(noise) <= 0.0:
+            raise DataError(f"{taken.file}: got digital silence, expected noise; replace it or drop its row")
+    else:
+        raise ValueError(f"no condition {condition!r}; known are {', '.join(CONDITIONS)}")
+    wanted = speech_rms(read_clip(clip)) / decibels_to_gain(_SNR_DB)
+    return to_int16(quiet + noise * (wanted / rms(noise)))
 
 
 def _rate(hits: np.ndarray, talkers: Sequence[str]) -> dict[str, Any]:
@@ -42,7 +102,57 @@ def _rate(hits: np.ndarray, talkers: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def evaluate_wake(bundle: Bundle, clips: Sequence[Clip]) -> dict[str, Any]:
+def _mean_rate(hits: np.ndarray, said: Sequence[Clip]) -> dict[str, Any]:
+    """Return the mean of the recalls of the words, each of which weighs the same."""
+    label = np.array([clip.word for clip in said])
+
+    def mean_recall(chosen: np.ndarray) -> float:
+        drawn, words = hits[chosen], label[chosen]
+        return float(np.mean([drawn[words == word].mean() for word in np.unique(words)]))
+
+    talkers = [clip.talker for clip in said]
+    low, high = cluster_interval(mean_recall, [talkers])
+    if hits.all() or not hits.any():
+        low, high = rate_interval(int(hits.sum()), hits.size)
+    return {
+        "rate": mean_recall(np.arange(len(said))), "interval_95": [low, high], "clips": len(said),
+        "talkers": len(set(talkers)),
+    }  # fmt: skip
+
+
+def _recall(said: Sequence[Clip], found: Sequence[list[tuple[str, float]]]) -> dict[str, Any]:
+    """Return the recall of each word, and their mean."""
+    hits = np.array([any(word == clip.word for word, _ in hit) for clip, hit in zip(said, found, strict=True)])
+    words = {}
+    for word in sorted({clip.word for clip in said}):
+        chosen = np.array([clip.word == word for clip in said])
+        words[word] = _rate(hits[chosen], [c.talker for c, use in zip(said, chosen, strict=True) if use])
+    return {
+        "recall": words,
+        "mean_recall": _mean_rate(hits, said),
+        "missed": [clip.path for clip, hit in zip(said, hits, strict=True) if not hit],
+    }
+
+
+def _on_streams(
+    streams: Sequence[Clip], heard: Callable[[Samples], list[tuple[str, float]]], name: str
+) -> dict[str, Any]:
+    """Return the false accepts on long-form speech; bounds are those of a Poisson process."""
+    events: list[dict[str, Any]] = []
+    seconds = 0.0
+    for clip in tqdm(streams, desc=f"long-form, {name}", unit="stream"):
+        samples = to_int16(read_clip(clip))
+        seconds += samples.size / SAMPLE_RATE_HZ
+        events += [{"file": clip.path, "word": word, "heard_s": round(at, 2)} for word, at in heard(samples)]
+    hours, count = seconds / 3600, len(events)
+    return {
+        "count": count, "upper_95_count": poisson_upper(count, 1.0), "hours": round(hours, 3),
+        "per_hour": count / hours if hours else None,
+        "upper_95_per_hour": poisson_upper(count, hours) if hours else None, "events": events,
+    }  # fmt: skip
+
+
+def evaluate_wake(bundle: Bundle, clips: Sequence[Clip], *, conditions: bool = True) -> dict[str, Any]:
     """Evaluate the wake stage on the clips of one split.
 
     Every clip stands between stretches of noise at its own noise floor; long-form streams are taken as they are.
@@ -52,58 +162,57 @@ def evaluate_wake(bundle: Bundle, clips: Sequence[Clip]) -> dict[str, Any]:
     bundle : Bundle
     clips : sequence of Clip
         Clips of one split, all roles.
+    conditions : bool
+        Whether the words are heard in noise and at other levels as well.
 
     Returns
     -------
     dict
         Recall of each word and their mean, with 95 % intervals over talkers; false accepts of all words
-        together: per hour of long-form speech, on the clips of the other words, and on other speech.
+        together: per hour of long-form speech, on the clips of the other words, and on other speech. ``conditions``:
+        recall in each of :data:`CONDITIONS`.
+
+    Raises
+    ------
+    DataError
+        If the split has no recordings of the words, or none of noise where there are conditions.
     """
     ids = [word.id for word in bundle.words]
     said = [clip for clip in clips if clip.role == "wake" and clip.word in ids]
-    heard = [detections(bundle, in_noise_floor(clip)) for clip in tqdm(said, desc="words", unit="clip")]
-    hits = np.array([any(word == clip.word for word, _ in found) for clip, found in zip(said, heard, strict=True)])
-    wrong = np.array([sum(word != clip.word for word, _ in found) for clip, found in zip(said, heard, strict=True)])
-    words = {}
-    for word in ids:
-        chosen = np.array([clip.word == word for clip in said])
-        if chosen.any():
-            words[word] = _rate(hits[chosen], [c.talker for c, use in zip(said, chosen, strict=True) if use])
-    label = np.array([clip.word for clip in said])
+    if not said:
+        raise DataError(f"the split has no recordings of {', '.join(ids)}, expected some; add them to its manifest")
+    noises = [clip for clip in clips if clip.role == "noise"]
+    if conditions and not noises:
+        raise DataError("the split has no recordings of role noise, expected some to hear words in; add some")
 
-    def mean_recall(chosen: np.ndarray) -> float:
-        return float(
-            np.mean([hits[chosen][label[chosen] == word].mean() for word in words if (label[chosen] == word).any()])
-        )
+    def hear(samples: Samples) -> list[tuple[str, float]]:
+        return detections(bundle, samples)
 
-    low, high = cluster_interval(mean_recall, [[clip.talker for clip in said]])
+    heard = [hear(in_noise_floor(clip)) for clip in tqdm(said, desc="words", unit="clip")]
+    wrong = sum(word != clip.word for clip, found in zip(said, heard, strict=True) for word, _ in found)
     streams = [clip for clip in clips if clip.role == "longform"]
-    false: list[dict[str, Any]] = []
-    seconds = 0.0
-    for clip in tqdm(streams, desc="long-form", unit="stream"):
-        samples = to_int16(read_clip(clip))
-        seconds += samples.size / SAMPLE_RATE_HZ
-        false += [
-            {"file": clip.path, "word": word, "heard_s": round(at, 2)} for word, at in detections(bundle, samples)
-        ]
     other = [clip for clip in clips if clip.role == "speech"]
     on_other = [
         {"file": clip.path, "word": word} for clip in tqdm(other, desc="other speech", unit="clip")
-        for word, _ in detections(bundle, in_noise_floor(clip))
+        for word, _ in hear(in_noise_floor(clip))
     ]  # fmt: skip
-    hours = seconds / 3600
-    return {
+    report = {
         "cutoffs": {word.id: word.cutoff for word in bundle.words},
-        "recall": words,
-        "mean_recall": {
-            "rate": mean_recall(np.arange(len(said))), "interval_95": [low, high], "clips": len(said),
-            "talkers": len({clip.talker for clip in said}),
+        **_recall(said, heard),
+        "false_accepts_longform": _on_streams(streams, hear, "default"),
+        "false_accepts_other_words": {
+            "count": wrong, "clips": len(said), "upper_95_count": poisson_upper(wrong, 1.0),
         },
-        "missed": [clip.path for clip, hit in zip(said, hits, strict=True) if not hit],
-        "false_accepts_longform": {
-            "count": len(false), "hours": round(hours, 3), "per_hour": len(false) / hours if hours else None,
-            "upper_95_per_hour": poisson_upper(len(false), hours) if hours else None, "events": false,
+        "false_accepts_other_speech": {
+            "count": len(on_other), "clips": len(other), "upper_95_count": poisson_upper(len(on_other), 1.0),
+            "events": on_other,
         },
-        "false_accepts_other_words": {"count": int(wrong.sum()), "clips": len(said)},
-        "false_accepts_other_speech": {"count": len(on_other), "clips": len(other), "events": on_other},
     }  # fmt: skip
+    if not conditions:
+        return report
+    return report | {
+        "conditions": {
+            name: _recall(said, [hear(in_condition(c, name, noises)) for c in tqdm(said, desc=name, unit="clip")])
+            for name in CONDITIONS
+        },
+    }

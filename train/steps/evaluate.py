@@ -2,13 +2,17 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 __all__ = ["SUMMARY", "configure", "run"]
 
 SUMMARY = "measure a bundle on a split, and write the results with their provenance"
 
+_SEEN_CLIPS = 1_000
+
 _EPILOG = """\
-Writes wake_SPLIT.json and liveness_SPLIT.json; the baseline (f70) is in the latter. Every opening of the test split is
+Writes wake_SPLIT.json, liveness_SPLIT.json and liveness_SPLIT_scores.csv; the baselines (f70, and Void, fitted on renderings
+of train) are in the latter two. Every opening of the test split is
 entered into one ledger, wherever the results go: look at it to report, not to choose. At the end, a line for each limit
 of the task that is measured here: met, or missed.
 
@@ -44,6 +48,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="only the first N clips of the frozen set of simulated ones, half of them live [all]",
     )
+    parser.add_argument(
+        "--void-clips",
+        type=int,
+        default=3_000,
+        metavar="N",
+        help="simulated clips of train on which Void is fitted, to be compared with [%(default)s]",
+    )
     parser.add_argument("--task", type=Path, metavar="FILE", help="task whose limits are compared [that of what ships]")
 
 
@@ -55,13 +66,15 @@ def run(args: argparse.Namespace) -> int:
 
     from edge.bundle import open_bundle
     from edge.bundle_identity import bundle_hash
+    from edge.cues import CueSettings
     from edge.errors import UsageError
+    from train.baseline_models import Examples, fit_baseline, judged_audio
     from train.corpus import data_hash, load_manifest
     from train.engines.choice import engine_from
     from train.frozen_set import N_CLIPS, heard_of, render_set, told
     from train.judging import judge
     from train.liveness_evaluation import evaluate_raw, evaluate_simulated
-    from train.liveness_scenes import sources
+    from train.liveness_scenes import build_liveness_clips, sources
     from train.options import check_folders
     from train.results import float_twin, open_test_split, write_result
     from train.task import load_task
@@ -93,6 +106,17 @@ def run(args: argparse.Namespace) -> int:
             wake["float"] = evaluate_wake(floats, clips)
         write_result(args.out / f"wake_{args.split}.json", wake, data_hash=hashed, seed=args.seed, bundle=bundle.path)
 
+        def rendered(seed: str, n: int) -> Any:
+            # Talkers, loudspeakers and rooms of train, but renderings that nothing was trained on.
+            return build_liveness_clips(
+                args.data, "train", args.cache, n=n, seed=seed, cues=CueSettings(), keep="heard", engine=engine
+            )
+
+        def void_of(clips: Any) -> Any:
+            examples = Examples(judged_audio(clips, CueSettings()), clips["live"].astype(bool), clips["talker"])
+            tqdm.write(f"fitting Void on {len(examples.audio)} clips")
+            return fit_baseline("void", examples, seed=args.seed).score
+
         # Neither set was used for training or cut-offs.
         n = N_CLIPS if args.clips is None else args.clips
         measured = render_set(args.data, args.split, args.cache, n=n, engine=engine)
@@ -100,7 +124,15 @@ def run(args: argparse.Namespace) -> int:
         liveness = {
             "split": args.split,
             "set": told(measured, args.data, args.split),
-            "simulated": evaluate_simulated(bundle, heard_of(measured), heard_of(dev), floats=floats),
+            "simulated": evaluate_simulated(
+                bundle,
+                heard_of(measured),
+                heard_of(dev),
+                floats=floats,
+                seen=rendered("seen", min(n, _SEEN_CLIPS)),
+                void=void_of(rendered("void", args.void_clips)),
+                table=args.out / f"liveness_{args.split}_scores.csv",
+            ),
             "raw": evaluate_raw(bundle, sources(clips), seed=args.seed),
         }
         write_result(
