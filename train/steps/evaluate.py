@@ -11,10 +11,10 @@ SUMMARY = "measure a bundle on a split, and write the results with their provena
 _SEEN_CLIPS = 1_000
 
 _EPILOG = """\
-Writes wake_SPLIT.json, liveness_SPLIT.json and liveness_SPLIT_scores.csv; the baselines (f70, and Void, fitted on renderings
-of train) are in the latter two. Every opening of the test split is
-entered into one ledger, wherever the results go: look at it to report, not to choose. At the end, a line for each limit
-of the task that is measured here: met, or missed.
+Writes wake_SPLIT.json, liveness_SPLIT.json and liveness_SPLIT_scores.csv; the baselines (f70, and Void, fitted on
+renderings of train) are in the latter two. Every opening of the test split is entered into one ledger, wherever the
+results go: look at it to report, not to choose. At the end, a line for each limit of the task that is measured here:
+met, or missed.
 
 examples:
   vivavoce train evaluate --data ../shared/data -o build/results
