@@ -23,7 +23,10 @@ def checkpoint(tmp_path_factory):
     cues, shape = CueSettings(), LivenessShape(stem=4, blocks=((8, 2), (8, 2)), hidden=4)
     body = network(shape, cues)
     for layer in body.layers:
-        if layer.name.startswith(("mix", "stem", "over_time", "summary", "logit")) and "norm" not in layer.name:
+        if (
+            layer.name.startswith(("mix", "stem", "pooled", "bands", "over_time", "summary", "logit"))
+            and "norm" not in layer.name
+        ):
             kernel, *rest = layer.get_weights()
             layer.set_weights([np.where(np.abs(kernel) < np.median(np.abs(kernel)), 0, kernel), *rest])
     given = tf_keras.Input(cues.shape, batch_size=1, name="cues")
