@@ -57,6 +57,9 @@ UNITS = {
     "CPU s": (1.0, ".3g", " s CPU"),
     "CPU s per s": (1.0, ".3g", " s CPU a second"),
     "MB": (1.0, ".1f", " MB"),
+    "kB": (1.0, ".1f", " kB"),
+    "bits": (1.0, ".2f", " bits"),
+    "times": (1.0, ".2f", " times"),
 }
 """Units of limits: for each what a value is multiplied with to be shown, the digits, and the name behind it."""
 

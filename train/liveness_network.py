@@ -26,11 +26,11 @@ class LivenessShape:
 
     stem: int = 24
     """Channels of the first convolution."""
-    blocks: tuple[tuple[int, int], ...] = field(default=((48, 2), (64, 1), (64, 2), (96, 1), (96, 2)))
+    blocks: tuple[tuple[int, int], ...] = field(default=((48, 2), (64, 1), (64, 2), (96, 1), (80, 2)))
     """Channels and stride of each depthwise-separable block."""
-    pooled: int = 48
+    pooled: int = 32
     """Channels that are kept of the mean and the maximum over time."""
-    summary: tuple[tuple[int, int, int], ...] = field(default=((24, 7, 1), (24, 5, 2), (32, 5, 3)))
+    summary: tuple[tuple[int, int, int], ...] = field(default=((24, 7, 1), (24, 5, 2), (24, 5, 3)))
     """Channels, length and stride of each convolution over the bands of the summary rows."""
     hidden: int = 32
     """Units of each dense layer."""

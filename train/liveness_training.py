@@ -59,15 +59,15 @@ class LivenessSettings:
     """Peak learning rate."""
     batch: Annotated[int, Within(1, 100_000)] = 64
     weight_decay: Annotated[float, Within(0, 1)] = 0.02
-    mixup_share: Annotated[float, Within(0, 1)] = 0.5
+    mixup_share: Annotated[float, Within(0, 1)] = 0.15
     """Share of the clips that another one is mixed into."""
     mixup_most: Annotated[float, Within(0, 0.5)] = 0.4
     """Largest share of the other clip."""
-    colour_db: Annotated[float, Within(0, 20)] = 1.2
+    colour_db: Annotated[float, Within(0, 20)] = 0.8
     """Spread of each component of a made-up microphone response, dB."""
     shift_frames: Annotated[int, Within(0, 50)] = 12
     """Most frames (10 ms) by which the spectra are moved in time."""
-    dropout: Annotated[float, Within(0, 0.95)] = 0.3
+    dropout: Annotated[float, Within(0, 0.95)] = 0.15
     label_smoothing: Annotated[float, Within(0, 0.5)] = 0.03
     sparsity: Annotated[float, Within(0, 0.99)] = 0.5
     """Share of the weights that is pruned to zero; 0 trains without pruning."""
