@@ -108,7 +108,8 @@ def same(got, expected):
                 np.testing.assert_allclose(x, y, rtol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("first", [0, 1, 2])
+# Not a head alone: behind a trunk that was never trained it has nothing to tell sounds apart by.
+@pytest.mark.parametrize("first", [0, 1])
 def test_a_branch_learns_to_fire_where_the_word_ends_and_nowhere_else(first, tmp_path):
     rng = np.random.default_rng(3)
     features = rng.integers(-128, -110, (96, 100, 40)).astype(np.int8)

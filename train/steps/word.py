@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     from edge.errors import UsageError
     from edge.output import warn
     from train.engines.choice import engine_from
+    from train.fitting import checked_out
     from train.new_word import WordSettings
     from train.new_word_checkpoint import read_wake_checkpoint
     from train.new_word_learning import append_word, checked_phrase, false_accepts, learn_word
@@ -115,6 +116,7 @@ def run(args: argparse.Namespace) -> int:
                 f"{args.recordings}: got {len(talkers(recorded))} talkers that are named; others than those recorded "
                 "may not be heard"
             )
+    checked_out(args.out)
     learnt = learn_word(
         checkpoint,
         phrase,
