@@ -58,9 +58,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--first-block",
         type=int,
         metavar="N",
-        help="block of the network from which on the word has its own; fewer are smaller and hear worse [as measured]",
+        help="block of the network from which on the word has its own; a later one makes it smaller, and hear worse [second]",
     )
-    parser.add_argument("--epochs", type=int, metavar="N", help="passes over all scenes [as measured]")
+    parser.add_argument("--epochs", type=int, metavar="N", help="passes over all scenes")
 
 
 def run(args: argparse.Namespace) -> int:
