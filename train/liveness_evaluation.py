@@ -171,13 +171,17 @@ def evaluate_simulated(
             if (chosen & ~live).any()
         }
         report["eer_over_void"] = {
-            name: report["slices"][name]["eer"] / entry["eer"] for name, entry in report["void"].items()
+            # Left out where the clips are too few: one class, or nothing that Void got wrong.
+            name: report["slices"][name]["eer"] / entry["eer"]
+            for name, entry in report["void"].items()
+            if entry.get("eer")
         }
     if seen is not None:
         of_seen = np.array([one.score for one in judge_audio(bundle, seen)])
         every = np.ones(of_seen.size, bool)
         report["seen"] = figures_of(every, seen, scores=of_seen)
-        report["eer_unseen_over_seen"] = report["all"]["eer"] / report["seen"]["eer"]
+        if report["seen"]["eer"]:
+            report["eer_unseen_over_seen"] = report["all"]["eer"] / report["seen"]["eer"]
     if table is not None:
         _write_table(table, clips, evidence, [ruling.decision for ruling in rulings], void_scores, baseline)
     if floats is not None:

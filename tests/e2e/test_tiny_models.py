@@ -61,6 +61,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, vivavoce, tiny_corpus_module)
         base / "results",
         "--clips",
         100,
+        "--void-clips",
+        60,
     )
     return {"base": base, "data": data, "bundle": base / "bundle"}
 
@@ -104,6 +106,18 @@ def test_recordings_become_decisions(made: dict[str, Path], vivavoce) -> None:
         assert event["decision"] in ("accept", "reject", "unsure")
         assert 0 <= event["live_probability"] <= 1
         assert 0 < event["end_s"] <= event["decided_s"]
+
+
+def test_scores_of_every_clip_are_kept(made: dict[str, Path]) -> None:
+    results = made["base"] / "results"
+    header, *rows = (results / "liveness_test_scores.csv").read_text().splitlines()
+    simulated = json.loads((results / "liveness_test.json").read_text())["simulated"]
+    assert header.split(",")[:3] == ["clip", "live", "kind"]
+    assert len(rows) == simulated["clips"]["live"] + simulated["clips"]["replay"]
+    accepted = sum(row.split(",")[9] == "accept" and row.split(",")[1] == "0" for row in rows)
+    assert accepted / simulated["clips"]["replay"] == pytest.approx(simulated["all"]["apcer"])
+    assert simulated["void"]["all"]["eer"] > 0
+    assert simulated["slices"]["all"]["eer"] == simulated["all"]["eer"]
 
 
 def test_results_say_where_they_come_from(made: dict[str, Path]) -> None:

@@ -101,8 +101,11 @@ def run(args: argparse.Namespace) -> int:
     clips = [clip for clip in load_manifest(args.data) if clip.split == args.split]
     with tempfile.TemporaryDirectory() as folder:
         floats = float_twin(bundle, args.floats, Path(folder) / "float") if args.floats else None
-        wake = {"split": args.split, "model_bytes": len(bundle.content(bundle.wake.file)),
-                "int8": evaluate_wake(bundle, clips)}
+        wake = {
+            "split": args.split,
+            "model_bytes": len(bundle.content(bundle.wake.file)),
+            "int8": evaluate_wake(bundle, clips),
+        }
         if floats is not None:
             wake["float"] = evaluate_wake(floats, clips)
         write_result(args.out / f"wake_{args.split}.json", wake, data_hash=hashed, seed=args.seed, bundle=bundle.path)
