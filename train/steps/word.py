@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--first-block",
         type=int,
         metavar="N",
-        help="block of the network from which on the word has its own; a later one makes it smaller, and hear worse [second]",
+        help="block from which on the word has its own; from a later one it is smaller, and hears worse [second]",
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over all scenes")
 
