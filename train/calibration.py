@@ -15,6 +15,7 @@ __all__ = ["Calibration", "WordCutoff", "choose_word_cutoffs", "fit_calibration"
 _LOWEST_CUTOFF = 0.5
 _HIGHEST_CUTOFF = 0.998
 _MARGIN = 0.002
+_NO_GAIN = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +83,19 @@ def choose_word_cutoffs(
         How many there may be over all words and the whole background.
     """
     options = [_options(w, clips, background, refractory_s, false_accepts) for w, clips in enumerate(positives)]
-    spent = [0] * len(options)
-    for _ in range(false_accepts):
-        gains = [
-            (o[s + 1].recall - o[s].recall if s + 1 < len(o) else 0.0) for o, s in zip(options, spent, strict=True)
-        ]
-        best = int(np.argmax(gains))
-        if gains[best] <= 0:
-            break
-        spent[best] += 1
-    return [o[s] for o, s in zip(options, spent, strict=True)]
+    # The best way to spend each budget on the words so far: a false accept that gains nothing by itself may be the way
+    # to the next one that does. Of two ways that hear as much the cheaper one counts.
+    best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, ())}
+    for of_word in options:
+        wider: dict[int, tuple[float, tuple[int, ...]]] = {}
+        for spent, (recall, chosen) in best.items():
+            for more, option in enumerate(of_word):
+                total, reached = spent + more, recall + option.recall
+                if total <= false_accepts and (total not in wider or reached > wider[total][0] + _NO_GAIN):
+                    wider[total] = reached, (*chosen, more)
+        best = wider
+    cheapest = max(sorted(best), key=lambda spent: (round(best[spent][0] / _NO_GAIN), -spent))
+    return [of_word[more] for of_word, more in zip(options, best[cheapest][1], strict=True)]
 
 
 def fit_platt(live: npt.NDArray[np.floating], replay: npt.NDArray[np.floating]) -> tuple[float, float]:

@@ -26,6 +26,18 @@ def test_the_budget_is_spent_where_it_buys_recall() -> None:
     assert second.cutoff < 0.85
 
 
+def test_a_false_accept_that_gains_nothing_may_lead_to_one_that_does() -> None:
+    """Below the first false accept lies another one, and below both all that the first word misses."""
+    background = [_trace(0.0, 0.0, 0.9, 0.0), _trace(0.0, 0.8, 0.0, 0.0)]
+    positives = [[_trace(0.0, 0.95), _trace(0.0, 0.7), _trace(0.0, 0.7)]]
+    for allowed, recall in ((1, 1 / 3), (2, 1.0)):
+        (chosen,) = choose_word_cutoffs(positives, background, refractory_s=1.0, false_accepts=allowed)
+        assert chosen.recall == pytest.approx(recall)
+    # One that leads nowhere is not accepted.
+    (chosen,) = choose_word_cutoffs(positives, background, refractory_s=1.0, false_accepts=1)
+    assert chosen.false_accepts == 0
+
+
 def test_a_long_rise_is_one_detection() -> None:
     rising = _trace(*[0.9] * 20)
     assert count_detections([rising], 0, 0.5, refractory_s=1.0) == 1
