@@ -51,6 +51,7 @@ EVIDENCE = {
 
 UNITS = {
     "share": (100.0, ".1f", " %"),
+    "points": (100.0, ".2f", " points"),
     "per hour": (1.0, ".1f", " an hour"),
     "s": (1.0, ".2f", " s"),
     "ms": (1.0, ".3g", " ms"),

@@ -23,7 +23,7 @@ from train.wake_labels import weighted_loss
 from train.wake_network import WakeShape, Weights, device_form, to_feature_units, training_form
 from train.wake_representative import representative_inputs
 from train.wake_scenes import SceneMix, build_wake_scenes, other_words
-from train.wake_training import WakeSettings, chosen_scenes, wake_batches
+from train.wake_training import WakeSettings, chosen_scenes, spoken, wake_batches
 from train.wake_variety import VARIETIES, Variety
 
 __all__ = ["ROLES", "LivenessRole", "Role", "WakeRole"]
@@ -183,7 +183,7 @@ class WakeRole(Role):
         seed: int,
         engine: Engine,
     ) -> None:
-        self.start = start = read_start(checkpoint, "wake", settings=("shape", "mix", "variety", "weight_decay"))
+        self.start = start = read_start(checkpoint, "wake", settings=("shape", "mix", "variety"))
         given = start.settings["shape"]
         words = tuple(word["id"] for word in start.spec["words"])
         self._shape = shape = WakeShape(**{**given, "kernels": tuple(given["kernels"]), "words": len(words)})
@@ -193,6 +193,7 @@ class WakeRole(Role):
         else:
             self._variety = from_tables(Variety, variety, str(checkpoint / "record.json"))
         frontend = FrontendSettings.from_dict(start.spec["frontend"])
+        synthetic = spoken(_settings(start), [word["phrase"] for word in start.spec["words"]], cache)
 
         def scenes(split: str, n: int | None) -> Arrays:
             found = build_wake_scenes(
@@ -203,6 +204,7 @@ class WakeRole(Role):
                 seed=start.settings.get("rendering_seed", start.record["seed"]),
                 words=(*words, *other_words(data)),
                 frontend=frontend,
+                synthetic=synthetic,
                 engine=engine,
             )
             # The head of the checkpoint has none of the other words.
@@ -221,7 +223,7 @@ class WakeRole(Role):
         self.training = wake_batches(training, shape, WakeSettings(), self._variety, seed=seed)
         self.validation = wake_batches(dev, shape, WakeSettings(), None, seed=seed)
         self.loss = weighted_loss
-        self.weight_decay = start.settings["weight_decay"]
+        self.weight_decay = self._variety.weight_decay
         low, high = start.spec["ranges"]["features"]
         self.input_range = (low, high)
         self._sounds = chosen_scenes(training, seed)
@@ -249,6 +251,17 @@ class WakeRole(Role):
     def representative(self, device: Any) -> dict[str, npt.NDArray[np.float32]]:
         """Run the network over scenes: its states are of its own."""
         return representative_inputs(device, self._shape, self._sounds)
+
+
+def _settings(start: Start) -> WakeSettings:
+    """Return what the record says of synthesised speech; nothing was said before there was any."""
+    known = {"synth", "spoken_per_word", "spoken_per_near_miss", "scenes"} & start.settings.keys()
+    given = {name: start.settings[name] for name in known}
+    if isinstance(given.get("synth", ""), str):  # as the first records have it: names with commas between them
+        given["synth"] = [name for name in given.get("synth", "").split(",") if name]
+    if not isinstance(given.get("scenes", 1.0), float | int):
+        del given["scenes"]
+    return WakeSettings.from_dict(given, str(start.path / "record.json"))
 
 
 ROLES: dict[str, type[LivenessRole] | type[WakeRole]] = {"liveness": LivenessRole, "wake": WakeRole}

@@ -213,10 +213,12 @@ def _is_nan(value: Any) -> bool:
 
 def _number(path: Path, keys: list[str], value: Any, unit: str, factor: float) -> float:
     # Beyond the largest are infinity, integers that no float holds, and what a manifest does not take.
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _LARGEST / factor
-    if not good or (unit == "share" and value * factor > 1.0):
+    # A difference of shares may be negative: integers may err less than floats.
+    least = -1.0 if unit == "points" else 0
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= _LARGEST / factor
+    if not good or (unit in ("share", "points") and value * factor > 1.0):
         dotted = ".".join(keys)
-        expected = "a share from 0 to 1" if unit == "share" else "a number from 0"
+        expected = {"share": "a share from 0 to 1", "points": "a difference from -1 to 1"}.get(unit, "a number from 0")
         raise DataError(f"{path}: {dotted}: got {show(value)}, expected {expected}; measure again, or correct the task")
     # Without the dust of a multiplication; a value at its limit is not rounded over it.
     return float(f"{value * factor:.12g}")

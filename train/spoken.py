@@ -30,7 +30,7 @@ CORPUS = "synthetic"
 """Name of the corpus of all clips from here."""
 
 LICENCE = "synthesised"
-"""Speech that a program made of a text: nobody's recording, and so without a licence of its own."""
+"""Speech that a program made of a text; the programs and the voices of flite are free software (Debian, main)."""
 
 _FORM = 1
 """Raised whenever the same settings give other files."""

@@ -18,7 +18,7 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
         "--settings",
         type=Path,
         metavar="FILE",
-        help="settings in JSON or TOML, e.g. best.json of 'vivavoce train search'",
+        help="settings in JSON or TOML, as record.json of a checkpoint holds them",
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over all that is rendered")
     parser.add_argument("--rate", type=float, metavar="X", help="peak learning rate")

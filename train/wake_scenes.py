@@ -313,12 +313,12 @@ def _make_shard(
         features.append(quantise_features(Frontend(frontend).push(samples)))
         ends.append(end)
         labels.append(words.index(clip.word) if kind == "word" and clip is not None else -1)
-        talkers.append(clip.speaker if clip is not None and kind == "word" else "")
+        talkers.append(clip.talker if clip is not None and kind == "word" else "")
     return {
         "features": np.stack(features),
         "end_sample": np.array(ends, np.int32),
         "word": np.array(labels, np.int8),
-        "talker": np.array(talkers, "U16"),
+        "talker": np.array(talkers),
     }
 
 

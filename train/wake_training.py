@@ -88,6 +88,11 @@ class WakeSettings:
     spoken_per_near_miss: Annotated[int, Within(1, 10_000)] = 10
     """Utterances of each phrase that sounds like a word or is said at home, before ``scenes``."""
 
+    def __post_init__(self) -> None:
+        """Check what fields alone do not show."""
+        if not self.kernels:
+            raise ValueError("kernels: got none, expected a length for each temporal convolution")
+
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain data."""
         return asdict(self)

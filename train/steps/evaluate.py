@@ -77,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     from train.liveness_scenes import build_liveness_clips, sources
     from train.options import check_folders
     from train.results import float_twin, open_test_split, write_result
+    from train.simulator.recipe import shipped_recipe
     from train.task import load_task
     from train.verdicts import count_verdicts, verdict_lines
     from train.wake_evaluation import evaluate_wake
@@ -86,21 +87,25 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(
             f"--clips is {args.clips}, expected an even number from 2, half of them live; give another one"
         )
+    if args.void_clips < 2 or args.void_clips % 2:
+        raise UsageError(
+            f"--void-clips is {args.void_clips}, expected an even number from 2, half of them live; give another one"
+        )
     check_folders(args, "out", "cache")
     task = load_task(args.task)
     engine = engine_from(args)
     bundle = open_bundle(args.bundle)
     hashed = data_hash(args.data)
-    if args.split == "test":
-        open_test_split(
-            args.ledger,
-            purpose="vivavoce train evaluate",
-            bundle=bundle.path,
-            data_hash=hashed,
-        )
-    clips = [clip for clip in load_manifest(args.data) if clip.split == args.split]
     with tempfile.TemporaryDirectory() as folder:
         floats = float_twin(bundle, args.floats, Path(folder) / "float") if args.floats else None
+        if args.split == "test":
+            open_test_split(
+                args.ledger,
+                purpose="vivavoce train evaluate",
+                bundle=bundle.path,
+                data_hash=hashed,
+            )
+        clips = [clip for clip in load_manifest(args.data) if clip.split == args.split]
         wake = {
             "split": args.split,
             "model_bytes": len(bundle.content(bundle.wake.file)),
@@ -116,10 +121,14 @@ def run(args: argparse.Namespace) -> int:
                 args.data, "train", args.cache, n=n, seed=seed, cues=CueSettings(), keep="heard", engine=engine
             )
 
+        void_record: dict[str, Any] = {}
+
         def void_of(clips: Any) -> Any:
             examples = Examples(judged_audio(clips, CueSettings()), clips["live"].astype(bool), clips["talker"])
             tqdm.write(f"fitting Void on {len(examples.audio)} clips")
-            return fit_baseline("void", examples, seed=args.seed).score
+            baseline = fit_baseline("void", examples, seed=args.seed)
+            void_record.update(clips=len(examples.audio), recipe=shipped_recipe().hash, **baseline.record)
+            return baseline.score
 
         # Neither set was used for training or cut-offs.
         n = N_CLIPS if args.clips is None else args.clips
@@ -138,6 +147,7 @@ def run(args: argparse.Namespace) -> int:
                 void=void_of(rendered("void", args.void_clips)),
                 table=args.out / f"liveness_{args.split}_scores.csv",
             ),
+            "void_fit": void_record,
             "raw": evaluate_raw(bundle, sources(clips), seed=args.seed),
         }
         write_result(
