@@ -29,7 +29,7 @@ from train.pruning import pattern_share, prunable, pruning_callback, strip
 from train.resumption import claim
 from train.wake_network import saved_weights, weights_of
 
-__all__ = ["compress", "given", "run_of"]
+__all__ = ["compress", "convert", "environment", "given", "run_of"]
 
 INT8_NAME = "model_int8.tflite"
 FLOAT_NAME = "model_float.tflite"

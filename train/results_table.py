@@ -70,6 +70,13 @@ def results_table(folder: Path) -> str:
     lines += [
         f"| **mean of six** | **{_percent(mean['rate'], mean['interval_95'])}** "
         f"| {twin} | {mean['clips']} | {mean['talkers']} |",
+        *(
+            f"| mean of six, {said} | {_percent(entry['rate'], entry['interval_95'])} | - | {entry['clips']} "
+            f"| {entry['talkers']} |"
+            for name, said in _HEARD_IN.items()
+            for entry in [words.get("conditions", {}).get(name, {}).get("mean_recall")]
+            if entry
+        ),
         "",
         f"False accepts, all words together: {streams['count']} in {streams['hours']:.2f} h of long-form speech, "
         f"**{streams['per_hour']:.1f} an hour** (95 % upper bound {streams['upper_95_per_hour']:.1f}); "
@@ -92,10 +99,25 @@ def results_table(folder: Path) -> str:
         f"| {_percent(everything['apcer'], everything['apcer_interval_95'])} |",
         f"| baseline f70, same run | {_percent(f70['eer'], f70['interval_95'])} | {_percent(f70['bpcer'])} "
         f"| {_percent(f70['apcer'])} |",
+        *(
+            f"| {said} | {_percent(entry['eer'], entry['eer_interval_95'])} | | |"
+            for said, entry in [("Void, fitted on train, same run", simulated.get("void", {}).get("all"))]
+            if entry
+        ),
         *([f"| float networks | {_percent(simulated['float']['eer'])} | | |"] if "float" in simulated else []),
         f"| near and quiet (at most 1.5 m, at least 20 dB) | {_percent(near['eer'])} | {_percent(near['bpcer'])} "
         f"| {_percent(near['apcer'])} |",
     ]
+    slices = simulated.get("slices", {})
+    if "near_and_quiet_without_standalone" in slices:
+        entry, void = (group["near_and_quiet_without_standalone"] for group in (slices, simulated["void"]))
+        lines += [
+            "| near and quiet, without stand-alone loudspeakers "
+            f"| {_percent(entry['eer'], entry['eer_interval_95'])} "
+            f"| {_percent(entry['bpcer'], entry['bpcer_interval_95'])} "
+            f"| {_percent(entry['apcer'], entry['apcer_interval_95'])} |",
+            f"| Void, on the same of these | {_percent(void['eer'], void['eer_interval_95'])} | | |",
+        ]
     for kind, entry in simulated["by_kind"].items():
         lines.append(
             f"| from a loudspeaker of the kind {kind} | {_percent(entry['eer'])} | | {_percent(entry['apcer'])} |"
@@ -136,6 +158,15 @@ def results_table(folder: Path) -> str:
         lines.append(f"| {name} | {mine} | {theirs} | {cost['ratios'][key]:.1f} |")
     lines += ["", *_baselines(folder), "", *_frontend(folder), "", *_esphome(folder)]
     return "\n".join(lines) + "\n"
+
+
+_HEARD_IN = {
+    "noise_10_db": "noises at 10 dB",
+    "white_10_db": "white noise at 10 dB",
+    "gain_minus_30_db": "30 dB fainter",
+    "gain_plus_12_db": "12 dB louder, clipped",
+}
+"""What words are heard in besides as they are, as people read it."""
 
 
 def _baselines(folder: Path) -> list[str]:
