@@ -1,7 +1,7 @@
 """One network of a checkpoint or of a bundle, run over clips as a device runs it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +69,14 @@ def scorer_of(path: Path, *, role: str, form: str, cutoffs: Path | None, runtime
             raise UsageError(
                 f"{path}: got a bundle, which has int8 networks and cut-offs; leave --form and --cutoffs out"
             )
-        bundle, manifest = open_bundle(path), read_json(path / MANIFEST_NAME)
-        role_spec = {**manifest[role], "words": manifest["words"], "frontend": manifest["frontend"]}
+        bundle = open_bundle(path)
         part = bundle.wake if role == "wake" else bundle.liveness
+        words_spec = [{"id": word.id, "phrase": word.phrase} for word in bundle.words]
+        role_spec = {**asdict(part), "words": words_spec, "frontend": bundle.frontend}
         content, name = bundle.content(part.file), str(path / part.file)
         words = [word.cutoff for word in bundle.words]
         lines = (bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
-        calibration = (float(manifest["liveness"]["calibration"][key]) for key in ("slope", "offset"))
+        calibration = (bundle.liveness.slope, bundle.liveness.offset)
     else:
         checkpoint = Checkpoint.read(path)
         role, role_spec = checkpoint.role, checkpoint.spec

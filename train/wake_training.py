@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from edge.errors import DataError
+from edge.errors import DataError, UsageError
 from edge.frontend import FEATURE_SCALE
 from edge.frontend_tables import FrontendSettings
 from edge.strict_toml import Within, from_tables
@@ -67,6 +67,8 @@ class WakeSettings:
     """Lengths of the temporal convolutions, in outputs of the first layer (30 ms)."""
     variety: Variety = field(default_factory=lambda: VARIETIES["wide"])
     """Scenes, augmentation, dropout and weight decay."""
+    without: tuple[str, ...] = ()
+    """Ids of words of the corpus that are left out, e.g. to measure what it takes to add one of them later."""
     scenes: Annotated[float, Within(0.0001, 100)] = 1.0
     """Share of the scenes of the variety."""
     epochs: Annotated[int, Within(1, 10_000)] = 26
@@ -242,6 +244,13 @@ def train_wake(
     """
     checked_out(out)
     said = phrases(data)
+    unknown = sorted(set(settings.without) - said.keys())
+    if unknown or set(settings.without) == said.keys():
+        raise UsageError(
+            f"--without: got {', '.join(unknown or settings.without)}, expected some, and not all, of the words of "
+            f"{data}: {', '.join(sorted(said))}; leave out another one"
+        )
+    said = {word: phrase for word, phrase in said.items() if word not in settings.without}
     words = tuple(sorted(said))
     rendering_seed = seed if rendering_seed is None else rendering_seed
     # Other words are told, too, while the network is trained: what they share with the wake words is no wake word.

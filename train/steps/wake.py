@@ -39,6 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--synth", metavar="NAMES", help="synthesisers that speak, too; '' for recordings alone [espeak-ng,flite]"
     )
+    parser.add_argument(
+        "--without", action="append", metavar="WORD", help="leave out a word of the corpus, by its id; repeat it"
+    )
     parser.add_argument("--variety", choices=("wide", "narrow"), help="how much the scenes vary [wide]")
     parser.add_argument("--width", type=int, metavar="N", help="channels of the hidden layers")
     parser.add_argument("--scenes", type=float, metavar="SHARE", help="share of the full set of scenes")
@@ -52,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
     from train.wake_variety import VARIETIES
 
     given = given_settings(args, "width", "scenes")
+    if args.without is not None:
+        given["without"] = args.without
     if args.synth is not None:
         given["synth"] = [name for name in args.synth.split(",") if name]
     if args.variety is not None:
