@@ -132,10 +132,6 @@ def evaluate_simulated(
         "cutoffs": {"accept": bundle.liveness.accept_cutoff, "reject": bundle.liveness.reject_cutoff},
         "all": {
             **_eer(scores, live, clusters),
-            "bpcer": float(np.mean(~accepted[live])),
-            "bpcer_interval_95": cluster_interval(lambda c: _share(~accepted[c][live[c]]), clusters, rounds=300),
-            "apcer": float(np.mean(accepted[~live])),
-            "apcer_interval_95": cluster_interval(lambda c: _share(accepted[c][~live[c]]), clusters, rounds=300),
             "unsure_live": float(np.mean(unsure[live])),
             "unsure_replay": float(np.mean(unsure[~live])),
         },
@@ -161,6 +157,10 @@ def evaluate_simulated(
     told = {"scores": scores, "accepted": accepted, "ratios": ratios, "costs": costs}
     chosen_by_name = slices(clips)
     report["slices"] = {name: figures_of(chosen, clips, **told) for name, chosen in chosen_by_name.items()}
+    # One routine makes the rates and their intervals, here and there.
+    rates = ("bpcer", "bpcer_interval_95", "apcer", "apcer_interval_95", "eer_interval_95")
+    for name in ("all", "near_and_quiet"):
+        report[name] |= {key: report["slices"][name][key] for key in rates if key in report["slices"][name]}
     report["costs"] = {**costs.to_dict(), "bayes_cutoff": costs.bayes_cutoff}
     void_scores = None
     if void is not None:
