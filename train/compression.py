@@ -19,7 +19,7 @@ from edge.errors import DataError
 from edge.interpreter import load_model
 from edge.json_reading import parse_json
 from train.atomic_file import put_bytes
-from train.compression_awareness import aware, begin_ranges, pin_inputs, weights_within
+from train.compression_awareness import aware, begin_ranges, pin_inputs, weights_within, zeros_kept
 from train.compression_roles import Role
 from train.compression_scores import Logits, parity
 from train.compression_variants import Variant
@@ -106,6 +106,9 @@ def compress(role: Role, variant: Variant, folder: Path, run: dict[str, Any]) ->
         )
     else:
         model = plain
+    callbacks: tuple[Any, ...] = ()
+    if variant.sparsity:
+        callbacks = (pruning_callback(),) if quantised is None else (zeros_kept(quantised),)
     optimizer = tf_keras.optimizers.AdamW(cosine_rate(settings["rate"], steps), weight_decay=role.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     model.compile(optimizer, role.loss)
@@ -116,7 +119,7 @@ def compress(role: Role, variant: Variant, folder: Path, run: dict[str, Any]) ->
         resume=out / "resume",
         trained=trained,
         validation=role.validation,
-        callbacks=(pruning_callback(),) if variant.sparsity and not variant.aware else (),
+        callbacks=callbacks,
     )
     if quantised is not None:
         pin_inputs(quantised, *role.input_range)

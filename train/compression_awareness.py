@@ -16,7 +16,7 @@ import numpy as np
 from train.keras import tf_keras, tfmot
 from train.wake_network import Weights
 
-__all__ = ["aware", "begin_ranges", "pin_inputs", "weights_within"]
+__all__ = ["aware", "begin_ranges", "pin_inputs", "weights_within", "zeros_kept"]
 
 _WRAPPED = "quant_"
 _ORDER = (
@@ -40,6 +40,28 @@ def aware(network: Any, *, keep_zeros: bool) -> Any:
     if not keep_zeros:
         return quantization.quantize_apply(annotated)
     return quantization.quantize_apply(annotated, tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme())
+
+
+def zeros_kept(quantised: Any) -> Any:
+    """Return the callback that puts the zeros of the kernels back after every step.
+
+    The prune-preserving scheme of the toolkit does the same, but not where it fuses a dense layer with the activation
+    behind it: there a fifth of the weights had come back after two epochs.
+
+    Parameters
+    ----------
+    quantised : tf_keras.Model
+        From :func:`aware`, as training begins with it.
+    """
+    kernels = [v for v in quantised.trainable_variables if v.name.removesuffix(":0").rpartition("/")[2] == "kernel"]
+    masks = [(kernel.numpy() != 0).astype(np.float32) for kernel in kernels]
+
+    class ZerosKept(tf_keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+            for kernel, mask in zip(kernels, masks, strict=True):
+                kernel.assign(kernel * mask)
+
+    return ZerosKept()
 
 
 def begin_ranges(quantised: Any, network: Any, batches: Iterable[Any]) -> None:
