@@ -167,7 +167,7 @@ def test_a_diverging_run_keeps_the_last_whole_epoch(tmp_path):
     class Diverge(tf_keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1:
-                weight = self.model.trainable_variables[0]
+                weight = self.model.trainable_variables[-1]
                 weight.assign(weight * np.nan)
 
     with pytest.raises(DataError, match="training diverged: the loss is nan"):
