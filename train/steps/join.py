@@ -30,30 +30,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Join the networks."""
-    import json
-
     from edge.errors import DataError
     from edge.frontend_tables import FrontendSettings
     from train.corpus import load_manifest
     from train.fitting import RunRecord, save_checkpoint
-    from train.wake_network import WakeShape, device_form, saved_weights
+    from train.new_word_checkpoint import read_wake_checkpoint
+    from train.wake_network import device_form
     from train.wake_representative import quantised_features_of_clips, representative_inputs
 
-    records, specs = [], []
-    for member in args.members:
-        try:
-            records.append(json.loads((member / "record.json").read_text()))
-            specs.append(json.loads((member / "spec.json").read_text()))
-        except (OSError, ValueError) as error:
-            raise DataError(f"{member}: got no complete checkpoint ({error}); train it first") from error
-    for member, spec in zip(args.members, specs, strict=True):
-        if spec.get("role") != "wake" or spec != specs[0]:
+    members = [read_wake_checkpoint(member) for member in args.members]
+    for member in members:
+        if len(member.members) != 1 or member.branches:
             raise DataError(
-                f"{member}: got another role, words or settings than {args.members[0]}; join like with like"
+                f"{member.path}: got a network that was joined, or has words that were added; expected one as "
+                "'vivavoce train wake' wrote it: join those, and add words behind"
             )
-    given = records[0]["settings"]["shape"]
-    shape = WakeShape(**{**given, "kernels": tuple(given["kernels"])})
-    device = device_form(shape, [saved_weights(member / "model") for member in args.members])
+        if (member.spec, member.shape) != (members[0].spec, members[0].shape):
+            raise DataError(
+                f"{member.path}: got another role, words or settings than {args.members[0]}; join like with like"
+            )
+    records, specs, shape = [one.record for one in members], [one.spec for one in members], members[0].shape
+    device = device_form(shape, [weights for one in members for weights in one.members])
     train = [clip for clip in load_manifest(args.data) if clip.split == "train"]
     said = [clip for word in specs[0]["words"] for clip in train if clip.word == word["id"]]
     others = [clip for clip in train if clip.role == "speech"]
