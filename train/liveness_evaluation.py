@@ -112,18 +112,24 @@ def evaluate_simulated(
     dev_refused = float(np.mean(~dev_gate[dev_live]))
     baseline_cutoff = float(np.quantile(baseline_dev[dev_live], dev_refused))
     baseline_bpcer, baseline_apcer = error_rates(baseline[live], baseline[~live], baseline_cutoff)
-    near_quiet = near_and_quiet(clips)
+    costs = CostModel()
+    ratios = bundle.liveness.slope * scores + bundle.liveness.offset
+    chosen_by_name = slices(clips)
+    of_slices = {
+        name: figures_of(chosen, clips, scores=scores, accepted=accepted, ratios=ratios, costs=costs)
+        for name, chosen in chosen_by_name.items()
+    }
 
-    def slice_of(chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
-        one, other = chosen & live, chosen & ~live
+    def rates_of(name: str) -> dict[str, Any]:
+        chosen = chosen_by_name[name]
+        rates = ("eer", "eer_interval_95", "bpcer", "bpcer_interval_95", "apcer", "apcer_interval_95")
         return {
-            "live": int(one.sum()), "replay": int(other.sum()),
-            "eer": equal_error_rate(scores[one], scores[other]),
-            "bpcer": float(np.mean(~accepted[one])), "apcer": float(np.mean(accepted[other])),
-            "unsure_live": float(np.mean(unsure[one])), "unsure_replay": float(np.mean(unsure[other])),
-            "f70_eer": equal_error_rate(baseline[one], baseline[other]),
-        }  # fmt: skip
+            **{key: of_slices[name][key] for key in rates if key in of_slices[name]},
+            "unsure_live": float(np.mean(unsure[chosen & live])),
+            "unsure_replay": float(np.mean(unsure[chosen & ~live])),
+        }
 
+    near_quiet = chosen_by_name["near_and_quiet"]
     kinds = sorted(set(clips["kind"][~live]))
     report = {
         "what": "simulated replays; talkers, loudspeakers and rooms unseen in training",
@@ -131,11 +137,14 @@ def evaluate_simulated(
                   "loudspeakers": len(set(clips["loudspeaker"][~live]))},
         "cutoffs": {"accept": bundle.liveness.accept_cutoff, "reject": bundle.liveness.reject_cutoff},
         "all": {
-            **_eer(scores, live, clusters),
-            "unsure_live": float(np.mean(unsure[live])),
-            "unsure_replay": float(np.mean(unsure[~live])),
+            **rates_of("all"),
+            "interval_95": of_slices["all"]["eer_interval_95"],
         },
-        "near_and_quiet": slice_of(near_quiet),
+        "near_and_quiet": {
+            **{key: of_slices["near_and_quiet"][key] for key in ("live", "replay")},
+            **rates_of("near_and_quiet"),
+            "f70_eer": equal_error_rate(baseline[near_quiet & live], baseline[near_quiet & ~live]),
+        },
         "live_over_television": {"live": int((live & (clips["television"] == 1)).sum()),
                                  "bpcer": float(np.mean(~accepted[live & (clips["television"] == 1)]))},
         "one_room": {"live": int((clips["variant"] == "plain").sum()),
@@ -152,15 +161,7 @@ def evaluate_simulated(
             "bpcer": baseline_bpcer, "apcer": baseline_apcer,
         },
     }  # fmt: skip
-    costs = CostModel()
-    ratios = bundle.liveness.slope * scores + bundle.liveness.offset
-    told = {"scores": scores, "accepted": accepted, "ratios": ratios, "costs": costs}
-    chosen_by_name = slices(clips)
-    report["slices"] = {name: figures_of(chosen, clips, **told) for name, chosen in chosen_by_name.items()}
-    # One routine makes the rates and their intervals, here and there.
-    rates = ("bpcer", "bpcer_interval_95", "apcer", "apcer_interval_95", "eer_interval_95")
-    for name in ("all", "near_and_quiet"):
-        report[name] |= {key: report["slices"][name][key] for key in rates if key in report["slices"][name]}
+    report["slices"] = of_slices
     report["costs"] = {**costs.to_dict(), "bayes_cutoff": costs.bayes_cutoff}
     void_scores = None
     if void is not None:

@@ -76,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     from train.liveness_evaluation import evaluate_raw, evaluate_simulated
     from train.liveness_scenes import build_liveness_clips, sources
     from train.options import check_folders
+    from train.report.scores import SCORES_FILE
     from train.results import float_twin, open_test_split, write_result
     from train.simulator.recipe import shipped_recipe
     from train.task import load_task
@@ -145,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
                 floats=floats,
                 seen=rendered("seen", min(n, _SEEN_CLIPS)),
                 void=void_of(rendered("void", args.void_clips)),
-                table=args.out / f"liveness_{args.split}_scores.csv",
+                table=args.out / SCORES_FILE.format(split=args.split),
             ),
             "void_fit": void_record,
             "raw": evaluate_raw(bundle, sources(clips), seed=args.seed),
