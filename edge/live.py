@@ -1,0 +1,35 @@
+"""What a source of the daemon is: sound that comes by itself, and may go and come again."""
+
+from collections.abc import Generator
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["LiveSource"]
+
+
+class LiveSource(Protocol):
+    """An :class:`~edge.sources.AudioSource` that can be opened again after it failed."""
+
+    name: str
+    """What listens, e.g. the name of a microphone."""
+    native_rate_hz: int
+    """Rate of the recording before resampling, Hz; known at the latest with the first block."""
+    overflows: int
+    """How often samples were lost since it was made, because nobody took them in time."""
+    live: bool
+    """Whether sound comes at its own pace, and is lost where nobody takes it; a file waits."""
+    endless: bool
+    """Whether an end is a fault after which it is opened again; the end of a file is the end of the daemon's work."""
+
+    def blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
+        """Open it and yield blocks ``(n,) int16``, 16 kHz mono, as they come; closing the generator closes it.
+
+        Called again after it ended or failed, it opens what is there then.
+
+        Raises
+        ------
+        AudioError
+            If it cannot be opened, or fails.
+        """
