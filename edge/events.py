@@ -5,7 +5,10 @@ in :meth:`to_dict`, the form that the command line prints and that sinks send.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from edge.liveness import LivenessScore
 
 __all__ = ["SAMPLE_RATE_HZ", "Decision", "End", "Event", "Verdict", "Wake", "seconds"]
 
@@ -55,13 +58,17 @@ class Decision:
     decision: Verdict
     """``accept``, ``reject`` or ``unsure``."""
     live_probability: float
-    """Calibrated probability that a mouth and not a loudspeaker spoke, 0 to 1."""
+    """Calibrated probability that a mouth and not a loudspeaker spoke, 0 to 1; NaN if judging failed."""
     reasons: tuple[str, ...]
     """Why: quality flags and comparisons with the cut-offs, most important first."""
     end_sample: int
     """One past the last sample of the word, samples."""
     decided_sample: int
     """Samples that had been heard when the decision was made, samples."""
+    wake: Wake | None = None
+    """What was heard."""
+    evidence: "LivenessScore | None" = field(default=None, repr=False)
+    """What the decision rests on; None if judging failed."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the public form, with times in seconds."""

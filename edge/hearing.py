@@ -11,10 +11,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edge.events import SAMPLE_RATE_HZ
 from edge.frontend import Frontend
 from edge.wake import WakeDetection
 
-__all__ = ["Ear", "Heard", "Hearing", "Listener", "Stage"]
+__all__ = ["Deaf", "Ear", "Heard", "Hearing", "Listener", "Stage"]
 
 
 class Stage(Protocol):
@@ -104,3 +105,13 @@ class Hearing:
             frontend.reset()
             for listener in listeners:
                 listener.stage.reset()
+
+
+class Deaf(Hearing):
+    """Hears nothing: for a stream in which somebody else detects the words."""
+
+    def __init__(self) -> None:
+        self._ears = ()
+        self.words = ()
+        self.hop_samples = SAMPLE_RATE_HZ // 100
+        self.delay_samples = 2 * self.hop_samples

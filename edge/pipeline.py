@@ -5,7 +5,7 @@ indices: the events depend on the samples alone, not on how they arrived.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,14 +15,14 @@ from edge.bundle import Bundle
 from edge.bundle_parts import find_word
 from edge.cues import CueSettings
 from edge.endpoint import LOOK_BACK_SAMPLES, loudest_stretch, speech_span
-from edge.errors import UsageError
+from edge.errors import UsageError, VivavoceError
 from edge.esphome import EsphomeModel
 from edge.esphome_stage import EsphomeStage, StreamingNetwork
 from edge.events import SAMPLE_RATE_HZ, Decision, End, Event, Wake, seconds
 from edge.frontend import Frontend
 from edge.frontend_tables import FrontendSettings
 from edge.gate import Gate
-from edge.hearing import Ear, Heard, Hearing, Listener
+from edge.hearing import Deaf, Ear, Heard, Hearing, Listener
 from edge.interpreter import load_model
 from edge.liveness import LivenessStage
 from edge.quality import QualityMeter, flags_of_rate, merged
@@ -30,7 +30,7 @@ from edge.ring import Ring
 from edge.sources import AudioSource
 from edge.wake import WakeStage
 
-__all__ = ["NEVER", "LivenessScorer", "Pipeline", "WakeScorer", "hearing", "judging", "listening"]
+__all__ = ["FAILED", "NEVER", "LivenessScorer", "Pipeline", "WakeScorer", "hearing", "judging", "listening"]
 
 NEVER = 2.0
 """A cut-off that no score reaches: for a word that is not listened for, or a trace without detections."""
@@ -43,11 +43,13 @@ sounds of a word; the liveness network was trained on words that have ended."""
 class _Candidate(NamedTuple):
     """A word that was heard, and waits for its judgement."""
 
-    word: str
-    end: int
-    """One past its last sample."""
+    wake: Wake
     due: int
     """Samples that must have been heard before it is judged."""
+
+
+FAILED = "failed"
+"""Reason of a decision that is *unsure* because judging failed."""
 
 
 class Pipeline:
@@ -63,6 +65,13 @@ class Pipeline:
         Models that listen in place of the bundle's; liveness is still judged as the bundle says.
     runtime : str, optional
         ``"litert"`` or ``"tflite"``; the best that is installed by default.
+    listen : bool, optional
+        False where somebody else detects the words, and tells with :meth:`heard`.
+    on_failure : callable, optional
+        Called with what judging liveness raised; the decision is then *unsure*, for the reason :data:`FAILED`. Without,
+        the error leaves :meth:`push`.
+    clock : callable, optional
+        Returns seconds; with it :attr:`judging_s` is measured.
 
     Raises
     ------
@@ -79,8 +88,15 @@ class Pipeline:
         words: Sequence[str] | None = None,
         models: Sequence[EsphomeModel] = (),
         runtime: str | None = None,
+        listen: bool = True,
+        on_failure: Callable[[Exception], object] | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
-        self._hearing = listening(bundle, words=words, models=models, runtime=runtime)
+        self._hearing = listening(bundle, words=words, models=models, runtime=runtime) if listen else Deaf()
+        self._on_failure = on_failure
+        self._clock = clock
+        self.judging_s = 0.0
+        """Time that judging the last wake word took, s; 0 without a clock."""
         self.words = self._hearing.words
         """Ids of the words."""
         # So short that no two moments at which something can be detected or decided lie in one hop.
@@ -129,18 +145,54 @@ class Pipeline:
             for heard in self._hearing.push(chunk):
                 yield self._wake_up(heard)
 
+    def heard(self, word: str, score: float) -> Wake:
+        """Take the word of somebody else for it that a word ended just now; its decision follows as if it was ours.
+
+        Parameters
+        ----------
+        word : str
+            Its id; any.
+        score : float
+            What the other one is sure by, 0 to 1.
+        """
+        return self._wake_up(Heard(word, score, self._ring.head))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a word was heard and is not decided yet."""
+        return bool(self._pending)
+
+    @property
+    def position(self) -> int:
+        """Samples that were heard since the last reset."""
+        return self._ring.head
+
     def _wake_up(self, heard: Heard) -> Wake:
         word, score, decided = heard
         start = max(self._ring.tail, decided - LOOK_BACK_SAMPLES)
         span = speech_span(self._ring.read(start, decided), latest=True)
-        self._pending.append(_Candidate(word, start + span.stop, decided + _POST_ROLL_SAMPLES))
-        return Wake(word, score, start + span.start, start + span.stop, decided)
+        wake = Wake(word, score, start + span.start, start + span.stop, decided)
+        self._pending.append(_Candidate(wake, decided + _POST_ROLL_SAMPLES))
+        return wake
 
     def _decide(self, candidate: _Candidate) -> Decision:
+        wake = candidate.wake
         decided = min(candidate.due, self._ring.head)
-        evidence = self._liveness.judge(self._ring.read(max(self._ring.tail, decided - LOOK_BACK_SAMPLES), decided))
+        began = self._clock() if self._clock else 0.0
+        try:
+            evidence = self._liveness.judge(self._ring.read(max(self._ring.tail, decided - LOOK_BACK_SAMPLES), decided))
+        except (VivavoceError, ArithmeticError, RuntimeError, ValueError) as error:
+            # What interpreters and arithmetic raise. Mistakes of another kind are bugs, and not hidden.
+            if self._on_failure is None:
+                raise
+            self._on_failure(error)
+            return Decision(wake.word, "unsure", math.nan, (FAILED,), wake.end_sample, decided, wake)
+        if self._clock:
+            self.judging_s = self._clock() - began
         ruling = self._gate.rule(evidence, self._source_flags)
-        return Decision(candidate.word, ruling.decision, evidence.probability, ruling.reasons, candidate.end, decided)
+        return Decision(
+            wake.word, ruling.decision, evidence.probability, ruling.reasons, wake.end_sample, decided, wake, evidence
+        )
 
     def finish(self) -> Iterator[Event]:
         """End the stream: yield the decisions that were waited for, and what the stream was as a whole."""
