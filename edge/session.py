@@ -32,6 +32,12 @@ _PIECE = 4096
 """Samples that are pushed at once: no more than this is in the ring beyond what was decided."""
 _REMEMBERED_BEFORE = round(0.3 * SAMPLE_RATE_HZ)
 """Sound before a word that the replay memory is given, too."""
+_WARM_UP = 3 * SAMPLE_RATE_HZ
+"""Sound that a new pipeline is shown first: after it its noise estimate is the one it would have had."""
+
+
+def _ring(pre_roll: int) -> Ring:
+    return Ring(max(pre_roll, _WARM_UP, LOOK_BACK_SAMPLES + _REMEMBERED_BEFORE) + 2 * _PIECE)
 
 
 class Rules:
@@ -134,7 +140,7 @@ class GateSession:
         self._rules = rules
         self._pipeline = rules.pipeline(words=words, listen=listen)
         self._policy = Policy(rules.gate)
-        self._ring = Ring(max(rules.pre_roll, LOOK_BACK_SAMPLES + _REMEMBERED_BEFORE) + 2 * _PIECE)
+        self._ring = _ring(rules.pre_roll)
         # Index of the pipeline's first sample, and where it stands in the ring's count.
         self._base = 0
         self._offset = 0
@@ -185,22 +191,34 @@ class GateSession:
         self._next_rules = rules
 
     def _take_over(self, rules: Rules) -> None:
-        """Let a new pipeline go on, which sees what came before as if it had been there."""
+        """Go on by other rules; a new pipeline, where one is needed, sees what came before as if it had been there."""
         self._next_rules = None
-        pipeline = rules.pipeline(words=self._words, listen=self._listen)
-        pipeline.reset(native_rate_hz=self._native_rate_hz)
-        position = self.position
-        known = self._ring.read(max(self._ring.tail, self._ring.head - LOOK_BACK_SAMPLES), self._ring.head)
-        # What is found in it was told of before.
-        for _ in pipeline.push(known):
-            pass
-        if self._rules.pre_roll != rules.pre_roll:
-            self._ring = Ring(max(rules.pre_roll, LOOK_BACK_SAMPLES + _REMEMBERED_BEFORE) + 2 * _PIECE)
-            self._ring.write(known)
+        if rules.pre_roll != self._rules.pre_roll:
+            self._resize(rules.pre_roll)
+        if not self._pipeline.adjust(rules.bundle, self._words or rules.words or None):
+            pipeline = rules.pipeline(words=self._words, listen=self._listen)
+            pipeline.reset(native_rate_hz=self._native_rate_hz)
+            position = self.position
+            head = self._ring.head
+            # From where on both look at the same frames.
+            start = max(self._ring.tail, head - _WARM_UP)
+            start += -(start - self._offset) % pipeline.period_samples
+            # What is found in it was told of before.
+            for _ in pipeline.push(self._ring.read(min(start, head), head)):
+                pass
+            self._pipeline = pipeline
+            self._base = position - pipeline.position
+            self._offset = head - pipeline.position
         self._policy.follow(rules.gate)
-        self._rules, self._pipeline = rules, pipeline
-        self._base = position - pipeline.position
-        self._offset = self._ring.head - pipeline.position
+        self._rules = rules
+
+    def _resize(self, pre_roll: int) -> None:
+        """Keep more, or less, from now on."""
+        known = self._ring.read(self._ring.tail, self._ring.head)
+        head = self._ring.head
+        self._ring = _ring(pre_roll)
+        self._ring.write(known)
+        self._offset -= head - self._ring.head
 
     def push(self, samples: npt.NDArray[np.int16]) -> Iterator[Wake | Answer]:
         """Take samples; see :class:`edge.house.Session`."""
