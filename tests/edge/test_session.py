@@ -120,7 +120,7 @@ def test_lost_samples_count_and_nothing_before_them_belongs_to_what_comes(scene,
     _, answers = pushed(one, scene)
     assert [a.decided_sample - scene.size - 12_345 for a in answers] == [d.decided_sample for d in decisions]
     assert [a.live_probability for a in answers] == [d.live_probability for d in decisions]
-    for (_, samples, start, stop), decision in zip(home.asked, decisions, strict=True):
+    for (_, samples, start, _stop), decision in zip(home.asked, decisions, strict=True):
         assert start - scene.size - 12_345 == decision.wake.start_sample
         np.testing.assert_array_equal(samples, scene[max(0, decision.wake.start_sample - 4800) : decision.end_sample])
 
