@@ -293,7 +293,7 @@ def test_a_guard_that_is_turned_off_takes_nothing_for_its_own():
 
 
 def test_the_cutoff_decides():
-    guard = fed(path(babble(1), 500) + path(babble(5), 0), babble(1))
+    guard = fed(path(babble(1), 500) + 0.5 * path(babble(5), 0), babble(1))
     coherence = guard.judge(START, STOP).coherence
     assert 0.55 < coherence < 0.95
     for cutoff, own in ((coherence - 0.01, True), (coherence + 0.01, False)):
