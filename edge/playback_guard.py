@@ -24,10 +24,7 @@ from edge.ring import Ring
 from edge.samples import INT16, wrong_samples
 from edge.strict_toml import Within
 
-__all__ = ["NONE", "GuardSettings", "Playback", "PlaybackGuard"]
-
-NONE = "none"
-"""In place of the name of a source: there is no reference."""
+__all__ = ["GuardSettings", "Playback", "PlaybackGuard"]
 
 _KEPT_SAMPLES = 6 * SAMPLE_RATE_HZ
 """Of each stream: the longest word, what is looked at before it, the longest delay, and time to come to judge it."""
@@ -48,22 +45,11 @@ class GuardSettings:
     """The table ``[guard]``."""
 
     enabled: bool = True
-    """False: no word is taken for the device's own."""
-    reference: str = NONE
-    """Name of the table of the source that hears what the device plays; ``"none"`` where there is none."""
+    """False: no word is taken for the device's own, though there is a ``[reference]``."""
     cutoff: Annotated[float, Within(0.5, 1.0)] = 0.9
     """A word of which at least this share is explained by what was played is the device's own."""
     search_s: Annotated[float, Within(0.02, 2.0)] = 0.6
     """Longest time from the arrival of the reference to when the microphone hears it, s."""
-
-    def __post_init__(self) -> None:
-        if not self.reference:
-            raise ValueError('reference: got "", expected the name of a source, or "none"')
-
-    @property
-    def active(self) -> bool:
-        """Whether there is anything to compare with."""
-        return self.enabled and self.reference != NONE
 
 
 @dataclass(frozen=True, slots=True)
