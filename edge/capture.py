@@ -120,6 +120,11 @@ class Capture:
         self._thread = threading.Thread(target=self._run, name=_THREAD, daemon=True)
         self._started = False
 
+    @property
+    def live(self) -> bool:
+        """Whether sound comes at its own pace: then it is a fault when none comes."""
+        return self._source.live
+
     def take(self, timeout_s: float) -> Item:
         """Return the next item; :class:`Nothing` if none came in this time. The first call opens the source.
 
@@ -187,8 +192,6 @@ class Capture:
     def _read(self) -> bool:
         """Read the source to its end; return whether it gave any sound."""
         self._was_open = False
-        before = self._source.overflows
-        known = self._health.overflows
         blocks = self._source.blocks()
         try:
             for samples in blocks:
@@ -197,10 +200,11 @@ class Capture:
                 if not self._was_open:
                     self._was_open = True
                     self._put(Opened(self._source.name, self._source.native_rate_hz))
-                self._health.overflows = known + self._source.overflows - before
+                self._health.overflows = self._source.overflows
                 self._put_block(samples)
         finally:
             blocks.close()
+            self._health.overflows = self._source.overflows
         return self._was_open
 
     _was_open = False
