@@ -201,6 +201,15 @@ class EventReader:
         clause, values = selection.clause()
         return self._number(f"SELECT count(*) FROM ({_SELECT} WHERE {clause})", values)
 
+    def ids(self) -> frozenset[str]:
+        """Return the ids of all events.
+
+        Raises
+        ------
+        StoreError
+        """
+        return frozenset(self._texts("SELECT id FROM event"))
+
     def last_seq(self) -> int:
         """Return the place of the newest event; 0 if there is none.
 
@@ -226,10 +235,12 @@ class EventReader:
         ------
         StoreError
         """
+        return [Path(name) for name in self._texts("SELECT path FROM audio_folder ORDER BY path")]
+
+    def _texts(self, query: str) -> list[str]:
         if self.empty:
             return []
         try:
-            rows = self._connection.execute("SELECT path FROM audio_folder ORDER BY path").fetchall()
+            return [row[0] for row in self._connection.execute(query)]
         except sqlite3.Error as error:
             raise store_error(self.path, error) from error
-        return [Path(row[0]) for row in rows]
