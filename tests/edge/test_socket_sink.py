@@ -595,5 +595,5 @@ def test_ten_thousand_frames_of_anything(opened, connect, house):
     sink.check()
     # The last connection is closed a moment after it is forgotten.
     wait_for(lambda: len(os.listdir("/proc/self/fd")) <= before)
-    assert grown < 50_000
+    assert grown < 200_000  # a client alone is some 3 kB: 370 would be a megabyte
     assert len(sink._listening) == 0
