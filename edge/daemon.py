@@ -22,7 +22,9 @@ from edge.errors import UsageError, VivavoceError
 from edge.events import SAMPLE_RATE_HZ
 from edge.health import Health
 from edge.policy import Circumstances
+from edge.reference import ReferenceGuard
 from edge.session import GateSession, Rules
+from edge.sinks.store import StoreSink
 from edge.systemd import Notifier
 
 __all__ = ["Daemon"]
@@ -77,6 +79,12 @@ class Daemon:
         self._sessions: set[GateSession] = set()
         self._own = GateSession(SOURCE, self._rules, self)
         sinks: list[Sink] = [one.plugin.make(one.settings, name, self) for name, one in settings.sinks.items()]
+        if settings.store.enabled or settings.audio.keep:
+            sinks.append(StoreSink(settings.store, settings.audio, self.health))
+        self._guard: ReferenceGuard | None = None
+        if settings.reference is not None and settings.tables.guard.enabled:
+            played = settings.reference.plugin.make(settings.reference.settings)
+            self._guard = ReferenceGuard(played, settings.tables.guard, self.health.gauges)
         self._bus = Bus(sinks, lambda: self.status)
         self._capture = Capture(settings.source.plugin.make(settings.source.settings), health=self.health)
 
@@ -86,11 +94,15 @@ class Daemon:
         """Work until the end; whatever happens, everything is closed."""
         _log.info("bundle %s, words: %s", self._rules.bundle.path, ", ".join(self.status.words))
         self._bus.start()
+        if self._guard is not None:
+            self._guard.start()
         try:
             self._listen()
         finally:
             self._notifier.stopping()
             self._capture.close()
+            if self._guard is not None:
+                self._guard.close()
             self._bus.close()
         _log.info("ended after %.0f s of sound", self._own.position / SAMPLE_RATE_HZ)
 
@@ -114,10 +126,10 @@ class Daemon:
                     self._progress()
                 case Gap(lost_samples=lost, reason=reason):
                     _log.warning("%d samples were lost: %s", lost, reason)
-                    self._own.skip(lost)
+                    self._skip(lost)
                 case Opened(name=name, native_rate_hz=rate_hz):
                     _log.info("listening to %s (%d Hz)", name, rate_hz)
-                    self._own.skip(0, native_rate_hz=rate_hz)
+                    self._skip(0, native_rate_hz=rate_hz)
                     self._change(source="listening", source_name=name)
                 case Lost(reason=reason, attempt=attempt, next_in_s=next_in_s):
                     if attempt == 1:
@@ -141,15 +153,23 @@ class Daemon:
         health.level_dbfs = self._level.dbfs
         if self._status.muted:
             # Nothing of it is kept: when the mute ends, what was said before it is gone, too.
-            self._own.skip(samples.size)
+            self._skip(samples.size)
             return
         start = self._own.position
         began = time.perf_counter()
+        if self._guard is not None:
+            self._guard.push(samples)
         for _ in self._own.push(samples):
             pass
         health.busy_s += time.perf_counter() - began
         if self._bus.wanted(Audio):
             self._bus.push(Audio(start, samples))
+
+    def _skip(self, samples: int, *, native_rate_hz: int | None = None) -> None:
+        """Go on after samples that were not heard."""
+        self._own.skip(samples, native_rate_hz=native_rate_hz)
+        if self._guard is not None:
+            self._guard.skip(self._own.position)
 
     def _progress(self) -> None:
         if not self._ready:
@@ -274,7 +294,11 @@ class Daemon:
 
     def circumstances(self, origin: str, samples: npt.NDArray[np.int16], start: int, stop: int) -> Circumstances:
         """See :class:`edge.session.Home`."""
-        return Circumstances(playing=origin == SOURCE and self._status.playing)
+        own = origin == SOURCE
+        return Circumstances(
+            own_playback=own and self._guard is not None and self._guard.own(start, stop),
+            playing=own and self._guard is None and self._status.playing,
+        )
 
 
 class _Level:

@@ -13,7 +13,10 @@ from edge.bundle import open_bundle
 from edge.bundle_parts import find_word
 from edge.bundle_trust import BundleTrust
 from edge.errors import UsageError
+from edge.event_store import StoreSettings
 from edge.events import SAMPLE_RATE_HZ
+from edge.kept_audio import AudioSettings
+from edge.playback_guard import GuardSettings
 from edge.plugins import SinkPlugin, SourcePlugin, sink_plugin, source_plugin
 from edge.policy import GateSettings
 from edge.session import Rules
@@ -26,6 +29,8 @@ P = TypeVar("P", SinkPlugin, SourcePlugin)
 _RELOADED = ("bundle", "words", "interpreter", "pre_roll_s", "trust", "gate")
 """What may change while the daemon runs; everything else is read once."""
 _PLUGGED = ("source", "reference", "sinks")
+_OWN_SINKS = ("store", "metrics", "monitor")
+"""Sinks that have tables of their own: one of these names in ``[sinks]`` would be a second one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,9 @@ class Tables:
     """Sound that is handed on with an answer, s: it ends at the answer, so that no first word of a command is lost."""
     trust: TrustSettings = field(default_factory=TrustSettings)
     gate: GateSettings = field(default_factory=GateSettings)
+    guard: GuardSettings = field(default_factory=GuardSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    audio: AudioSettings = field(default_factory=AudioSettings)
     source: Mapping[str, Any] = field(default_factory=dict)
     """What listens: ``kind``, and the settings of that plug-in."""
     reference: Mapping[str, Any] = field(default_factory=dict)
@@ -98,6 +106,16 @@ class DaemonSettings:
     sinks: Mapping[str, Chosen[SinkPlugin]]
     """Who is told, by name."""
 
+    @property
+    def store(self) -> StoreSettings:
+        """Events that are kept."""
+        return self.tables.store
+
+    @property
+    def audio(self) -> AudioSettings:
+        """Sound that is kept."""
+        return self.tables.audio
+
 
 def load(path: Path) -> DaemonSettings:
     """Read a file of settings.
@@ -111,6 +129,9 @@ def load(path: Path) -> DaemonSettings:
     written = load_tables(path)
     tables = from_tables(Tables, {**written, **{name: {} for name in _PLUGGED if name in written}}, str(path))
     plugged = {name: _table(path, name, written.get(name, {})) for name in _PLUGGED}
+    for name in _OWN_SINKS:
+        if name in plugged["sinks"]:
+            raise UsageError(f"{path}: sinks.{name}: has a table of its own; write [{name}] in place of [sinks.{name}]")
     source = _chosen(path, "source", {"kind": "microphone", **plugged["source"]}, source_plugin)
     reference = _chosen(path, "reference", plugged["reference"], source_plugin) if plugged["reference"] else None
     sinks = {
