@@ -35,7 +35,7 @@ FILE_NAME = "events.sqlite3"
 """Name of the file in the folder of the daemon's state."""
 _ENDINGS = (".sqlite3", ".sqlite", ".db")
 _DAY_S = 86_400.0
-_INSERT = f"INSERT OR IGNORE INTO event ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+_INSERT = f"INSERT OR IGNORE INTO event ({', '.join(COLUMNS)}, crc) VALUES ({', '.join('?' * len(COLUMNS))}, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +242,7 @@ class EventStore:
             if status == self._last_status:
                 return
         row = row_of(message, audio)
-        self._do(lambda connection: connection.execute(_INSERT, row).fetchall())
+        self._do(lambda connection: connection.execute(_INSERT, (*row, row.crc)).fetchall())
         if status:
             self._last_status = status
 
