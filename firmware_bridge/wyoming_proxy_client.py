@@ -109,10 +109,14 @@ class ProxyClient:
             self._serving = None
             for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            if self._link is not None:
-                await self._link.close()
-            await self._session.close()
+            # All of it is under way before anything is waited for: the service may be closed meanwhile.
+            released = self._session.close()
+            try:
+                if self._link is not None:
+                    await self._link.close()
+            finally:
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+                await released
 
     async def _take(self, event: Event) -> None:
         """Act on an event; one that is not known is let go by."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import numpy as np
@@ -211,7 +211,9 @@ def test_the_session_is_told_where_the_word_was_however_late_it_comes(house, lat
     ((word, _, before),) = house.sessions[0].told
     assert word == "smart_mirror"
     end = before.size - np.flatnonzero(before == 20_000)[0]
-    assert 0 < end <= 1024, "the session stood at the end of the chunk that held the word"
+    # The session stands at the end of the chunk that held the word; or, where the service is later than it is kept
+    # behind, by no more than 0.1 s after it.
+    assert 0 < end <= 1024 + 1600
     (answer,) = house.answers
     assert answer.decided_sample - answer.end_sample == POST_ROLL
 
@@ -382,10 +384,11 @@ def test_closed_a_connection_without_a_session_ends(house, fault):
         async with served(Other()) as port:
             with opened(wyoming_proxy, house, "proxy", upstream=f"tcp://127.0.0.1:{port}") as sink:
                 async with client_of(sink) as client:
-                    await send(client, sound(4, _20000=1.0), stop=False)
                     events = []
-                    while (event := await client.read_event()) is not None:
-                        events.append(event.type)
+                    with suppress(ConnectionError):  # it ends while the sound is still sent
+                        await send(client, sound(4, _20000=1.0), stop=False)
+                        while (event := await client.read_event()) is not None:
+                            events.append(event.type)
                     assert "detection" not in events
                 await asyncio.to_thread(sink.close)
 
