@@ -6,6 +6,7 @@ everything else works, and whoever asks for a microphone reads one line.
 
 import os
 import queue
+import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
@@ -18,7 +19,7 @@ from edge.errors import AudioError, MissingExtraError, UsageError
 from edge.events import SAMPLE_RATE_HZ
 from edge.sources import DEFAULT_BLOCK, AudioSource, PipeSource
 
-__all__ = ["Device", "MicSource", "Microphone", "choose_device", "list_devices"]
+__all__ = ["Device", "MicSource", "Microphone", "choose_device", "list_devices", "require_portaudio"]
 
 _SAMPLE_BYTES = 2
 _HELD_S = 20.0
@@ -27,6 +28,16 @@ _PATIENCE_S = 5.0
 """A device that gives no sample for so long is gone: USB microphones that are pulled out often just fall silent."""
 _LOOK_S = 0.25
 _REPEAT = "see: vivavoce collect --list-devices"
+_USUAL_RATES_HZ = (48_000, 44_100)
+"""Rates that are tried where a device takes neither 16 kHz nor what it calls its own, Hz."""
+
+_portaudio = threading.RLock()
+"""Held while PortAudio starts, ends, opens or closes anything: it has no lock of its own for these."""
+_open_streams = 0
+"""Inputs that are open in this process."""
+_stderr = threading.Lock()
+_kept_stderr: int | None = None
+_silent = 0
 
 
 class Microphone(AudioSource, Protocol):
@@ -57,19 +68,28 @@ class Device(NamedTuple):
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep ALSA's library from writing to the terminal: it complains of every device that is configured, not there."""
-    kept = os.dup(2)
+    global _kept_stderr, _silent
+    # There is one standard error for all threads: the first one that wants silence saves it, the last restores it.
+    with _stderr:
+        _silent += 1
+        if _silent == 1:
+            _kept_stderr = os.dup(2)
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
     try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        with _stderr:
+            _silent -= 1
+            if _silent == 0 and _kept_stderr is not None:
+                os.dup2(_kept_stderr, 2)
+                os.close(_kept_stderr)
+                _kept_stderr = None
 
 
 def _sounddevice() -> ModuleType:
     try:
-        with _quiet():
+        with _portaudio, _quiet():
             import sounddevice
     except ImportError as error:
         raise MissingExtraError("listening to a microphone", "mic") from error
@@ -81,8 +101,26 @@ def _sounddevice() -> ModuleType:
     return module
 
 
-def list_devices() -> list[Device]:
-    """Return every input that there is now.
+def require_portaudio() -> None:
+    """See whether microphones can be used at all; whether one is there is another question.
+
+    Raises
+    ------
+    MissingExtraError, UsageError
+        If sounddevice, or PortAudio below it, is not installed.
+    """
+    _sounddevice()
+
+
+def list_devices(*, again: bool = False) -> list[Device]:
+    """Return every input that there is.
+
+    Parameters
+    ----------
+    again : bool
+        Look anew. PortAudio looks once, when it starts: what was plugged in since is not in its list, and what was
+        pulled out still is. It has to end and start again to look, which no open input survives, so that nothing is
+        looked at anew while one is open in this process.
 
     Raises
     ------
@@ -90,6 +128,15 @@ def list_devices() -> list[Device]:
         If sounddevice, or PortAudio below it, is not installed.
     """
     sounddevice = _sounddevice()
+    with _portaudio:
+        if again and not _open_streams:
+            with _quiet():
+                sounddevice._terminate()
+                sounddevice._initialize()
+        return _listed(sounddevice)
+
+
+def _listed(sounddevice: ModuleType) -> list[Device]:
     found: list[Mapping[str, Any]] = list(sounddevice.query_devices())
     preferred = sounddevice.default.device[0]
     return [
@@ -106,14 +153,15 @@ def list_devices() -> list[Device]:
 
 
 def choose_device(devices: Sequence[Device], wanted: str | None) -> Device:
-    """Choose an input by a part of its name.
+    """Choose an input by a part of its name, or its number.
 
     Parameters
     ----------
     devices : sequence of Device
         What there is.
     wanted : str or None
-        Part of the name, in any case; a full name goes before names that contain it. None for the default.
+        Part of the name, in any case; a full name goes before names that contain it. Digits alone are the number that
+        PortAudio gives the input, unless they are a full name. None for the default.
 
     Raises
     ------
@@ -130,7 +178,15 @@ def choose_device(devices: Sequence[Device], wanted: str | None) -> Device:
         chosen = [device for device in devices if device.default] or list(devices[:1])
     else:
         chosen = [device for device in devices if wanted.casefold() in device.name.casefold()]
-        chosen = [device for device in chosen if wanted.casefold() == device.name.casefold()] or chosen
+        full = [device for device in chosen if wanted.casefold() == device.name.casefold()]
+        if wanted.isdecimal() and not full:
+            chosen = [device for device in devices if device.number == int(wanted)]
+            if not chosen:
+                numbers = ", ".join(f"{device.number} ('{device.name}')" for device in devices)
+                raise AudioError(
+                    f"microphone: no input has the number {wanted}, there are: {numbers}; give one of them"
+                )
+        chosen = full or chosen
     if not chosen:
         raise AudioError(f"microphone: no input has {wanted!r} in its name, there are: {there}; name one of them")
     if len(chosen) > 1:
@@ -145,11 +201,19 @@ class MicSource:
     Parameters
     ----------
     microphone : str, optional
-        Part of the name of the input; the system's default without.
+        Part of the name of the input, or its number, see :func:`choose_device`; the system's default without.
     block : int, optional
         Samples in a block, at 16 kHz.
     latency : float or str, optional
         What PortAudio is asked for: seconds, ``"low"`` or ``"high"``. :attr:`latency_s` holds what it gave.
+    rate_hz : int, optional
+        Rate to record at, Hz; 0 for the best that the device takes: 16 kHz, its own, 48 or 44.1 kHz.
+    channels : int, optional
+        Channels to record; 0 for as few as the device takes.
+    channel : int, optional
+        Channel to listen to, from 0; the mean of all by default.
+    again : bool, optional
+        Look for the device anew, see :func:`list_devices`.
 
     Attributes
     ----------
@@ -171,37 +235,55 @@ class MicSource:
     """
 
     def __init__(
-        self, microphone: str | None = None, *, block: int = DEFAULT_BLOCK, latency: float | str = "low"
+        self,
+        microphone: str | None = None,
+        *,
+        block: int = DEFAULT_BLOCK,
+        latency: float | str = "low",
+        rate_hz: int = 0,
+        channels: int = 0,
+        channel: int | None = None,
+        again: bool = False,
     ) -> None:
         self._sounddevice = _sounddevice()
-        self._device = choose_device(list_devices(), microphone)
+        self._device = choose_device(list_devices(again=again), microphone)
         self._block = block
         self._latency = latency
+        self._channel = channel
         self.name = self._device.name
-        self.native_rate_hz, self._channels = self._settings()
+        self.native_rate_hz, self._channels = self._settings(rate_hz, channels)
         self.overflows = 0
         self.latency_s = 0.0
         # Complain of a block size now, not when the person is already speaking.
         self._source(_Samples(self, queue.SimpleQueue()))
 
-    def _settings(self) -> tuple[int, int]:
+    def _settings(self, rate_hz: int, channels: int) -> tuple[int, int]:
         """Return the first pair of rate (Hz) and channels that the device takes: one channel at 16 kHz is best."""
         device = self._device
+        least = 1 if self._channel is None else self._channel + 1
+        if max(least, channels) > device.channels:
+            raise AudioError(
+                f"{self.name}: has {device.channels} channels, expected at least {max(least, channels)}; "
+                "ask for fewer, or name another channel or microphone"
+            )
+        rates_hz = (rate_hz,) if rate_hz else (SAMPLE_RATE_HZ, device.native_rate_hz, *_USUAL_RATES_HZ)
+        numbers = (channels,) if channels else (1, min(2, device.channels), device.channels)
         reasons = []
-        for rate_hz in dict.fromkeys((SAMPLE_RATE_HZ, device.native_rate_hz)):
-            for channels in dict.fromkeys((1, min(2, device.channels), device.channels)):
+        for rate in dict.fromkeys(rates_hz):
+            for number in dict.fromkeys(max(least, number) for number in numbers):
                 try:
-                    with _quiet():
+                    with _portaudio, _quiet():
                         self._sounddevice.check_input_settings(
-                            device=device.number, channels=channels, dtype="int16", samplerate=rate_hz
+                            device=device.number, channels=number, dtype="int16", samplerate=rate
                         )
                 except (self._sounddevice.PortAudioError, ValueError) as error:
                     reasons.append(str(error))
                     continue
-                return rate_hz, channels
+                return rate, number
+        tried = " or ".join(f"{rate}" for rate in dict.fromkeys(rates_hz))
         raise AudioError(
-            f"{self.name}: takes neither {SAMPLE_RATE_HZ} nor {device.native_rate_hz} Hz ({reasons[0]}), expected a "
-            f"microphone that is free; stop what else uses it, or name another ({_REPEAT})"
+            f"{self.name}: does not take {tried} Hz ({reasons[0]}), expected a microphone that is free; stop what "
+            f"else uses it, or name another ({_REPEAT})"
         )
 
     def _source(self, samples: "_Samples") -> PipeSource:
@@ -209,6 +291,7 @@ class MicSource:
             samples,  # type: ignore[arg-type]  # all that is used of a stream is read
             rate_hz=self.native_rate_hz,
             channels=self._channels,
+            channel=self._channel,
             block=self._block,
             name=self.name,
         )
@@ -223,10 +306,18 @@ class MicSource:
         AudioError
             If it cannot be opened, or disappears.
         """
-        waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        samples = _Samples(self, waiting)
+        samples = _Samples(self, queue.SimpleQueue())
+        stream = self._opened(samples)
         try:
-            with _quiet():
+            yield from self._source(samples).blocks()
+        finally:
+            self._close(stream)
+
+    def _opened(self, samples: "_Samples") -> Any:
+        global _open_streams
+        stream = None
+        try:
+            with _portaudio, _quiet():
                 stream = self._sounddevice.RawInputStream(
                     samplerate=self.native_rate_hz,
                     channels=self._channels,
@@ -236,21 +327,29 @@ class MicSource:
                     blocksize=0,  # whatever comes is taken; a fixed size would only add a buffer
                     callback=samples.take,
                 )
+                _open_streams += 1
+                samples.stream = stream
                 stream.start()
-        except self._sounddevice.PortAudioError as error:
+        except (self._sounddevice.PortAudioError, ValueError) as error:
+            if stream is not None:
+                self._close(stream)
             raise AudioError(
                 f"{self.name}: cannot be opened ({error}), expected a microphone that is free; stop what else uses "
                 f"it, or name another ({_REPEAT})"
             ) from error
         self.latency_s = float(stream.latency)
-        samples.stream = stream
-        try:
-            yield from self._source(samples).blocks()
-        finally:
-            # A device that is gone cannot be closed properly, and that is no second fault.
-            with _quiet():
+        return stream
+
+    @staticmethod
+    def _close(stream: Any) -> None:
+        """Close an input; one that is gone cannot be closed properly, and that is no second fault."""
+        global _open_streams
+        with _portaudio, _quiet():
+            try:
                 stream.abort(ignore_errors=True)
                 stream.close(ignore_errors=True)
+            finally:
+                _open_streams -= 1
 
 
 class _Samples:

@@ -205,7 +205,7 @@ class TestSource:
         audio = fake(np.ones(10, np.int16), rate_hz=16_000, channels=1)
         audio.channels = 2
         monkeypatch.setattr(audio, "check_input_settings", lambda **_: (_ for _ in ()).throw(PortAudioError("busy")))
-        with pytest.raises(AudioError, match=r"fake: takes neither 16000 nor 16000 Hz \(busy\)"):
+        with pytest.raises(AudioError, match=r"fake: does not take 16000 or 48000 or 44100 Hz \(busy\)"):
             MicSource()
 
     def test_a_block_that_cannot_be_is_told_before_anybody_speaks(self, fake):
