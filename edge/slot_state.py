@@ -10,32 +10,31 @@ import dataclasses
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, TypeVar, cast
 
-from edge.bundle_manifest import SHA256, VERSION, version_order
+from edge.bundle_manifest import SHA256, VERSION
 from edge.errors import BundleError, DataError
 from edge.files import write_whole
 from edge.regular_file import read_regular
+from edge.slot_files import share
 from edge.strict_json import Table, load_object
 
 __all__ = [
     "MAX_REFUSED",
     "MINIMUM_NAME",
     "SHIPPED",
+    "SLOTS",
     "STATE_NAMES",
     "Minimum",
     "Place",
     "Refusal",
     "SlotRecord",
     "SlotState",
-    "highest",
     "read_minimum",
     "read_state",
-    "share",
     "write_minimum",
     "write_state",
 ]
@@ -45,6 +44,7 @@ T = TypeVar("T")
 Place = Literal["shipped", "a", "b"]
 """Where a bundle is: in one of the slots, or in the program's own files."""
 SHIPPED: Place = "shipped"
+SLOTS: tuple[Literal["a"], Literal["b"]] = ("a", "b")
 
 STATE_NAMES = ("state.0.json", "state.1.json")
 """Files of the state, in the folder of the slots; the one with the higher generation counts."""
@@ -57,7 +57,7 @@ _MAX_BYTES = 1 << 20
 _MAX_COUNT = 1 << 53
 _MAX_BOOTS = 1_000_000
 _REMEDY = "it is left out of account"
-_PLACES = (SHIPPED, "a", "b")
+_PLACES = (SHIPPED, *SLOTS)
 
 _log = logging.getLogger(__name__)
 
@@ -230,7 +230,7 @@ def _state(table: Table) -> SlotState:
         generation=table.integer("generation", 0, _MAX_COUNT),
         active=cast(Place, table.choice("active", _PLACES)),
         previous=cast(Place, table.choice("previous", _PLACES)),
-        candidate=cast(Literal["", "a", "b"], table.choice("candidate", ("", "a", "b"))),
+        candidate=cast(Literal["", "a", "b"], table.choice("candidate", ("", *SLOTS))),
         probation=_flag(table, "probation"),
         boots=table.integer("boots", 0, _MAX_BOOTS),
         a=_optional(table, "a", _record),
@@ -279,30 +279,3 @@ def _minimum(table: Table) -> Minimum:
 
 def _version(table: Table) -> str:
     return table.text("version", VERSION, "a version such as 1.2.3")
-
-
-def share(handle: int, folder: Path, *, mode: int = 0o644) -> None:
-    """Let the daemon read, and replace, what the owner of the device wrote, whatever his umask is.
-
-    Parameters
-    ----------
-    handle : int
-        Of the file or folder that was made.
-    folder : Path
-        The folder of the slots: what root makes in it belongs to whom it belongs.
-    mode : int
-        Permissions.
-    """
-    os.fchmod(handle, mode)
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.fchown(handle, owner.st_uid, owner.st_gid)
-
-
-def highest(one: Minimum | None, other: Minimum | None) -> Minimum | None:
-    """Return what two memories of the minimum come to: the higher version, and the newer hash, which `one` has."""
-    if one is None or other is None:
-        return one or other
-    if version_order(one.version) >= version_order(other.version):
-        return one
-    return Minimum(other.version, one.sha256)
