@@ -43,7 +43,8 @@ class SlotReader:
         self, folder: Path, *, trust: BundleTrust = ANYBODY, max_boots: int = MAX_BOOTS, shipped: Path = DEFAULT_BUNDLE
     ) -> None:
         self.folder = folder
-        self._trust, self._max_boots, self._shipped = trust, max_boots, shipped
+        self.trust = trust
+        self._max_boots, self._shipped = max_boots, shipped
 
     def state(self) -> SlotState:
         """Return what is known of the slots; where nothing is, or all of it is damaged, what can be told from them.
@@ -129,7 +130,7 @@ class SlotReader:
             return SlotState(minimum=Minimum(open_bundle(self._shipped).bundle_version, ""))
         for slot in SLOTS:
             with contextlib.suppress(BundleError):
-                bundle = open_bundle(self.folder / slot, trust=self._trust)
+                bundle = open_bundle(self.folder / slot, trust=self.trust)
                 if (found := bundle_hash(bundle.path)) == minimum.sha256:
                     record = SlotRecord(bundle.bundle_version, found)
                     return put(SlotState(active=slot, minimum=minimum), slot, record)
@@ -142,7 +143,7 @@ class SlotReader:
         path, record = self.folder / place, state.record(place)
         if record is None:
             raise BundleError(f"{path}: got an empty slot, expected a bundle; install one")
-        bundle = open_bundle(path, trust=self._trust)
+        bundle = open_bundle(path, trust=self.trust)
         if (found := bundle_hash(path)) != record.sha256:
             raise BundleError(
                 f"{path}: got the bundle {found[:16]}..., expected {record.sha256[:16]}..., which was put there; "

@@ -71,9 +71,9 @@ class Slots(SlotReader):
                 return self._state()
             if bundle is None or read_minimum(self.folder) is not None:
                 return self._write(self._state())
-            source = open_bundle(bundle, trust=self._trust)
+            source = open_bundle(bundle, trust=self.trust)
             record = SlotRecord(source.bundle_version, bundle_hash(source.path))
-            copy_bundle(source, self.folder, self._trust)
+            copy_bundle(source, self.folder, self.trust)
             move_into(self.folder, "a")
             minimum = Minimum(record.version, record.sha256)
             return self._write(SlotState(active="a", a=record, minimum=minimum))
@@ -102,7 +102,7 @@ class Slots(SlotReader):
             If it cannot be written; what is used is untouched.
         """
         self.initialise()
-        source = open_bundle(bundle, trust=self._trust)
+        source = open_bundle(bundle, trust=self.trust)
         record = SlotRecord(source.bundle_version, bundle_hash(source.path))
         with locked(self.folder), self._writing("installed"):
             state = self._mended()
@@ -110,7 +110,7 @@ class Slots(SlotReader):
                 return state
             self._check(state, record, source.path, allow_downgrade=allow_downgrade, retry=retry)
             slot = self._free(state)
-            copy_bundle(source, self.folder, self._trust)
+            copy_bundle(source, self.folder, self.trust)
             if (found := bundle_hash(self.folder / NEW)) != record.sha256:
                 raise BundleError(
                     f"{source.path}: got {found[:16]}... after {record.sha256[:16]}..., expected a bundle that does "

@@ -38,7 +38,7 @@ class TrialSettings:
     """What a candidate has to do before it is used."""
 
     minutes: Annotated[float, Within(0.0, 10_080.0)] = 30.0
-    """Sound that it is tried on, minutes; none switches to it untried."""
+    """Sound that it is tried on, minutes; with 0 it is switched to untried."""
     min_decisions: Annotated[int, Within(0, 1000)] = 0
     """Decisions of the active bundle that there must be before the trial ends."""
     max_load: Annotated[float, Within(0.01, 1.0)] = 0.5
@@ -59,7 +59,7 @@ class Shadow(Protocol):
     def push(self, samples: npt.NDArray[np.int16]) -> Iterator[Event]:
         """Take samples ``(n,) int16``, 16 kHz, and yield what they bring about."""
 
-    def reset(self) -> None:
+    def reset(self, *, native_rate_hz: int = SAMPLE_RATE_HZ) -> None:
         """Begin a new stream."""
 
 
@@ -128,9 +128,20 @@ class Trial:
         self._busy_s = 0.0
         self._origin: int | None = None
         self._next = 0
+        self._rate = SAMPLE_RATE_HZ
         self._ours: list[Decision] = []
         self._theirs: list[Decision | Answer] = []
         self._failed: tuple[str, ...] = ()
+
+    def restart(self, *, native_rate_hz: int = SAMPLE_RATE_HZ) -> None:
+        """Begin a new stream, as the active bundle does where its source was opened again; what was found stays.
+
+        Parameters
+        ----------
+        native_rate_hz : int
+            Rate at which the sound was recorded, Hz, see :meth:`edge.pipeline.Pipeline.reset`.
+        """
+        self._rate, self._origin, self._next = native_rate_hz, None, 0
 
     def push(
         self,
@@ -156,7 +167,7 @@ class Trial:
         self._join(self._next if start_sample is None else start_sample)
         for event in active_events:
             if isinstance(event, Wake):
-                self._active_wakes += 1
+                self._active_wakes += self._is_warm(event.decided_sample)
             elif isinstance(event, (Decision, Answer)) and self._is_warm(event.decided_sample):
                 self._theirs.append(event)
         began = self._clock()
@@ -200,8 +211,7 @@ class Trial:
     def _join(self, start: int) -> None:
         """Begin at this index of the active stream, if the candidate is not there already."""
         if self._origin is None or start != self._next:
-            if self._origin is not None:
-                self._candidate.reset()
+            self._candidate.reset(native_rate_hz=self._rate)
             # What was waited for is not to be had any more, from either side.
             self._ours.clear()
             self._theirs.clear()
@@ -214,7 +224,7 @@ class Trial:
         origin = self._origin or 0
         for event in events:
             if isinstance(event, Wake):
-                self._wakes += 1
+                self._wakes += self._is_warm(event.decided_sample + origin)
             elif isinstance(event, Decision):
                 # The candidate counts from the moment at which it joined.
                 self._ours.append(
