@@ -91,7 +91,7 @@ def _table(cls: type[Any], name: str) -> list[str]:
     lines = ["", *_comment(summary), f"# [{name}]", *_entries(cls)]
     for field, kind in typing.get_type_hints(cls).items():
         if dataclasses.is_dataclass(kind):
-            lines += _table(kind, f"{name}.{field}")
+            lines += _table(typing.cast("type[Any]", kind), f"{name}.{field}")
         if typing.get_origin(kind) is Mapping:
             lines += ["", *_comment(field_notes(cls)[field]), f"# [{name}.{field}.ID]"]
             lines += _entries(typing.get_args(kind)[1])
