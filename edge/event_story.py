@@ -1,5 +1,6 @@
 """What an event says, in sentences and in one line, for people."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,6 @@ from edge.event_rows import StoredEvent
 from edge.moments import shown_moment
 from edge.policy import REASONS
 from edge.quality import FLAGS
-from edge.strict_json import is_line
 
 __all__ = ["line_of", "safe", "story_of"]
 
@@ -27,10 +27,8 @@ _SOURCE = {
 
 
 def safe(text: object) -> str:
-    """Return text of a record for a terminal: what it would act on is shown as JSON shows it."""
-    import json
-
-    return text if isinstance(text, str) and is_line(text) else json.dumps(text)
+    """Return text of a record for a terminal: what it would act on, or not show, is written as in JSON."""
+    return text if isinstance(text, str) and text.strip() and text.isprintable() else json.dumps(text)
 
 
 def line_of(event: StoredEvent) -> str:

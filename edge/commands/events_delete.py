@@ -63,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     output = out(args)
     there = deletion.counted()
     if not any(there):
+        # A deletion that was interrupted may have left something in the files all the same.
+        deletion.run()
         output.event(_record(there), "there is nothing to delete")
         return 0
     if not args.yes:
