@@ -363,7 +363,7 @@ def test_what_was_before_is_gone_for_good(home, path, tmp_path, events):
         os.utime(one, (at_s, at_s))
     before = datetime.datetime.fromtimestamp(AT_S + 25).isoformat()
     code, out, err = events("delete", "--before", before, "--yes")
-    assert (code, out) == (0, "deleted: 25 events and the sound of 25 and 1 damaged stores\n")
+    assert (code, out) == (0, "deleted: 25 events and 25 files of sound and 1 damaged store\n")
     assert one_line(err)
     assert f"{recent}: is damaged" in err
     assert not old.exists()
@@ -383,14 +383,14 @@ def test_only_sound_is_gone(home, path, tmp_path, events):
     code, out, _ = events(
         "delete", "--audio", "--before", datetime.datetime.fromtimestamp(AT_S + 5).isoformat(), "--yes"
     )
-    assert (code, out) == (0, "deleted: the sound of 5\n")
+    assert (code, out) == (0, "deleted: 5 files of sound\n")
     code, out, _ = events("delete", "--audio", home[10].id, "--yes")
     assert len(list((tmp_path / "audio").iterdir())) == 34
     code, out, _ = events("delete", "--audio", "--yes")
     assert list((tmp_path / "audio").iterdir()) == []
     assert len(events("--json", "--limit", "0")[1].splitlines()) == 40
     code, out, _ = events("show", home[0].id)
-    assert "(deleted)" in out
+    assert f"Its sound was kept, and is deleted by now: {tmp_path}/audio/{home[0].id}.flac." in out.splitlines()
     assert events("delete", "--audio", "--yes")[1] == "there is nothing to delete\n"
 
 
@@ -405,14 +405,14 @@ def test_a_person_is_asked(home, tmp_path, monkeypatch, events):
     assert "nothing was deleted" in err
     assert len(events("--json", "--limit", "0")[1].splitlines()) == 40
     assert events("delete", "--all")[0] == 0
-    assert asked == ["Delete 40 events and the sound of 40, for good? Type yes:"] * 2
+    assert asked == ["Delete 40 events and 40 files of sound, for good? Type yes:"] * 2
 
 
 def test_sound_is_found_without_its_store(home, path, tmp_path, capsys):
     config = tmp_path / "daemon.toml"
     config.write_text(f'[store]\npath = "{tmp_path / "gone.sqlite3"}"\n[audio]\npath = "{tmp_path / "audio"}"\n')
     assert main(["events", "delete", "--all", "--yes", "--config", str(config)]) == 0
-    assert capsys.readouterr().out == "deleted: the sound of 40\n"
+    assert capsys.readouterr().out == "deleted: 40 files of sound\n"
     assert not (tmp_path / "gone.sqlite3").exists()
 
 

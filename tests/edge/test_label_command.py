@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import stat
 
 import numpy as np
 import pytest
@@ -297,6 +298,12 @@ def test_a_manifest_that_cannot_be_added_to_is_one_line(manifest, expected, told
     assert expected in err
     assert err.count("\n") == 1
     assert [file.name for file in out.rglob("*")] == ["manifest.csv"]
+
+
+def test_a_new_folder_is_for_nobody_else(told, label, tmp_path):
+    label(told[0].id, "live")
+    assert label("export", "--out", tmp_path / "new" / "out")[0] == 0
+    assert stat.S_IMODE((tmp_path / "new" / "out").stat().st_mode) == 0o700
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(told, label, tmp_path):
