@@ -77,6 +77,7 @@ class EventReader:
     """
 
     def __init__(self, path: Path) -> None:
+        path = path.resolve()  # the log lies beside the file itself
         self.path = path
         self.damaged = 0
         """Events that were left out so far, because what is in them is not what the daemon wrote."""

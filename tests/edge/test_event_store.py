@@ -206,6 +206,20 @@ def test_an_acknowledged_event_waits_for_the_disk(path):
     assert pragmas == {"synchronous": 2, "journal_mode": "wal", "secure_delete": 1, "foreign_keys": 1}
 
 
+def test_a_link_is_followed(path, tmp_path):
+    link = tmp_path / "link.sqlite3"
+    link.symlink_to(path)
+    with EventStore(link) as store:
+        store.add(answer())
+        assert len(ids(link)) == 1
+    assert path.exists()
+    assert link.is_symlink()
+    os.truncate(path, 5000)
+    with EventStore(link):
+        assert len(damaged_files(path)) == 1
+    assert link.is_symlink()
+
+
 def test_a_second_daemon_is_refused(path):
     with EventStore(path) as store:
         with pytest.raises(StoreError, match="another vivavoce daemon writes to it"):
@@ -362,6 +376,42 @@ def test_damage_that_shows_while_it_is_open_costs_no_event(path, caplog):
     assert ids(path, Selection(kind="answer")) == [told.id]
     assert len(damaged_files(path)) == 1
     assert caplog.text.count("is damaged") == 1
+
+
+def test_a_new_file_knows_where_sound_is_kept(path):
+    filled(path, 400)
+    with EventStore(path) as store:
+        store.remember_folder(Path("/somewhere/audio"))
+        with path.open("r+b") as file:
+            file.seek(event_schema.PAGE_BYTES)
+            file.write(os.urandom((pages(path) - 1) * event_schema.PAGE_BYTES))
+        store._connection.execute("PRAGMA shrink_memory")
+        store.add(answer())
+    assert len(damaged_files(path)) == 1
+    with EventReader(path) as reader:
+        assert reader.audio_folders() == [Path("/somewhere/audio")]
+
+
+def test_setting_aside_that_is_interrupted_goes_on(path, monkeypatch):
+    filled(path)
+    os.truncate(path, 5000)
+    Path(f"{path}-wal").write_bytes(b"log" * 1000)
+    real = os.rename
+
+    def killed(source, target):
+        if str(source) == str(path):
+            raise KeyboardInterrupt
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            EventStore(path)
+    told = answer()
+    with EventStore(path) as store:
+        store.add(told)
+    assert ids(path) == [told.id]
+    assert [kept.stat().st_size for kept in damaged_files(path)] == [5000]
 
 
 def test_few_damaged_files_are_kept(path):
