@@ -187,7 +187,7 @@ class Capture:
             if self._wait(self._closing, wait_s):
                 return
             self._health.reopens += 1
-            wait_s = min(2 * wait_s, _RETRY_S[1])
+            wait_s = min(2 * wait_s, getattr(self._source, "longest_retry_s", _RETRY_S[1]))
 
     def _read(self) -> bool:
         """Read the source to its end; return whether it gave any sound."""

@@ -48,7 +48,7 @@ def load() -> ModuleType:
 
 @contextmanager
 def hushed(on: bool = True) -> Iterator[None]:
-    """Keep what C libraries complain of from the terminal: ALSA's tells of every device that is configured, not there.
+    """Keep complaints of C libraries from the terminal: ALSA's tells of every device that is configured, not there.
 
     Parameters
     ----------
