@@ -5,7 +5,7 @@ settings share one frontend.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edge.events import SAMPLE_RATE_HZ
 from edge.frontend import Frontend
-from edge.wake import WakeDetection
+from edge.wake import WakeDetection, WakeStage
 
 __all__ = ["Deaf", "Ear", "Heard", "Hearing", "Listener", "Stage"]
 
@@ -98,6 +98,19 @@ class Hearing:
         if len(found) > 1:
             found.sort(key=lambda heard: heard.decided)
         return found
+
+    def set_cutoffs(self, cutoffs: Mapping[str, float]) -> None:
+        """Detect words by other cut-offs from now on, by their ids; what was heard stays.
+
+        Parameters
+        ----------
+        cutoffs : mapping
+            Of every word; there must be bundles' stages only.
+        """
+        for ear in self._ears:
+            for stage, words in ear.listeners:
+                assert isinstance(stage, WakeStage), "models for ESPHome keep the cut-offs of their manifests"
+                stage.set_cutoffs([cutoffs[word] for word in words])
 
     def reset(self) -> None:
         """Begin a new stream."""

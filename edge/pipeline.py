@@ -6,6 +6,7 @@ indices: the events depend on the samples alone, not on how they arrived.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,6 +94,8 @@ class Pipeline:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._hearing = listening(bundle, words=words, models=models, runtime=runtime) if listen else Deaf()
+        self._bundle = bundle
+        self._models = bool(models)
         self._on_failure = on_failure
         self._clock = clock
         self.judging_s = 0.0
@@ -101,6 +104,8 @@ class Pipeline:
         """Ids of the words."""
         # So short that no two moments at which something can be detected or decided lie in one hop.
         self._hop = math.gcd(self._hearing.hop_samples, _POST_ROLL_SAMPLES)
+        self.period_samples = bundle.wake.stride_frames * FrontendSettings.from_dict(bundle.frontend).step_samples
+        """Pipelines that began a multiple of this apart run their wake networks on the same frames, samples."""
         self._liveness = judging(bundle, runtime)
         self._gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
         # Room for the look-back, and for the chunk whose first samples may complete it.
@@ -156,6 +161,32 @@ class Pipeline:
             What the other one is sure by, 0 to 1.
         """
         return self._wake_up(Heard(word, score, self._ring.head))
+
+    def adjust(self, bundle: Bundle, words: Sequence[str] | None = None) -> bool:
+        """Decide by the cut-offs of another bundle from now on, if its networks are the same; what was heard stays.
+
+        Parameters
+        ----------
+        bundle : Bundle
+        words : sequence of str, optional
+            As for the constructor.
+
+        Returns
+        -------
+        bool
+            False if anything but cut-offs differs, or models for ESPHome listen: then nothing was changed.
+
+        Raises
+        ------
+        UsageError
+            If a word is not in the bundle.
+        """
+        if self._models or _without_cutoffs(bundle) != _without_cutoffs(self._bundle):
+            return False
+        self._hearing.set_cutoffs(_cutoffs(bundle, words))
+        self._gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
+        self._bundle = bundle
+        return True
 
     @property
     def waiting(self) -> bool:
@@ -225,8 +256,11 @@ def listening(
 
     Parameters and errors are those of :class:`Pipeline`.
     """
-    there = [model.word for model in models] or list(bundle.words)
-    place = "one of the models" if models else f"the bundle {bundle.path}"
+    if not models:
+        cutoffs = _cutoffs(bundle, words)
+        frontend, stage = hearing(bundle, list(cutoffs.values()), runtime)
+        return Hearing([Ear(frontend, (Listener(stage, tuple(cutoffs)),))])
+    there = [model.word for model in models]
     ids = [word.id for word in there]
     for i, model in enumerate(models):
         if ids.index(ids[i]) != i:
@@ -234,15 +268,29 @@ def listening(
                 f"{model.path}: wake_word: got {model.word.phrase!r}, which {models[ids.index(ids[i])].path} listens "
                 "for already, expected every word once; leave one of the two out"
             )
-    chosen = {find_word(there, name, place).id for name in words} if words else set(ids)
-    if not models:
-        frontend, stage = hearing(bundle, [word.cutoff if word.id in chosen else NEVER for word in there], runtime)
-        return Hearing([Ear(frontend, (Listener(stage, tuple(ids)),))])
+    chosen = {find_word(there, name, "one of the models").id for name in words} if words else set(ids)
     by_step: dict[int, list[EsphomeModel]] = {}
     for model in models:
         if model.word.id in chosen:
             by_step.setdefault(model.step_ms, []).append(model)
     return Hearing([_ear(FrontendSettings(step_ms=step), group, runtime) for step, group in by_step.items()])
+
+
+def _cutoffs(bundle: Bundle, words: Sequence[str] | None) -> dict[str, float]:
+    """Return the cut-off of every word, in the order of the network: of those that are not listened for, none."""
+    chosen = {find_word(bundle.words, name, f"the bundle {bundle.path}").id for name in words or ()}
+    return {word.id: word.cutoff if word.id in chosen or not words else NEVER for word in bundle.words}
+
+
+def _without_cutoffs(bundle: Bundle) -> tuple[Any, ...]:
+    """Return all of a bundle that the stages are made of."""
+    return (
+        [word.id for word in bundle.words],
+        bundle.frontend,
+        bundle.wake,
+        replace(bundle.liveness, accept_cutoff=1.0, reject_cutoff=0.0),
+        bundle.contents,
+    )
 
 
 def _ear(settings: FrontendSettings, models: Sequence[EsphomeModel], runtime: str | None) -> Ear:

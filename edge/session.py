@@ -32,6 +32,12 @@ _PIECE = 4096
 """Samples that are pushed at once: no more than this is in the ring beyond what was decided."""
 _REMEMBERED_BEFORE = round(0.3 * SAMPLE_RATE_HZ)
 """Sound before a word that the replay memory is given, too."""
+_WARM_UP = 3 * SAMPLE_RATE_HZ
+"""Sound that a new pipeline is shown first: after it its noise estimate is the one it would have had."""
+
+
+def _ring(pre_roll: int) -> Ring:
+    return Ring(max(pre_roll, _WARM_UP, LOOK_BACK_SAMPLES + _REMEMBERED_BEFORE) + 2 * _PIECE)
 
 
 class Rules:
@@ -40,7 +46,7 @@ class Rules:
     Parameters
     ----------
     bundle : Bundle
-        With the cut-offs of the settings.
+        With its own cut-offs.
     gate : GateSettings
     words : tuple of str
         Ids of the words that are listened for; all if empty.
@@ -48,19 +54,38 @@ class Rules:
         Interpreter; the best that is installed by default.
     pre_roll : int
         Samples that are handed on with an answer.
+
+    Raises
+    ------
+    UsageError
+        If the settings name words that the bundle does not have, or their cut-offs do not fit each other.
     """
 
     def __init__(
-        self, bundle: Bundle, gate: GateSettings, *, words: tuple[str, ...], runtime: str | None, pre_roll: int
+        self,
+        bundle: Bundle,
+        gate: GateSettings,
+        *,
+        words: tuple[str, ...],
+        runtime: str | None,
+        pre_roll: int,
     ) -> None:
-        self.bundle = bundle
+        self.unfitted = bundle
+        self.bundle = gate.fitted(bundle)
         self.gate = gate
         self.words = words
         self.runtime = runtime
         self.pre_roll = pre_roll
 
-    def pipeline(self, *, words: tuple[str, ...] = (), listen: bool = True) -> Pipeline:
+    def pipeline(self, *, words: tuple[str, ...] = (), listen: bool = True, watched: bool = True) -> Pipeline:
         """Make the stages.
+
+        Parameters
+        ----------
+        words, listen
+            See :meth:`edge.house.House.session`.
+        watched : bool
+            Whether a liveness network that fails is told in the log, and *unsure*; an error otherwise.
 
         Raises
         ------
@@ -72,7 +97,7 @@ class Rules:
             words=words or self.words or None,
             runtime=self.runtime,
             listen=listen,
-            on_failure=lambda error: _log.error("judging a word failed: %s", error),
+            on_failure=(lambda error: _log.error("judging a word failed: %s", error)) if watched else None,
             clock=time.perf_counter,
         )
 
@@ -134,7 +159,7 @@ class GateSession:
         self._rules = rules
         self._pipeline = rules.pipeline(words=words, listen=listen)
         self._policy = Policy(rules.gate)
-        self._ring = Ring(max(rules.pre_roll, LOOK_BACK_SAMPLES + _REMEMBERED_BEFORE) + 2 * _PIECE)
+        self._ring = _ring(rules.pre_roll)
         # Index of the pipeline's first sample, and where it stands in the ring's count.
         self._base = 0
         self._offset = 0
@@ -185,22 +210,34 @@ class GateSession:
         self._next_rules = rules
 
     def _take_over(self, rules: Rules) -> None:
-        """Let a new pipeline go on, which sees what came before as if it had been there."""
+        """Go on by other rules; a new pipeline, where one is needed, sees what came before as if it had been there."""
         self._next_rules = None
-        pipeline = rules.pipeline(words=self._words, listen=self._listen)
-        pipeline.reset(native_rate_hz=self._native_rate_hz)
-        position = self.position
-        known = self._ring.read(max(self._ring.tail, self._ring.head - LOOK_BACK_SAMPLES), self._ring.head)
-        # What is found in it was told of before.
-        for _ in pipeline.push(known):
-            pass
-        if self._rules.pre_roll != rules.pre_roll:
-            self._ring = Ring(max(rules.pre_roll, LOOK_BACK_SAMPLES + _REMEMBERED_BEFORE) + 2 * _PIECE)
-            self._ring.write(known)
+        if rules.pre_roll != self._rules.pre_roll:
+            self._resize(rules.pre_roll)
+        if not self._pipeline.adjust(rules.bundle, self._words or rules.words or None):
+            pipeline = rules.pipeline(words=self._words, listen=self._listen)
+            pipeline.reset(native_rate_hz=self._native_rate_hz)
+            position = self.position
+            head = self._ring.head
+            # From where on both look at the same frames.
+            start = max(self._ring.tail, head - _WARM_UP)
+            start += -(start - self._offset) % pipeline.period_samples
+            # What is found in it was told of before.
+            for _ in pipeline.push(self._ring.read(min(start, head), head)):
+                pass
+            self._pipeline = pipeline
+            self._base = position - pipeline.position
+            self._offset = head - pipeline.position
         self._policy.follow(rules.gate)
-        self._rules, self._pipeline = rules, pipeline
-        self._base = position - pipeline.position
-        self._offset = self._ring.head - pipeline.position
+        self._rules = rules
+
+    def _resize(self, pre_roll: int) -> None:
+        """Keep more, or less, from now on."""
+        known = self._ring.read(self._ring.tail, self._ring.head)
+        head = self._ring.head
+        self._ring = _ring(pre_roll)
+        self._ring.write(known)
+        self._offset -= head - self._ring.head
 
     def push(self, samples: npt.NDArray[np.int16]) -> Iterator[Wake | Answer]:
         """Take samples; see :class:`edge.house.Session`."""

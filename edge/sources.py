@@ -25,7 +25,7 @@ from edge.errors import AudioError, UsageError
 from edge.events import SAMPLE_RATE_HZ
 from edge.raw_formats import RAW_FORMATS
 
-__all__ = ["DEFAULT_BLOCK", "AudioSource", "FileSource", "PipeSource"]
+__all__ = ["DEFAULT_BLOCK", "AudioSource", "FileSource", "PipeSource", "RawDecoder"]
 
 DEFAULT_BLOCK = 512
 """Samples in a block, 32 ms: with a chunk and the delay of the resampler (at most 58 ms) the blocks of a live
@@ -330,6 +330,108 @@ def _promised_frames(file: _Straight) -> int:
     return int(file.frames)
 
 
+# --------------------------------------------------------------------------------------- raw samples
+
+
+class RawDecoder:
+    """Turn raw samples, which come in pieces of any size, into 16 kHz mono int16.
+
+    What comes out does not depend on how the bytes were cut: a resampler is fed chunks of one size.
+
+    Parameters
+    ----------
+    name : str
+        Of the source, for messages.
+    rate_hz : int
+        Rate of the samples, Hz.
+    sample_format : str
+        One of :data:`edge.raw_formats.RAW_FORMATS`.
+    channels : int
+        Interleaved channels.
+    channel : int, optional
+        Channel to use, from 0; the mean of all by default.
+
+    Raises
+    ------
+    UsageError
+        If the format is unknown, or rate, channels or channel cannot be.
+    """
+
+    def __init__(
+        self, name: str, *, rate_hz: int, sample_format: str, channels: int, channel: int | None = None
+    ) -> None:
+        if sample_format not in RAW_FORMATS:
+            raise UsageError(
+                f"{name}: got the raw format {sample_format!r}, expected one of {', '.join(RAW_FORMATS)}; "
+                "choose one with --raw"
+            )
+        low, high = _RATES_HZ
+        if not low <= rate_hz <= high or not 1 <= channels <= _MAX_CHANNELS:
+            raise UsageError(
+                f"{name}: got {channels} channels at {rate_hz} Hz, expected 1 to {_MAX_CHANNELS} channels at "
+                f"{low} to {high} Hz; check --channels and --rate"
+            )
+        self._name = name
+        self._format = sample_format
+        self._channels = channels
+        self._converter = _Converter(name, rate_hz, channels, channel)
+        self._frame = RAW_FORMATS[sample_format] * channels
+        self._chunk = self._frame * (max(1, round(_PIPE_CHUNK_S * rate_hz)) if self._converter.resamples else 1)
+        self._pending = b""
+
+    def feed(self, data: bytes) -> Iterator[npt.NDArray[np.int16]]:
+        """Take bytes, and yield blocks ``(n,) int16``, 16 kHz, of any size; the iterator has to be exhausted.
+
+        Raises
+        ------
+        AudioError
+            At the first sample that is not finite, after the samples before it.
+        """
+        self._pending += data
+        whole = len(self._pending) - len(self._pending) % self._chunk
+        step = self._chunk if self._converter.resamples else max(whole, 1)
+        for at in range(0, whole, step):
+            yield from self._converter.feed(self._decode(self._pending[at : at + step]))
+        self._pending = self._pending[whole:]
+
+    def flush(self) -> Iterator[npt.NDArray[np.int16]]:
+        """Yield what is still held; nothing can be fed after it.
+
+        Raises
+        ------
+        AudioError
+            If the last sample is not complete, or not finite; after the samples before it.
+        """
+        rest = len(self._pending) % self._frame
+        yield from self._converter.feed(self._decode(self._pending[: len(self._pending) - rest]))
+        yield from self._converter.flush()
+        if rest:
+            raise AudioError(
+                f"{self._name}: the stream ends inside a sample: got {rest} bytes, expected "
+                f"{self._frame} ({self._format}, channels: {self._channels}); what came before was used: check "
+                "--raw and --channels"
+            )
+
+    def _decode(self, data: bytes) -> _Frames:
+        """Return whole frames ``(n, channels)``, int16, or float32 with full scale 1."""
+        samples: npt.NDArray[Any]
+        if self._format == "s16le":
+            samples = np.frombuffer(data, "<i2").astype(np.int16)
+        elif self._format == "u8":
+            samples = (np.frombuffer(data, np.uint8).astype(np.int16) - 128) * np.int16(256)
+        elif self._format == "s24le":
+            # Into the upper bytes of 32 bits, which keeps the sign.
+            wide = np.zeros((len(data) // 3, 4), np.uint8)
+            wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
+            samples = wide.view("<i4").astype(np.float32) / np.float32(1 << 31)
+        elif self._format == "s32le":
+            samples = np.frombuffer(data, "<i4").astype(np.float32) / np.float32(1 << 31)
+        else:
+            samples = np.frombuffer(data, "<f4").astype(np.float32)
+        frames: _Frames = samples.reshape(-1, self._channels)
+        return frames
+
+
 # -------------------------------------------------------------------------------------------- pipes
 
 
@@ -382,17 +484,6 @@ class PipeSource:
         block: int = DEFAULT_BLOCK,
         name: str = "-",
     ) -> None:
-        if sample_format not in RAW_FORMATS:
-            raise UsageError(
-                f"{name}: got the raw format {sample_format!r}, expected one of {', '.join(RAW_FORMATS)}; "
-                "choose one with --raw"
-            )
-        low, high = _RATES_HZ
-        if not low <= rate_hz <= high or not 1 <= channels <= _MAX_CHANNELS:
-            raise UsageError(
-                f"{name}: got {channels} channels at {rate_hz} Hz, expected 1 to {_MAX_CHANNELS} channels at "
-                f"{low} to {high} Hz; check --channels and --rate"
-            )
         self.name = name
         self.native_rate_hz = rate_hz
         self._stream = stream
@@ -400,37 +491,30 @@ class PipeSource:
         self._channels = channels
         self._channel = channel
         self._block = _check_block(name, block)
-        _Converter(name, rate_hz, channels, channel)
+        self._decoder()
 
     def blocks(self) -> Iterator[npt.NDArray[np.int16]]:
         """Yield blocks as data arrive; see :class:`AudioSource`. What was read is gone from the stream."""
         return _cut(self._pieces(), self._block)
 
+    def _decoder(self) -> "RawDecoder":
+        return RawDecoder(
+            self.name,
+            rate_hz=self.native_rate_hz,
+            sample_format=self._format,
+            channels=self._channels,
+            channel=self._channel,
+        )
+
     def _pieces(self) -> Iterator[_Block]:
-        converter = _Converter(self.name, self.native_rate_hz, self._channels, self._channel)
-        frame = RAW_FORMATS[self._format] * self._channels
-        # A resampler is fed chunks of one size, however the bytes arrive.
-        chunk = frame * (max(1, round(_PIPE_CHUNK_S * self.native_rate_hz)) if converter.resamples else 1)
-        begin = pending = b""
+        decoder = self._decoder()
+        begin = b""
         while data := self._read():
             if len(begin) < _MARK_BYTES:
                 begin += data[: _MARK_BYTES - len(begin)]
                 self._refuse_container(begin)
-            pending += data
-            whole = len(pending) - len(pending) % chunk
-            step = chunk if converter.resamples else max(whole, 1)
-            for at in range(0, whole, step):
-                yield from converter.feed(self._decode(pending[at : at + step]))
-            pending = pending[whole:]
-        whole = len(pending) - len(pending) % frame
-        yield from converter.feed(self._decode(pending[:whole]))
-        yield from converter.flush()
-        if whole < len(pending):
-            raise AudioError(
-                f"{self.name}: the stream ends inside a sample: got {len(pending) - whole} bytes, expected "
-                f"{frame} ({self._format}, channels: {self._channels}); what came before was used: check "
-                "--raw and --channels"
-            )
+            yield from decoder.feed(data)
+        yield from decoder.flush()
         if not begin:
             raise AudioError(
                 f"{self.name}: the stream ended without a sample, expected raw audio; check the program that writes it"
@@ -456,22 +540,3 @@ class PipeSource:
                 f"{self.name}: got a {kind} file, expected raw {self._format} samples; "
                 "give the file by its name instead"
             )
-
-    def _decode(self, data: bytes) -> _Frames:
-        """Return whole frames ``(n, channels)``, int16, or float32 with full scale 1."""
-        samples: npt.NDArray[Any]
-        if self._format == "s16le":
-            samples = np.frombuffer(data, "<i2").astype(np.int16)
-        elif self._format == "u8":
-            samples = (np.frombuffer(data, np.uint8).astype(np.int16) - 128) * np.int16(256)
-        elif self._format == "s24le":
-            # Into the upper bytes of 32 bits, which keeps the sign.
-            wide = np.zeros((len(data) // 3, 4), np.uint8)
-            wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
-            samples = wide.view("<i4").astype(np.float32) / np.float32(1 << 31)
-        elif self._format == "s32le":
-            samples = np.frombuffer(data, "<i4").astype(np.float32) / np.float32(1 << 31)
-        else:
-            samples = np.frombuffer(data, "<f4").astype(np.float32)
-        frames: _Frames = samples.reshape(-1, self._channels)
-        return frames

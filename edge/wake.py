@@ -100,6 +100,10 @@ class WakeStage:
         """Highest smoothed score of each word since the last reset, ``(words,) float64``."""
         self.reset()
 
+    def set_cutoffs(self, cutoffs: Sequence[float]) -> None:
+        """Detect by other cut-offs from now on; what was heard stays."""
+        self._cutoffs = np.asarray(cutoffs, np.float64)
+
     def reset(self) -> None:
         """Forget everything that was heard."""
         spec = self._state_spec

@@ -1,0 +1,52 @@
+"""The sink ``wyoming``: a wake service for Home Assistant and other Wyoming clients, which send their own sound.
+
+A client hears of a word only if the command may pass. See ``docs/wyoming.md``.
+"""
+
+from dataclasses import dataclass
+
+from edge.bus import Sink
+from edge.errors import MissingExtraError
+from edge.house import House
+from firmware_bridge.wyoming_listening import ListenSettings, tls_context
+
+__all__ = ["SUMMARY", "Settings", "make"]
+
+SUMMARY = "a wake service for clients of the Wyoming protocol, which hear only of what may pass"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(ListenSettings):
+    """Table of the sink."""
+
+    tell_refusals: bool = True
+    """Whether a client is told, by a ``user-event``, of words by which nothing may pass."""
+
+
+def make(settings: Settings, name: str, house: House) -> Sink:
+    """Make the service.
+
+    Raises
+    ------
+    MissingExtraError
+        If the extra is not installed.
+    UsageError
+        If a certificate cannot be used.
+    """
+    try:
+        from firmware_bridge.wyoming_server import Client, WyomingServer
+        from firmware_bridge.wyoming_wake_client import WakeClient
+
+        if settings.zeroconf:
+            import zeroconf  # noqa: F401
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("wyoming", "zeroconf"):
+            raise
+        raise MissingExtraError("the Wyoming protocol", "wyoming") from error
+
+    tls_context(settings, f"sinks.{name}")
+
+    async def serve(client: Client) -> None:
+        await WakeClient(client, name, settings, house).run()
+
+    return WyomingServer(name, settings, house.health, serve)

@@ -1,0 +1,56 @@
+import logging
+import re
+import subprocess
+import sys
+
+import pytest
+
+from edge.logs import journal_priority
+
+PROGRAM = """
+import logging
+from edge.logs import begin_logging
+begin_logging("info")
+log = logging.getLogger("edge.test")
+log.debug("nothing")
+log.warning("two\\nlines")
+try:
+    1 / 0
+except ZeroDivisionError:
+    log.exception("a fault")
+"""
+
+
+def run(**environment):
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=True
+    ).stderr.splitlines()
+
+
+def test_people_read_time_level_and_place(root_environment):
+    lines = run(**root_environment)
+    assert len(lines) == 2
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ WARNING edge\.test: two \| lines", lines[0])
+    assert "ERROR   edge.test: a fault | Traceback" in lines[1]
+    assert lines[1].endswith("ZeroDivisionError: division by zero")
+
+
+def test_the_journal_reads_a_priority(root_environment):
+    lines = run(**root_environment, JOURNAL_STREAM="8:1")
+    assert lines[0] == "<4>edge.test: two | lines"
+    assert lines[1].startswith("<3>edge.test: a fault")
+
+
+@pytest.mark.parametrize(
+    ("level", "priority"),
+    [(logging.DEBUG, 7), (logging.INFO, 6), (logging.WARNING, 4), (logging.ERROR, 3), (logging.CRITICAL, 2), (35, 4)],
+)
+def test_levels_are_those_of_syslog(level, priority):
+    assert journal_priority(level) == priority
+
+
+@pytest.fixture
+def root_environment():
+    from pathlib import Path
+
+    return {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "PATH": "/usr/bin:/bin"}
