@@ -138,7 +138,7 @@ def test_ten_thousand_events_half_of_them_damaged(plugin, caplog):
     async def run():
         other = Other()
         async with served(other) as port:
-            tables = {"upstream": f"tcp://127.0.0.1:{port}", "settle_s": 0.05} if plugin is wyoming_proxy else {}
+            tables = {"upstream": f"tcp://127.0.0.1:{port}", "settle_s": 10.0} if plugin is wyoming_proxy else {}
             with opened(plugin, house, "fuzz", message_s=1.0, **tables) as sink:
                 done = asyncio.Event()
                 good = asyncio.create_task(behave(sink, done))
