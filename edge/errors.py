@@ -13,7 +13,8 @@ it as one line and exits with 2. Anything else that escapes is a bug of ours::
     │   ├── BundleVersionError  one made for a newer program
     │   └── SignatureError    one that nobody signed who is trusted; a key or signature that is none
     ├── ModelAbiError         a model whose tensors are not the ones that its role needs
-    └── DataError             training data, manifests or checkpoints that cannot be used
+    ├── DataError             training data, manifests or checkpoints that cannot be used
+    └── StoreError            a store of events that cannot be read or written
 
 A message says what, where, got, expected, and what to do; it never spans more than one line.
 """
@@ -28,6 +29,7 @@ __all__ = [
     "MissingExtraError",
     "ModelAbiError",
     "SignatureError",
+    "StoreError",
     "UsageError",
     "VivavoceError",
 ]
@@ -91,3 +93,7 @@ class ModelAbiError(VivavoceError):
 
 class DataError(VivavoceError):
     """Training data, a manifest or a checkpoint that cannot be used."""
+
+
+class StoreError(VivavoceError):
+    """A store of events, or kept sound beside it, that cannot be read or written."""

@@ -2,9 +2,13 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-__all__ = ["DEEPEST", "parse_json"]
+from edge.errors import VivavoceError
+from edge.files import read_file
+
+__all__ = ["DEEPEST", "parse_json", "read_object"]
 
 DEEPEST = 64
 """Levels of lists and objects; nothing that is written here has more than a few."""
@@ -44,6 +48,33 @@ def parse_json(
         if not level:
             return value
     raise _too_deep()
+
+
+def read_object(path: Path, *, error: type[VivavoceError], remedy: str) -> dict[str, Any]:
+    """Read a file that holds one JSON object.
+
+    Parameters
+    ----------
+    path : Path
+    error : type
+        Of the error tree.
+    remedy : str
+        What to do if it is none: the end of the message.
+
+    Raises
+    ------
+    VivavoceError
+        Of the given type, if it cannot be read or holds anything else.
+    """
+    try:
+        value = parse_json(read_file(path))
+    except OSError as fault:
+        raise error(f"{path}: cannot be read ({fault.strerror}), expected a JSON file; {remedy}") from fault
+    except ValueError as fault:
+        raise error(f"{path}: got text that is not JSON ({fault}); {remedy}") from fault
+    if not isinstance(value, dict):
+        raise error(f"{path}: got JSON of another kind, expected an object; {remedy}")
+    return value
 
 
 def _nested(value: Any) -> list[Any]:

@@ -46,7 +46,7 @@ class Rules:
     Parameters
     ----------
     bundle : Bundle
-        With the cut-offs of the settings.
+        With its own cut-offs.
     gate : GateSettings
     words : tuple of str
         Ids of the words that are listened for; all if empty.
@@ -54,19 +54,38 @@ class Rules:
         Interpreter; the best that is installed by default.
     pre_roll : int
         Samples that are handed on with an answer.
+
+    Raises
+    ------
+    UsageError
+        If the settings name words that the bundle does not have, or their cut-offs do not fit each other.
     """
 
     def __init__(
-        self, bundle: Bundle, gate: GateSettings, *, words: tuple[str, ...], runtime: str | None, pre_roll: int
+        self,
+        bundle: Bundle,
+        gate: GateSettings,
+        *,
+        words: tuple[str, ...],
+        runtime: str | None,
+        pre_roll: int,
     ) -> None:
-        self.bundle = bundle
+        self.unfitted = bundle
+        self.bundle = gate.fitted(bundle)
         self.gate = gate
         self.words = words
         self.runtime = runtime
         self.pre_roll = pre_roll
 
-    def pipeline(self, *, words: tuple[str, ...] = (), listen: bool = True) -> Pipeline:
+    def pipeline(self, *, words: tuple[str, ...] = (), listen: bool = True, watched: bool = True) -> Pipeline:
         """Make the stages.
+
+        Parameters
+        ----------
+        words, listen
+            See :meth:`edge.house.House.session`.
+        watched : bool
+            Whether a liveness network that fails is told in the log, and *unsure*; an error otherwise.
 
         Raises
         ------
@@ -78,7 +97,7 @@ class Rules:
             words=words or self.words or None,
             runtime=self.runtime,
             listen=listen,
-            on_failure=lambda error: _log.error("judging a word failed: %s", error),
+            on_failure=(lambda error: _log.error("judging a word failed: %s", error)) if watched else None,
             clock=time.perf_counter,
         )
 

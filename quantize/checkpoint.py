@@ -11,7 +11,6 @@
 :mod:`quantize.convert` adds the converted networks.
 """
 
-import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import DataError
+from edge.json_reading import read_object
 
 __all__ = [
     "CONVERSION_NAME",
@@ -92,22 +92,8 @@ class Checkpoint:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read or holds anything else.
-    """
-    try:
-        value = json.loads(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}), expected a JSON file; check the path") from error
-    except ValueError as error:
-        raise DataError(f"{path}: got text that is not JSON ({error}); make the file again") from error
-    if not isinstance(value, dict):
-        raise DataError(f"{path}: got JSON of another kind, expected an object; make the file again")
-    return value
+    """Read a JSON object of a checkpoint; errors are those of :func:`edge.json_reading.read_object`, as DataError."""
+    return read_object(path, error=DataError, remedy="make the file again")
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[np.float32]]:

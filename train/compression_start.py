@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import DataError
-from edge.json_reading import parse_json
+from edge.json_reading import read_object
 from train.wake_network import Weights, saved_weights
 
 __all__ = ["Start", "fill", "read_start"]
@@ -93,7 +93,10 @@ def read_start(path: Path, role: str, *, settings: tuple[str, ...]) -> Start:
     DataError
         If it is no complete checkpoint of one such network.
     """
-    spec, record = _read(path / "spec.json"), _read(path / "record.json")
+    spec, record = (
+        read_object(path / name, error=DataError, remedy="train the network again")
+        for name in ("spec.json", "record.json")
+    )
     if spec.get("role") != role:
         raise DataError(
             f"{path / 'spec.json'}: role: got {spec.get('role')!r}, expected {role!r}; give a checkpoint of "
@@ -112,18 +115,6 @@ def read_start(path: Path, role: str, *, settings: tuple[str, ...]) -> Start:
             "train it again"
         )
     return Start(path, role, spec, record, saved_weights(path / "model"), _arrays(path / "representative.npz"))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        value = parse_json(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}), expected a checkpoint; train it first") from error
-    except ValueError as error:
-        raise DataError(f"{path}: got text that is not JSON ({error}); train the network again") from error
-    if not isinstance(value, dict):
-        raise DataError(f"{path}: got JSON of another kind, expected an object; train the network again")
-    return value
 
 
 def _arrays(path: Path) -> dict[str, npt.NDArray[np.float32]]:

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import DataError
-from edge.files import read_file
-from edge.json_reading import parse_json
+from edge.json_reading import read_object
 from train.wake_network import Branch, WakeShape, Weights, saved_weights
 
 __all__ = ["WakeCheckpoint", "read_wake_checkpoint"]
@@ -48,17 +47,7 @@ def read_wake_checkpoint(path: Path) -> WakeCheckpoint:
     remedy = "give the folder that 'vivavoce train wake', 'train join' or 'train word' wrote"
     found: dict[str, Any] = {}
     for name in ("spec", "record"):
-        file = path / f"{name}.json"
-        try:
-            found[name] = parse_json(read_file(file).decode())
-        except OSError as error:
-            raise DataError(
-                f"{file}: cannot be read ({error.strerror}), expected that of a wake checkpoint; {remedy}"
-            ) from error
-        except ValueError as error:
-            raise DataError(f"{file}: got text that is not JSON ({error}); {remedy}") from error
-        if not isinstance(found[name], dict):
-            raise DataError(f"{file}: got no JSON object; {remedy}")
+        found[name] = read_object(path / f"{name}.json", error=DataError, remedy=remedy)
     spec = found["spec"]
     if spec.get("role") != "wake":
         raise DataError(f"{path}: got a checkpoint of the role {spec.get('role')!r}, expected 'wake'; {remedy}")

@@ -1,12 +1,11 @@
 """Settings of a training from a file, and from options over it; imports nothing heavy."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from edge.errors import UsageError
-from edge.json_reading import parse_json
+from edge.json_reading import read_object
 from edge.strict_toml import load_tables
 
 __all__ = ["add_settings_options", "given_settings", "kind_weight"]
@@ -66,12 +65,4 @@ def kind_weight(text: str) -> tuple[str, float]:
 def _read(path: Path) -> dict[str, Any]:
     if path.suffix == ".toml":
         return load_tables(path)
-    try:
-        found = parse_json(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); give a file of settings") from error
-    except ValueError as error:
-        raise UsageError(f"{path}: got text that is not JSON ({error}); correct it, or name it .toml") from error
-    if not isinstance(found, dict):
-        raise UsageError(f"{path}: got {json.dumps(found)[:40]}, expected an object of settings")
-    return found
+    return read_object(path, error=UsageError, remedy="give a file of settings, and name it .toml if it is TOML")

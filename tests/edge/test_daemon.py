@@ -1,0 +1,303 @@
+"""The daemon with a source and a sink that the test holds in its hands; everything between them is real."""
+
+import queue
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+import edge
+from edge.answers import Answer, Audio, Status
+from edge.bundle import open_bundle
+from edge.daemon import Daemon
+from edge.daemon_settings import Chosen, DaemonSettings, load
+from edge.errors import AudioError, UsageError
+from edge.events import Decision
+from edge.pipeline import Pipeline
+
+SCENE = Path(edge.__file__).parent / "data" / "scene.flac"
+PATIENCE_S = 20
+END = object()
+
+
+class Tape:
+    """A source that yields what the test puts in, and fails when it is told to."""
+
+    native_rate_hz = 16_000
+    overflows = 0
+    live = False
+    endless = False
+
+    def __init__(self):
+        self.name = "tape"
+        self.waiting = queue.Queue()
+
+    def put(self, samples, block=512):
+        for at in range(0, samples.size, block):
+            self.waiting.put(samples[at : at + block])
+
+    def blocks(self):
+        while (item := self.waiting.get()) is not END:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+
+
+class Ear:
+    """A sink that keeps what it is told."""
+
+    def __init__(self, name, wants):
+        self.name, self.wants = name, wants
+        self.told = []
+        self.news = threading.Condition()
+        self.closed = 0
+
+    def open(self):
+        pass
+
+    def push(self, message):
+        with self.news:
+            self.told.append(message)
+            self.news.notify_all()
+
+    def close(self):
+        self.closed += 1
+
+    def of(self, kind):
+        return [message for message in self.told if isinstance(message, kind)]
+
+    def wait(self, condition):
+        """Wait until a condition holds of what was told."""
+        with self.news:
+            assert self.news.wait_for(lambda: condition(self), PATIENCE_S), self.told
+
+
+class Running:
+    """A daemon in a thread of its own."""
+
+    def __init__(self, folder, text="", wants=(Answer, Status)):
+        self.tape = Tape()
+        self.ear = Ear("ear", wants)
+        self.path = folder / "daemon.toml"
+        self.path.write_text(
+            'pre_roll_s = 1.0\n[gate]\nrefractory_s = 0.0\n[source]\nkind = "file"\npath = "x"\n' + text
+        )
+        file = load(self.path)
+        source = Chosen("tape", SimpleNamespace(make=lambda settings: self.tape), None)
+        sink = Chosen("ear", SimpleNamespace(make=lambda settings, name, house: self.ear), None)
+        self.daemon = Daemon(
+            DaemonSettings(path=self.path, tables=file.tables, source=source, reference=None, sinks={"ear": sink})
+        )
+        self.fault = None
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self):
+        try:
+            self.daemon.run()
+        except BaseException as error:
+            self.fault = error
+
+    def end(self):
+        self.tape.waiting.put(END)
+        self.thread.join(PATIENCE_S)
+        assert not self.thread.is_alive()
+        assert self.fault is None
+
+    def hear(self, samples):
+        """Push samples, and wait until all of them were heard."""
+        wanted = self.daemon.health.samples + samples.size
+        self.tape.put(samples)
+        deadline = threading.Event()
+        for _ in range(PATIENCE_S * 100):
+            if self.daemon.health.samples >= wanted:
+                return
+            deadline.wait(0.01)
+        raise AssertionError(f"{self.daemon.health.samples} of {wanted} samples were heard")
+
+
+@pytest.fixture
+def running(tmp_path):
+    started = []
+
+    def start(*arguments, **settings):
+        started.append(Running(tmp_path, *arguments, **settings))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.daemon.stop()
+        one.tape.waiting.put(END)
+        one.thread.join(PATIENCE_S)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return soundfile.read(SCENE, dtype="int16")[0]
+
+
+@pytest.fixture(scope="module")
+def decisions(scene):
+    pipeline = Pipeline(open_bundle())
+    return [e for e in [*pipeline.push(scene), *pipeline.finish()] if isinstance(e, Decision)]
+
+
+def test_everybody_is_told_what_the_pipeline_decides(running, scene, decisions):
+    one = running()
+    one.tape.put(scene)
+    one.end()
+    answers = one.ear.of(Answer)
+    assert [(a.word, a.decision, a.decided_sample) for a in answers] == [
+        (d.word, d.decision, d.decided_sample) for d in decisions
+    ]
+    assert {a.origin for a in answers} == {"source"}
+    assert [s.source for s in one.ear.of(Status)][-2:] == ["listening", "ended"]
+    assert one.ear.closed
+    assert one.daemon.health.samples == scene.size
+
+
+def test_sound_goes_on_where_the_pre_roll_ends(running, scene, decisions):
+    one = running(wants=(Answer, Audio))
+    one.tape.put(scene)
+    one.end()
+    blocks = one.ear.of(Audio)
+    np.testing.assert_array_equal(np.concatenate([block.samples for block in blocks]), scene)
+    assert [b.start_sample for b in blocks[1:]] == [b.end_sample for b in blocks[:-1]]
+    for answer in one.ear.of(Answer):
+        place = one.ear.told.index(answer)
+        following = next(message for message in one.ear.told[place:] if isinstance(message, Audio))
+        assert following.start_sample <= answer.decided_sample <= following.end_sample
+
+
+def test_while_it_is_muted_nothing_is_heard_and_time_goes_on(running, scene, decisions):
+    one = running(wants=(Answer, Status, Audio))
+    one.daemon.mute(True)
+    one.hear(scene)
+    assert one.ear.of(Answer) == []
+    one.daemon.mute(False)
+    one.hear(scene)
+    one.end()
+    assert [a.decided_sample - scene.size for a in one.ear.of(Answer)] == [d.decided_sample for d in decisions]
+    assert one.ear.of(Audio)[0].start_sample == scene.size
+    assert one.ear.of(Status)[-1].muted is False
+    assert any(status.muted for status in one.ear.of(Status))
+
+
+def test_what_was_said_before_a_mute_is_not_handed_on_after_it(running, scene, decisions):
+    one = running()
+    one.hear(np.full(16_000, 1234, np.int16))
+    one.daemon.mute(True)
+    one.hear(np.full(512, 99, np.int16))
+    one.daemon.mute(False)
+    first = decisions[0].decided_sample
+    one.hear(scene[first - 16_000 + 2000 : first + 1600])
+    one.end()
+    for answer in one.ear.of(Answer):
+        assert not np.isin(answer.pre_roll, [1234, 99]).all()
+        assert answer.pre_roll_start_sample >= 16_512
+
+
+def test_own_sound_blocks_while_somebody_says_it_plays(running, scene, decisions):
+    one = running()
+    one.daemon.playing(True)
+    one.hear(scene)
+    one.daemon.playing(False)
+    one.hear(scene)
+    one.end()
+    answers = one.ear.of(Answer)
+    played, quiet = answers[: len(decisions)], answers[len(decisions) :]
+    live = [d.decision == "accept" for d in decisions]
+    assert [a.reasons[0] == "playing" for a in played] == live
+    assert {a.action for a in played} == {"block"}
+    assert [a.action == "pass" for a in quiet] == live
+
+
+def test_settings_are_read_again_without_losing_a_sample(running, scene, decisions):
+    one = running()
+    one.hear(scene)
+    one.path.write_text(one.path.read_text().replace("[gate]", "[gate]\naccept_cutoff = 0.999"))
+    one.daemon.reload()
+    one.hear(scene)
+    one.end()
+    assert one.daemon.health.reloads == 1
+    second = [a for a in one.ear.of(Answer) if a.decided_sample > scene.size]
+    assert [a.word for a in second] == [d.word for d in decisions]
+    assert "accept" not in {a.decision for a in second}
+    assert one.daemon.health.samples == 2 * scene.size
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[gaet]\n", "gaet is unknown; did you mean gate?"),
+        ("[gate]\naccept_cutoff = 7\n", "gate.accept_cutoff: got 7, expected a number from -1 to 1"),
+        ('words = ["nothing"]\n', "got 'nothing'"),
+        ('bundle = "/nowhere"\n', "/nowhere: got nothing, expected the folder of a bundle"),
+        ("words =\n", "text that is not TOML"),
+    ],
+)
+def test_settings_that_cannot_be_used_change_nothing(running, scene, decisions, caplog, text, told):
+    one = running()
+    one.hear(scene[:512])
+    one.path.write_text(text)
+    one.daemon.reload()
+    one.hear(scene[512:])
+    one.end()
+    assert one.daemon.health.reload_faults == 1
+    assert told in caplog.text
+    assert len(one.ear.of(Answer)) == len(decisions)
+
+
+def test_what_needs_a_restart_is_named(running, scene, caplog):
+    one = running()
+    one.path.write_text(one.path.read_text().replace('path = "x"', 'path = "y"'))
+    for _ in range(2):
+        one.hear(scene[:512])
+        one.daemon.reload()
+        one.hear(scene[:512])
+    one.end()
+    assert caplog.text.count("changes of source need a restart") == 2
+
+
+def test_a_source_that_fails_is_opened_again_and_time_goes_on(running, scene, decisions):
+    one = running()
+    one.hear(scene)
+    one.tape.waiting.put(AudioError("tape: the tape is torn"))
+    one.tape.put(scene)
+    one.ear.wait(lambda ear: len(ear.of(Answer)) >= 2 * len(decisions))
+    one.end()
+    states = [(status.source, status.source_name) for status in one.ear.of(Status)]
+    assert [state for state, _ in states if state != "opening"] == ["listening", "lost", "listening", "ended"]
+    assert "torn" in dict(states)["lost"]
+    second = [a.decided_sample for a in one.ear.of(Answer)][len(decisions) :]
+    assert [at - second[0] for at in second] == [d.decided_sample - decisions[0].decided_sample for d in decisions]
+    assert second[0] >= scene.size
+
+
+def test_others_may_send_sound_of_their_own(running, scene, decisions):
+    one = running()
+    session = one.daemon.session("wyoming 1", words=(decisions[0].word,))
+    answers = [event for event in session.push(scene) if isinstance(event, Answer)]
+    assert [a.decided_sample for a in answers] == [d.decided_sample for d in decisions if d.word == decisions[0].word]
+    one.ear.wait(lambda ear: len(ear.of(Answer)) == len(answers))
+    assert {a.origin for a in one.ear.of(Answer)} == {"wyoming 1"}
+    with pytest.raises(UsageError, match="got 'nothing'"):
+        one.daemon.session("wyoming 2", words=("nothing",))
+    many = [one.daemon.session(f"wyoming {i}") for i in range(7)]
+    with pytest.raises(UsageError, match="one stream more than the 8"):
+        one.daemon.session("wyoming 9")
+    many[0].close()
+    one.daemon.session("wyoming 9").close()
+    one.end()
+
+
+def test_it_stops_when_it_is_told_though_nothing_comes(running):
+    one = running()
+    one.daemon.stop()
+    one.thread.join(PATIENCE_S)
+    assert not one.thread.is_alive()
+    assert one.fault is None
+    assert one.ear.closed
