@@ -354,6 +354,7 @@ def test_a_session_that_fails_ends_one_connection(house, caplog):
         async with client_of(sink) as client:
             house.failing = True
             await send(client, sound(0.5))
+            assert (await client.read_event()).data["code"] == "internal"
             assert await client.read_event() is None
         house.failing = False
         async with client_of(sink) as client:
