@@ -246,8 +246,8 @@ class Capture:
 def leave(code: int) -> int:
     """Return the exit code of the process; if a source was left behind, end the process with it at once.
 
-    The thread of a source that hangs is somewhere in a driver: libraries that are ended below it wait for it for ever, or
-    crash.
+    The thread of a source that hangs is somewhere in a driver: libraries that are ended below it wait for it for ever,
+    or crash.
     """
     if any(thread.name == _THREAD for thread in threading.enumerate()):
         logging.shutdown()

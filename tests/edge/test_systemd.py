@@ -11,7 +11,7 @@ from edge.systemd import Notifier
 
 @pytest.fixture
 def manager(tmp_path):
-    """A socket as systemd's; returns environment and a function that gives the next message."""
+    """Make a socket as systemd's; yield the environment, and a function that gives the next message."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.settimeout(10)
         heard.bind(str(tmp_path / "notify"))
