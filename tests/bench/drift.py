@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from drift_scores import CONDITIONS, FIELDS, GROUPS, score
-from processes import ROOT, data_folder
+from processes import ROOT, data_folder, write_result
 
 SEED = 20261126
 _DAY_S = 86_400.0
@@ -223,15 +223,15 @@ def main() -> int:
         "--scores", type=Path, default=ROOT / "build" / "drift_scores.npz", help="kept scores [%(default)s]"
     )
     parser.add_argument("--months", type=int, default=240)
-    parser.add_argument("--homes", type=int, default=60)
+    parser.add_argument("--homes", type=int, default=100)
     parser.add_argument("-o", "--out", type=Path, default=ROOT / "results" / "drift.json")
     args = parser.parse_args()
 
     sys.path.insert(0, str(ROOT))
     from edge.bundle import DEFAULT_BUNDLE
+    from edge.bundle_identity import bundle_hash
     from edge.drift_monitor import MonitorSettings
     from train.corpus import data_hash
-    from train.results import write_result
 
     raw = score(args.data, args.cache, args.scores)
     scores, rules = by_clip(raw), MonitorSettings().rules
@@ -243,6 +243,9 @@ def main() -> int:
     }
     body = {
         "split": "dev",
+        "seed": SEED,
+        "data_hash": data_hash(args.data),
+        "bundle_sha256": bundle_hash(DEFAULT_BUNDLE),
         "method": (
             f"homes of {_HOME['live']} clips of people and {_HOME['tv'] + _HOME['other']} of replays, drawn from the "
             f"frozen set of dev and scored by the whole pipeline; {_LIVE:g} words of people and {_REPLAYS:g} of "
@@ -269,7 +272,7 @@ def main() -> int:
         },
         "delays": {change: delays(scores, rules, change, args.homes) for change in CHANGES},
     }
-    write_result(args.out, body, data_hash=data_hash(args.data), seed=SEED, bundle=DEFAULT_BUNDLE)
+    write_result(args.out, "python tests/bench/drift.py", body)
     print({name: body["false_alarms"][name] for name in ("independent", "clustered")})
     for name, found in body["delays"].items():
         print(name, found)
