@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -312,6 +313,8 @@ class TestBroker:
 @pytest.fixture
 def locked(tmp_path):
     """Start a broker that knows one user."""
+    if shutil.which("mosquitto_passwd") is None:
+        pytest.skip("mosquitto is not installed here")
     passwords = tmp_path / "passwords"
     subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "vv", "geheim ü"], check=True, capture_output=True)
     broker = Broker(tmp_path, "allow_anonymous false", f"password_file {passwords}")
