@@ -6,6 +6,8 @@ indices stay true; a file or a pipe waits instead.
 """
 
 import logging
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -20,7 +22,7 @@ from edge.events import SAMPLE_RATE_HZ
 from edge.health import Health
 from edge.live import LiveSource
 
-__all__ = ["Block", "Capture", "Ended", "Gap", "Item", "Lost", "Nothing", "Opened"]
+__all__ = ["Block", "Capture", "Ended", "Gap", "Item", "Lost", "Nothing", "Opened", "leave"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ _RETRY_S = (0.5, 30.0)
 _STEADY_S = 10.0
 """A source that gave sound for so long begins with the first time again when it fails."""
 _CLOSE_S = 1.0
+_THREAD = "capture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +117,13 @@ class Capture:
         self._held = 0
         self._changed = threading.Condition()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=_THREAD, daemon=True)
         self._started = False
+
+    @property
+    def live(self) -> bool:
+        """Whether sound comes at its own pace: then it is a fault when none comes."""
+        return self._source.live
 
     def take(self, timeout_s: float) -> Item:
         """Return the next item; :class:`Nothing` if none came in this time. The first call opens the source.
@@ -184,8 +192,6 @@ class Capture:
     def _read(self) -> bool:
         """Read the source to its end; return whether it gave any sound."""
         self._was_open = False
-        before = self._source.overflows
-        known = self._health.overflows
         blocks = self._source.blocks()
         try:
             for samples in blocks:
@@ -194,10 +200,11 @@ class Capture:
                 if not self._was_open:
                     self._was_open = True
                     self._put(Opened(self._source.name, self._source.native_rate_hz))
-                self._health.overflows = known + self._source.overflows - before
+                self._health.overflows = self._source.overflows
                 self._put_block(samples)
         finally:
             blocks.close()
+            self._health.overflows = self._source.overflows
         return self._was_open
 
     _was_open = False
@@ -234,3 +241,18 @@ class Capture:
                     self._items[place] = Gap(n, "the daemon did not keep up")
                 return True
         return False
+
+
+def leave(code: int) -> int:
+    """Return the exit code of the process; if a source was left behind, end the process with it at once.
+
+    The thread of a source that hangs is somewhere in a driver: libraries that are ended below it wait for it for ever,
+    or crash.
+    """
+    if any(thread.name == _THREAD for thread in threading.enumerate()):
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        os._exit(code)
+    return code

@@ -2,7 +2,8 @@
 
 ================  ==========================================================================================
 ``event``         one row an answer or a status, in the order in which they came: what is searched for in
-                  columns, and the whole public form (``to_dict``) as JSON
+                  columns, and the whole public form (``to_dict``) as JSON; with a CRC-32 of all of it, as SQLite
+                  finds damage of what holds the rows together, and not of what is in them
 ``label``         what the owner says of an answer: ``live`` or ``replay``
 ``audio_folder``  folders in which sound was kept, so that it can be found again to be deleted
 ================  ==========================================================================================
@@ -49,7 +50,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             action TEXT NOT NULL,
             reasons TEXT NOT NULL,
             record TEXT NOT NULL,
-            audio TEXT NOT NULL)""",
+            audio TEXT NOT NULL,
+            crc INTEGER NOT NULL)""",
         "CREATE INDEX event_at ON event (at_ms)",
         """CREATE TABLE label (
             event_id TEXT PRIMARY KEY REFERENCES event (id) ON DELETE CASCADE,

@@ -11,6 +11,7 @@ What the daemon itself decided is no label, and is not looked at. Rows of other 
 
 import hashlib
 import io
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -94,8 +95,11 @@ def export_labelled(events: Iterable[StoredEvent], known: frozenset[str], out: P
     old = {_id_of(row): row for row in rows if row["corpus"] == CORPUS}
     kept = [row for row in rows if row["corpus"] != CORPUS or _id_of(row) not in known]
     new: list[dict[str, str]] = []
+    labelled = list(events)
     try:
-        for event in events:
+        if labelled and not out.exists():
+            out.mkdir(mode=0o700, parents=True)  # sound of this home: for nobody else on this device
+        for event in labelled:
             had = old.get(event.id)
             row = _exported(event, had, out, facts, found)
             if row is not None:
@@ -141,16 +145,17 @@ def _exported(
     places = [Path(event.audio)] if event.audio else []
     if had is not None and _PATH.fullmatch(had["path"]):
         places.append(out / had["path"])
-    place = next((one for one in places if one.is_file()), None)
+    place = next((one for one in places if os.path.lexists(one)), None)
     if place is None:
         found.silent += 1
         return None
-    content = read_file(place)
     try:
+        content = read_file(place)
         seconds = _length_s(content)
         label = _label(event)
-    except ValueError as error:
-        found.faults.append(f"{place}: cannot be used ({error}), expected what the daemon kept; its label is left out")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        found.faults.append(f"{place}: cannot be used ({why}), expected what the daemon kept; its label is left out")
         return None
     write_whole(out / path, lambda file: file.write(content), durable=True, one_writer=True)
     found.written += 1

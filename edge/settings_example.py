@@ -90,6 +90,8 @@ def _table(cls: type[Any], name: str) -> list[str]:
     summary = _plain((inspect.getdoc(cls) or "").partition("\n\n")[0])
     lines = ["", *_comment(summary), f"# [{name}]", *_entries(cls)]
     for field, kind in typing.get_type_hints(cls).items():
+        if dataclasses.is_dataclass(kind):
+            lines += _table(typing.cast("type[Any]", kind), f"{name}.{field}")
         if typing.get_origin(kind) is Mapping:
             lines += ["", *_comment(field_notes(cls)[field]), f"# [{name}.{field}.ID]"]
             lines += _entries(typing.get_args(kind)[1])
@@ -100,7 +102,8 @@ def _entries(cls: type[Any], leave_out: tuple[str, ...] = ()) -> Iterator[str]:
     notes = field_notes(cls)
     kinds = typing.get_type_hints(cls, include_extras=True)
     for field in dataclasses.fields(cls):
-        if field.name in leave_out or typing.get_origin(kinds[field.name]) is Mapping:
+        kind = kinds[field.name]
+        if field.name in leave_out or typing.get_origin(kind) is Mapping or dataclasses.is_dataclass(kind):
             continue
         yield from _comment(notes.get(field.name, ""), indent="  ")
         default = field.default

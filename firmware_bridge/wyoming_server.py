@@ -150,7 +150,7 @@ class WyomingServer:
     async def _listen(self, listening: socket.socket, tls: ssl.SSLContext | None, begun: "Future[None]") -> None:
         self._loop = asyncio.get_running_loop()
         self._main = asyncio.current_task()
-        pool = ThreadPoolExecutor(self._settings.max_clients, thread_name_prefix=f"{self.name} session")
+        pool = ThreadPoolExecutor(2 * self._settings.max_clients, thread_name_prefix=f"{self.name} session")
         announcement = None
         if self._settings.zeroconf:
             announcement = asyncio.create_task(announced(self._settings.name, self._settings.host, self.port))
@@ -226,12 +226,12 @@ class WyomingServer:
             _log.debug("%s: %s: %s", self.name, address, fault)
         except VivavoceError as fault:
             self._fault(address, str(fault))
-            with contextlib.suppress(LinkError):
-                await connection.write(error(str(fault), type(fault).__name__))
+            await connection.part(error(str(fault), type(fault).__name__))
         except Exception:
             # A mistake of ours, or of a session, must not end the service.
             self._count("faults")
             _log.exception("%s: %s: serving it failed", self.name, address)
+            await connection.part(error("this service failed; its log says why", "internal"))
         finally:
             await connection.close()
 

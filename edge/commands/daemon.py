@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the daemon until it is stopped."""
     import signal
 
+    from edge.capture import leave
     from edge.daemon import Daemon
     from edge.daemon_settings import load
     from edge.errors import UsageError
@@ -73,4 +74,4 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: daemon.stop())
     signal.signal(signal.SIGHUP, lambda *_: daemon.reload())
     daemon.run()
-    return 0
+    return leave(0)

@@ -98,6 +98,9 @@ def run(args: argparse.Namespace) -> int:
     with EventReader(path) as reader:
         last = reader.last_seq()
         shown = _print(reader, selection, args.limit, output)
+        damaged = reader.damaged
+    if damaged:
+        warn(f"{path}: {damaged} events are damaged, and left out: the disk gives back what was not written to it")
     if not shown and not args.follow:
         # Not on stdout: with --json every line there is an event.
         warn(f"{path}: there are no events{' like these' if last else ' yet'}")

@@ -1,4 +1,4 @@
-"""A file as the source of the daemon: heard once, or again and again; its end is the end of the daemon's work."""
+"""Recordings as the source of the daemon: heard once, or again and again; their end is the end of the daemon's work."""
 
 import time
 from collections.abc import Generator
@@ -14,25 +14,34 @@ from edge.strict_toml import Within
 
 __all__ = ["SUMMARY", "FileLoop", "Settings", "make"]
 
-SUMMARY = "a recording, to try the daemon without a microphone"
+SUMMARY = "recordings, to try the daemon without a microphone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Table of a source of the kind ``file``."""
 
-    path: str
-    """The file, in any format that libsndfile reads."""
+    path: str | tuple[str, ...]
+    """The file, in any format that libsndfile reads, or an array of files, heard one after the other."""
     pace: Literal["fast", "real"] = "fast"
     """As fast as it is looked at, or as fast as it was recorded."""
     repeat: Annotated[int, Within(0, 1_000_000)] = 1
-    """How often it is heard; 0 for ever."""
+    """How often all are heard; 0 for ever."""
     channel: Annotated[int, Within(-1, 63)] = -1
     """Channel to listen to, from 0; -1 for the mean of all."""
 
+    def __post_init__(self) -> None:
+        if not self.paths or not all(self.paths):
+            raise ValueError(f"path: got {self.path!r}, expected the name of a file, or an array of them")
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Names of all files."""
+        return (self.path,) if isinstance(self.path, str) else self.path
+
 
 class FileLoop:
-    """A file, heard so often; see :class:`edge.live.LiveSource`."""
+    """Files, heard so often; see :class:`edge.live.LiveSource`. Its rate is the lowest of theirs."""
 
     live = False
     endless = False
@@ -40,20 +49,23 @@ class FileLoop:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._file = FileSource(settings.path, channel=None if settings.channel < 0 else settings.channel)
-        self.name = self._file.name
-        self.native_rate_hz = self._file.native_rate_hz
+        channel = None if settings.channel < 0 else settings.channel
+        self._files = [FileSource(path, channel=channel) for path in settings.paths]
+        first = self._files[0].name
+        self.name = first if len(self._files) == 1 else f"{first} and {len(self._files) - 1} more"
+        self.native_rate_hz = min(file.native_rate_hz for file in self._files)
 
     def blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
-        """Yield its blocks; see :class:`edge.live.LiveSource`."""
+        """Yield their blocks; see :class:`edge.live.LiveSource`."""
         began, heard, times = time.monotonic(), 0, 0
         while not self._settings.repeat or times < self._settings.repeat:
             times += 1
-            for block in self._file.blocks():
-                heard += block.size
-                if self._settings.pace == "real":
-                    time.sleep(max(0.0, began + heard / SAMPLE_RATE_HZ - time.monotonic()))
-                yield block
+            for file in self._files:
+                for block in file.blocks():
+                    heard += block.size
+                    if self._settings.pace == "real":
+                        time.sleep(max(0.0, began + heard / SAMPLE_RATE_HZ - time.monotonic()))
+                    yield block
 
 
 def make(settings: Settings) -> FileLoop:
@@ -62,6 +74,6 @@ def make(settings: Settings) -> FileLoop:
     Raises
     ------
     AudioError, UsageError
-        If the file cannot be read, or has no such channel.
+        If a file cannot be read, or has no such channel.
     """
     return FileLoop(settings)

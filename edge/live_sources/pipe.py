@@ -1,9 +1,10 @@
 """Raw samples on standard input, or from a named pipe, as the source of the daemon."""
 
+import io
 import os
+import stat
 import sys
 from collections.abc import Generator
-from contextlib import closing
 from dataclasses import dataclass
 from typing import IO, Annotated, Literal
 
@@ -49,49 +50,39 @@ class RawPipe:
         self.name = "standard input" if settings.path == _STDIN else settings.path
         self.native_rate_hz = settings.rate_hz
         self.endless = settings.path != _STDIN
-        self._source(open(os.devnull, "rb")).close()  # noqa: SIM115  # complains of settings now
+        self._source(io.BytesIO())  # complains of settings now
 
-    def _source(self, stream: IO[bytes]) -> "_Closing":
+    def _source(self, stream: IO[bytes]) -> PipeSource:
         settings = self._settings
-        return _Closing(
-            PipeSource(
-                stream,
-                rate_hz=settings.rate_hz,
-                sample_format=settings.format,
-                channels=settings.channels,
-                channel=None if settings.channel < 0 else settings.channel,
-                name=self.name,
-            ),
+        return PipeSource(
             stream,
+            rate_hz=settings.rate_hz,
+            sample_format=settings.format,
+            channels=settings.channels,
+            channel=None if settings.channel < 0 else settings.channel,
+            name=self.name,
         )
 
     def blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
-        """Yield blocks as they come; see :class:`edge.live.LiveSource`."""
+        """Yield blocks as they come; see :class:`edge.live.LiveSource`. A named pipe waits for who writes."""
+        with self._opened() as stream:
+            yield from self._source(stream).blocks()
+
+    def _opened(self) -> IO[bytes]:
         if self._settings.path == _STDIN:
             # Without the buffer, whose lock a thread that waits for sound would hold when the process ends.
-            with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as stdin:
-                yield from self._source(stdin).source.blocks()
-            return
+            return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
         try:
-            stream = open(self._settings.path, "rb", buffering=0)  # noqa: SIM115
+            if not stat.S_ISFIFO(os.stat(self._settings.path).st_mode):
+                raise AudioError(
+                    f"{self.name}: got something else than a named pipe; recordings are a source of the kind 'file'"
+                )
+            return open(self._settings.path, "rb", buffering=0)
         except OSError as error:
             raise AudioError(
                 f"{self.name}: cannot be opened ({error.strerror}), expected a named pipe; make it with: "
                 f"mkfifo {self._settings.path}"
             ) from error
-        with closing(self._source(stream)) as opened:
-            yield from opened.source.blocks()
-
-
-class _Closing:
-    """A source, and the stream that ends with it."""
-
-    def __init__(self, source: PipeSource, stream: IO[bytes]) -> None:
-        self.source = source
-        self._stream = stream
-
-    def close(self) -> None:
-        self._stream.close()
 
 
 def make(settings: Settings) -> RawPipe:

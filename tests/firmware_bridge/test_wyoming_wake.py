@@ -5,6 +5,7 @@ import json
 import logging
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -246,7 +247,6 @@ def raw(sink, *parts):
         b'{"type": "audio-chunk", "payload_length": 1e3}\n',
         b'{"type": "ping", "data_length": 2}\n[]',
         b'{"type": "ping", "data_length": 2}\n{"',
-        b'{"type": "ping", "data": {"text": NaN}}\n',
         b'{"type": "ping", "data": ' + b'{"a":' * 200 + b"1" + b"}" * 200 + b"}\n",
         b'{"type": "' + b"x" * 70_000 + b'"}\n',
         b'{"type": "' + b"x" * 70 + b'"}\n',
@@ -295,10 +295,9 @@ def test_silence_ends_a_connection(house):
 
 def test_a_client_that_does_not_listen_is_left(house):
     with opened(wyoming_wake, house, message_s=0.2) as sink:
-        with socket.create_connection(("127.0.0.1", sink.port), timeout=20) as deaf:
-            with pytest.raises((ConnectionResetError, BrokenPipeError)):
-                while True:
-                    deaf.sendall(b'{"type": "describe"}\n' * 1000)
+        with socket.create_connection(("127.0.0.1", sink.port), timeout=20) as deaf, suppress(OSError):
+            while True:
+                deaf.sendall(b'{"type": "describe"}\n' * 1000)
         in_time(until(lambda: house.health.gauges["wyoming_clients"] == 0))
 
 
@@ -355,6 +354,7 @@ def test_a_session_that_fails_ends_one_connection(house, caplog):
         async with client_of(sink) as client:
             house.failing = True
             await send(client, sound(0.5))
+            assert (await client.read_event()).data["code"] == "internal"
             assert await client.read_event() is None
         house.failing = False
         async with client_of(sink) as client:
@@ -405,9 +405,9 @@ def test_a_port_that_is_taken_is_one_line(house):
     with (
         opened(wyoming_wake, house) as first,
         pytest.raises(UsageError, match=r"127\.0\.0\.1:\d+ cannot be listened at"),
+        opened(wyoming_wake, house, port=first.port),
     ):
-        with opened(wyoming_wake, house, port=first.port):
-            pass
+        pass
 
 
 # ---------------------------------------------------------------------------------------- the gate itself

@@ -1,0 +1,109 @@
+"""PortAudio, loaded when it is first needed (the extra ``mic``), and made to look again which devices there are.
+
+PortAudio makes its list of devices when it is initialised, and keeps it: a microphone that is plugged in later is only
+found after it was terminated and initialised again, which closes every stream. :func:`in_use` does so where nobody has
+one open.
+"""
+
+import ctypes
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import ModuleType
+
+from edge.errors import MissingExtraError, UsageError
+
+__all__ = ["hushed", "in_use", "load"]
+
+_lock = threading.Lock()
+_users = 0
+_fresh = False
+
+
+def load() -> ModuleType:
+    """Return the module sounddevice.
+
+    Raises
+    ------
+    MissingExtraError, UsageError
+        If sounddevice, or PortAudio below it, is not installed.
+    """
+    global _fresh
+    try:
+        with hushed():
+            import sounddevice
+    except ImportError as error:
+        raise MissingExtraError("listening to a microphone", "mic") from error
+    except OSError as error:  # the Python package is there, the C library below it is not
+        raise UsageError(
+            "microphone: the library PortAudio is not installed here; install it with: apt-get install libportaudio2"
+        ) from error
+    module: ModuleType = sounddevice
+    if not hasattr(module, "_vivavoce"):
+        module._vivavoce = True  # type: ignore[attr-defined]
+        _fresh = True
+    return module
+
+
+@contextmanager
+def hushed(on: bool = True) -> Iterator[None]:
+    """Keep complaints of C libraries from the terminal: ALSA's tells of every device that is configured, not there.
+
+    Parameters
+    ----------
+    on : bool
+        False in a process whose other threads write to stderr, and start programs that do: it would be turned away
+        for all of them. Then only ALSA's own messages are dropped.
+    """
+    if not on:
+        _hush_alsa()
+        yield
+        return
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _hush_alsa() -> None:
+    """Give ALSA's library a function to complain to that does nothing, and is no callback into Python.
+
+    One that libffi makes would need memory that is writable and executable, which a service may be denied.
+    """
+    with suppress(OSError, AttributeError):
+        alsa = ctypes.CDLL("libasound.so.2")
+        nothing = ctypes.cast(ctypes.CDLL(None).getppid, ctypes.c_void_p)
+        alsa.snd_lib_error_set_handler(nothing)
+
+
+@contextmanager
+def in_use(sounddevice: ModuleType, *, hush: bool = True) -> Iterator[None]:
+    """Hold PortAudio as it is; at the beginning it looks which devices there are, unless somebody else holds it.
+
+    Parameters
+    ----------
+    sounddevice : module
+        As :func:`load` returns it.
+    hush : bool
+        See :func:`hushed`.
+    """
+    global _users, _fresh
+    with _lock:
+        if not _users and not _fresh:
+            with hushed(hush):
+                # Not by the functions of sounddevice, which turn stderr away. One that fails leaves nothing
+                # initialised: then asking for the devices says so, and this is tried again the next time.
+                sounddevice._lib.Pa_Terminate()
+                sounddevice._lib.Pa_Initialize()
+        _fresh = False
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
