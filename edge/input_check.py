@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from edge.events import SAMPLE_RATE_HZ
 
-__all__ = ["Complaint", "InputCheck", "InputLevels", "complaints"]
+__all__ = ["Complaint", "InputCheck", "InputLevels", "complaints", "log_levels"]
 
 _log = logging.getLogger(__name__)
 
@@ -117,18 +117,17 @@ def complaints(levels: InputLevels) -> tuple[Complaint, ...]:
 
 
 class InputCheck:
-    """Look at the first seconds of a source, and tell in the log what is wrong with it.
+    """Look at the first seconds of a source, after the click of opening it.
 
     Parameters
     ----------
-    name : str
-        What listens.
+    look_s : float, optional
+        Sound that is looked at, s.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, look_s: float = _LOOK_S) -> None:
         self._pieces: list[npt.NDArray[np.int16]] = []
-        self._left = round((_SETTLING_S + _LOOK_S) * SAMPLE_RATE_HZ)
+        self._left = round((_SETTLING_S + look_s) * SAMPLE_RATE_HZ)
 
     def push(self, samples: npt.NDArray[np.int16]) -> InputLevels | None:
         """Take what was heard, ``(n,) int16``; return the levels once, when enough was heard."""
@@ -140,12 +139,23 @@ class InputCheck:
             return None
         levels = InputLevels.of(np.concatenate(self._pieces)[round(_SETTLING_S * SAMPLE_RATE_HZ) :])
         self._pieces.clear()
-        found = complaints(levels)
-        for complaint in found:
-            _log.warning("%s: %s: %s", self._name, complaint.text, complaint.remedy)
-        if not found:
-            _log.info("%s: %s", self._name, levels.told())
         return levels
+
+
+def log_levels(name: str, levels: InputLevels) -> None:
+    """Tell in the log what is wrong with a source, or its levels if nothing is.
+
+    Parameters
+    ----------
+    name : str
+        What listens.
+    levels : InputLevels
+    """
+    found = complaints(levels)
+    for complaint in found:
+        _log.warning("%s: %s: %s", name, complaint.text, complaint.remedy)
+    if not found:
+        _log.info("%s: %s", name, levels.told())
 
 
 def _decibels(amplitude: float) -> float:

@@ -52,15 +52,10 @@ class LiveMicrophone:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._sounddevice = portaudio.load()
-        self._before = 0
+        self.overflows = 0
         self._open: MicSource | None = None
         self.name = str(settings.device) or "microphone"
         self.native_rate_hz = settings.rate_hz or SAMPLE_RATE_HZ
-
-    @property
-    def overflows(self) -> int:
-        """How often samples were lost since it was made."""
-        return self._before + (self._open.overflows if self._open is not None else 0)
 
     @property
     def latency_s(self) -> float:
@@ -81,10 +76,13 @@ class LiveMicrophone:
             )
             self.name, self.native_rate_hz = opened.name, opened.native_rate_hz
             self._open = opened
+            before = self.overflows
             try:
-                yield from opened.blocks()
+                for block in opened.blocks():
+                    self.overflows = before + opened.overflows
+                    yield block
             finally:
-                self._before += opened.overflows
+                self.overflows = before + opened.overflows
                 self._open = None
 
 

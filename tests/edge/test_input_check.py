@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge.input_check import InputCheck, InputLevels, complaints
+from edge.input_check import InputCheck, InputLevels, complaints, log_levels
 
 N = 16_000 * 3
 
@@ -58,19 +58,25 @@ def test_levels_are_those_of_the_samples():
 
 
 @pytest.mark.parametrize("size", [512, 1000, 100_000])
-def test_it_looks_once_after_the_click_of_opening(size, caplog):
-    caplog.set_level("INFO")
-    check = InputCheck("mic")
+def test_it_looks_once_after_the_click_of_opening(size):
+    check = InputCheck()
     x = sound(noise(8, n=16_000 * 10))
     x[:4000] = 32767
     found = [levels for at in range(0, x.size, size) if (levels := check.push(x[at : at + size])) is not None]
     assert len(found) == 1
     assert found[0].clipped_fraction == 0
-    assert [record.getMessage() for record in caplog.records] == [f"mic: {found[0].told()}"]
+    assert found[0].seconds >= 3
+
+
+def test_levels_are_told_where_nothing_is_wrong(caplog):
+    caplog.set_level("INFO")
+    levels = InputLevels.of(sound(noise(8)))
+    log_levels("mic", levels)
+    assert [record.getMessage() for record in caplog.records] == [f"mic: {levels.told()}"]
 
 
 def test_complaints_are_warnings_with_what_to_do(caplog):
-    InputCheck("mic").push(np.zeros(16_000 * 4, np.int16))
+    log_levels("mic", InputLevels.of(np.zeros(16_000, np.int16)))
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert record.getMessage().startswith("mic: gives the same value all the time (0): it is muted, or the wrong input")
