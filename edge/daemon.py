@@ -24,6 +24,7 @@ from edge.health import Health
 from edge.pipeline import FAILED
 from edge.policy import Circumstances
 from edge.reference import ReferenceGuard
+from edge.replay_memory import ReplayMemory
 from edge.session import GateSession, Rules
 from edge.sinks.metrics import MetricsSink
 from edge.sinks.store import StoreSink
@@ -89,6 +90,7 @@ class Daemon:
             sinks.append(StoreSink(settings.store, settings.audio, self.health))
         if settings.tables.metrics.enabled:
             sinks.append(MetricsSink(settings.tables.metrics, self))
+        self._memory = ReplayMemory(settings.tables.memory)
         self._guard: ReferenceGuard | None = None
         if settings.reference is not None and settings.tables.guard.enabled:
             played = settings.reference.plugin.make(settings.reference.settings)
@@ -336,12 +338,18 @@ class Daemon:
             self._failing = "the liveness network fails"
         self._bus.push(answer)
 
-    def circumstances(self, origin: str, samples: npt.NDArray[np.int16], start: int, stop: int) -> Circumstances:
+    def circumstances(
+        self, origin: str, samples: npt.NDArray[np.int16], start: int, stop: int, at_s: float
+    ) -> Circumstances:
         """See :class:`edge.session.Home`."""
         own = origin == SOURCE
+        heard_before = self._memory.match(samples, at_s).hit
+        # Whoever spoke it: what a person says now may be played tomorrow.
+        self._memory.add(samples, at_s)
         return Circumstances(
             own_playback=own and self._guard is not None and self._guard.own(start, stop),
             playing=own and self._guard is None and self._status.playing,
+            heard_before=heard_before,
         )
 
 

@@ -19,6 +19,7 @@ from edge.kept_audio import AudioSettings
 from edge.playback_guard import GuardSettings
 from edge.plugins import SinkPlugin, SourcePlugin, sink_plugin, source_plugin
 from edge.policy import GateSettings
+from edge.replay_memory import MemorySettings
 from edge.session import Rules
 from edge.sinks.metrics import MetricsSettings
 from edge.strict_toml import Within, from_tables, load_tables
@@ -91,6 +92,7 @@ class Tables:
     trust: TrustSettings = field(default_factory=TrustSettings)
     gate: GateSettings = field(default_factory=GateSettings)
     guard: GuardSettings = field(default_factory=GuardSettings)
+    memory: MemorySettings = field(default_factory=MemorySettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     audio: AudioSettings = field(default_factory=AudioSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)

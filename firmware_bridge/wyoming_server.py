@@ -231,6 +231,7 @@ class WyomingServer:
             # A mistake of ours, or of a session, must not end the service.
             self._count("faults")
             _log.exception("%s: %s: serving it failed", self.name, address)
+            await connection.part(error("this service failed; its log says why", "internal"))
         finally:
             await connection.close()
 

@@ -31,7 +31,7 @@ class SoundFormat(NamedTuple):
     rate_hz: int
     """Frames a second."""
     width: int
-    """Bytes a sample: 1 to 4, signed, little-endian."""
+    """Bytes a sample: 1 (unsigned), or 2 to 4 (signed, little-endian), as in WAV files."""
     channels: int
     """Interleaved."""
 
@@ -157,9 +157,6 @@ class IncomingSound:
 
     def decode(self, piece: bytes) -> Iterator[npt.NDArray[np.int16]]:
         """Yield blocks ``(n,) int16``, 16 kHz; the iterator has to be exhausted."""
-        if self.form.width == 1:
-            # Samples of a byte are signed in this protocol, and unsigned everywhere else.
-            piece = (np.frombuffer(piece, np.uint8) ^ 0x80).tobytes()
         return self._counted(self._decoder.feed(piece))
 
     def flush(self) -> Iterator[npt.NDArray[np.int16]]:

@@ -194,7 +194,10 @@ def figures(rows: list[dict[str, Any]], cutoff: float) -> dict[str, Any]:
         },
         "delay_found_within_30_ms": rate(everything, lambda row: row["delay_error_s"] < 0.03),
         "delay_error_median_ms": round(1e3 * float(np.median(errors)), 3),
-        "judgement_ms": {"median": round(1e3 * float(np.median(took)), 2), "p95": round(1e3 * float(np.quantile(took, 0.95)), 2)},
+        "judgement_ms": {
+            "median": round(1e3 * float(np.median(took)), 2),
+            "p95": round(1e3 * float(np.quantile(took, 0.95)), 2),
+        },
     }
 
 

@@ -63,6 +63,10 @@ class Handler(AsyncEventHandler):
         self._any = False
         other.connections.append(self)
 
+    async def run(self):
+        with suppress(ConnectionError):  # which the library leaves to the log
+            await super().run()
+
     async def handle_event(self, event):
         other = self._other
         other.events.append(event)

@@ -22,12 +22,19 @@ import edge
 from edge.bundle import open_bundle
 from edge.errors import UsageError
 from edge.events import Decision
-from edge.health import Health
 from edge.pipeline import Pipeline
-from edge.policy import Circumstances, GateSettings
-from edge.session import GateSession, Rules
 from firmware_bridge import wyoming_wake
-from tests.firmware_bridge.wyoming_house import FakeHouse, client_of, in_time, opened, send, sound, told, until
+from tests.firmware_bridge.wyoming_house import (
+    FakeHouse,
+    RealHouse,
+    client_of,
+    in_time,
+    opened,
+    send,
+    sound,
+    told,
+    until,
+)
 
 SCENE = Path(edge.__file__).parent / "data" / "scene.flac"
 
@@ -354,6 +361,7 @@ def test_a_session_that_fails_ends_one_connection(house, caplog):
         async with client_of(sink) as client:
             house.failing = True
             await send(client, sound(0.5))
+            assert (await client.read_event()).data["code"] == "internal"
             assert await client.read_event() is None
         house.failing = False
         async with client_of(sink) as client:
@@ -410,29 +418,6 @@ def test_a_port_that_is_taken_is_one_line(house):
 
 
 # ---------------------------------------------------------------------------------------- the gate itself
-
-
-class RealHouse(FakeHouse):
-    def __init__(self):
-        super().__init__()
-        self.words = open_bundle().words
-        self.health = Health()
-        self.rules = Rules(
-            open_bundle(), GateSettings(refractory_s=0, passes_per_minute=0), words=(), runtime=None, pre_roll=16_000
-        )
-
-    def session(self, origin, *, words=None, listen=True):
-        session = GateSession(
-            origin, self.rules, self, words=words or (), listen=listen, on_close=lambda one: self.open.discard(one)
-        )
-        self.open.add(session)
-        return session
-
-    def publish(self, answer):
-        self.answers.append(answer)
-
-    def circumstances(self, origin, samples, start, stop):
-        return Circumstances()
 
 
 @pytest.mark.parametrize(("rate", "width", "channels"), [(16_000, 2, 1), (48_000, 4, 2)])

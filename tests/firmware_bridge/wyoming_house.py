@@ -10,10 +10,13 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
 
 from edge.answers import Answer, Status, new_id
+from edge.bundle import open_bundle
 from edge.bundle_parts import Word, find_word
 from edge.errors import UsageError
 from edge.events import SAMPLE_RATE_HZ, Wake
 from edge.health import Health
+from edge.policy import Circumstances, GateSettings
+from edge.session import GateSession, Rules
 from edge.strict_toml import from_tables
 
 WORDS = (Word("smart_mirror", "smart mirror", 0.5), Word("hey_house", "hey house", 0.5))
@@ -142,6 +145,31 @@ class FakeHouse:
         self.sessions.append(session)
         self.open.add(session)
         return session
+
+
+class RealHouse(FakeHouse):
+    """Has the gate itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = open_bundle().words
+        self.health = Health()
+        self.rules = Rules(
+            open_bundle(), GateSettings(refractory_s=0, passes_per_minute=0), words=(), runtime=None, pre_roll=16_000
+        )
+
+    def session(self, origin, *, words=None, listen=True):
+        session = GateSession(
+            origin, self.rules, self, words=words or (), listen=listen, on_close=lambda one: self.open.discard(one)
+        )
+        self.open.add(session)
+        return session
+
+    def publish(self, answer):
+        self.answers.append(answer)
+
+    def circumstances(self, origin, samples, start, stop):
+        return Circumstances()
 
 
 @contextmanager
