@@ -16,6 +16,13 @@ from edge.errors import MissingExtraError, UsageError
 
 __all__ = ["hushed", "in_use", "load"]
 
+_COMPLAINTS = {
+    "libasound.so.2": ("snd_lib_error_set_handler",),
+    "libjack.so.0": ("jack_set_error_function", "jack_set_info_function"),
+}
+"""Libraries that PortAudio asks for devices, and what sets the function that they complain to. Together they write
+about a hundred lines whenever it looks for devices."""
+
 _lock = threading.Lock()
 _users = 0
 _fresh = False
@@ -54,10 +61,10 @@ def hushed(on: bool = True) -> Iterator[None]:
     ----------
     on : bool
         False in a process whose other threads write to stderr, and start programs that do: it would be turned away
-        for all of them. Then only ALSA's own messages are dropped.
+        for all of them. Then only what ALSA's library and JACK's say is dropped.
     """
     if not on:
-        _hush_alsa()
+        _hush_libraries()
         yield
         return
     kept = os.dup(2)
@@ -70,15 +77,18 @@ def hushed(on: bool = True) -> Iterator[None]:
         os.close(kept)
 
 
-def _hush_alsa() -> None:
-    """Give ALSA's library a function to complain to that does nothing, and is no callback into Python.
+def _hush_libraries() -> None:
+    """Give ALSA's library and JACK's a function to complain to that does nothing, and is no callback into Python.
 
-    One that libffi makes would need memory that is writable and executable, which a service may be denied.
+    One that libffi makes would need memory that is writable and executable, which a service may be denied. Only what
+    PortAudio has loaded is touched.
     """
-    with suppress(OSError, AttributeError):
-        alsa = ctypes.CDLL("libasound.so.2")
-        nothing = ctypes.cast(ctypes.CDLL(None).getppid, ctypes.c_void_p)
-        alsa.snd_lib_error_set_handler(nothing)
+    nothing = ctypes.cast(ctypes.CDLL(None).getppid, ctypes.c_void_p)
+    for library, setters in _COMPLAINTS.items():
+        with suppress(OSError, AttributeError):
+            loaded = ctypes.CDLL(library, mode=os.RTLD_NOLOAD)
+            for setter in setters:
+                getattr(loaded, setter)(nothing)
 
 
 @contextmanager

@@ -284,7 +284,7 @@ def test_nothing_of_a_c_library_reaches_stderr_while_it_is_hushed(capfd):
     assert capfd.readouterr().err == "we are heard"
 
 
-def test_in_a_service_only_alsa_is_silenced(python):
+def test_in_a_service_the_library_of_alsa_is_silenced(python):
     # A device that is not configured: ALSA's library complains, by itself.
     code = """
 import ctypes, os
