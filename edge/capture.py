@@ -151,6 +151,9 @@ class Capture:
         self._closing.set()
         with self._changed:
             self._changed.notify_all()
+        end = getattr(self._source, "close", None)
+        if end is not None:
+            end()
         if self._started:
             self._thread.join(_CLOSE_S)
             if self._thread.is_alive():

@@ -86,7 +86,7 @@ class Daemon:
         self._sessions: set[GateSession] = set()
         self._own = GateSession(SOURCE, self._rules, self)
         sinks: list[Sink] = [one.plugin.make(one.settings, name, self) for name, one in settings.sinks.items()]
-        if settings.store.enabled or settings.audio.keep:
+        if settings.store.enabled or settings.audio.kept:
             sinks.append(StoreSink(settings.store, settings.audio, self.health))
         if settings.tables.metrics.enabled:
             sinks.append(MetricsSink(settings.tables.metrics, self))

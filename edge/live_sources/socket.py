@@ -4,6 +4,7 @@ One producer at a time: its sound is the stream. Who comes while another one sen
 leaves, falls silent, or sends what cannot be sound, the next is waited for.
 """
 
+import contextlib
 import ipaddress
 import logging
 import select
@@ -111,6 +112,8 @@ class SocketSource:
         self.native_rate_hz = settings.rate_hz
         self._listener: UnixListener | _TcpListener | None = None
         self._let_go: weakref.finalize[..., SocketSource] | None = None
+        self._connection: socket.socket | None = None
+        self._closed = self._reading = False
         self._samples(_Incoming(self, None, None))
 
     def _samples(self, incoming: "_Incoming") -> PipeSource:
@@ -138,13 +141,27 @@ class SocketSource:
         AudioError
             If it cannot listen, no producer comes for a while, or what it sends cannot be sound.
         """
-        listener = self._listening()
+        self._closed, self._reading = False, True
         try:
-            with closing(self._producer(listener)) as incoming:
+            with closing(self._producer(self._listening())) as incoming:
                 yield from self._samples(incoming).blocks()
         except GeneratorExit:
-            self._stop_listening()
+            self._closed = True
             raise
+        finally:
+            self._connection, self._reading = None, False
+            if self._closed:
+                self._stop_listening()
+
+    def close(self) -> None:
+        """End what :meth:`blocks` waits for, and stop listening; may be called from another thread."""
+        self._closed = True
+        for one in (self._listener.socket if self._listener is not None else None, self._connection):
+            if one is not None:
+                with contextlib.suppress(OSError):  # it ended by itself meanwhile
+                    one.shutdown(socket.SHUT_RDWR)
+        if not self._reading:
+            self._stop_listening()
 
     def _listening(self) -> socket.socket:
         if self._listener is not None and not self._listener.there:
@@ -175,11 +192,15 @@ class SocketSource:
         waiting = select.poll()
         waiting.register(listener, select.POLLIN)
         while (left_s := ends - time.monotonic()) > 0:
-            if not waiting.poll(1000 * left_s):
+            ready = waiting.poll(1000 * left_s)
+            if self._closed:
+                raise AudioError(f"{self.name}: closed")
+            if not ready:
                 break
             connection = _accepted(listener)
             if connection is None:
                 continue
+            self._connection = connection
             incoming = _Incoming(self, connection, listener)
             if incoming.look():
                 return incoming

@@ -33,9 +33,9 @@ class Service:
     """The daemon in a process of its own, and the lines of its log as they come."""
 
     def __init__(self, room: Room, folder: Path, source: str) -> None:
-        # The same scene is played twice, which is what the memory is there to notice.
-        off = "[store]\nenabled = false\n[memory]\nenabled = false\n"
-        (folder / "daemon.toml").write_text(f"{off}[source]\n{source}\n")
+        (folder / "daemon.toml").write_text(
+            f"[store]\nenabled = false\n[memory]\nenabled = false\n[source]\n{source}\n"
+        )
         self.process = subprocess.Popen(
             [sys.executable, "-m", "edge", "daemon", "--config", str(folder / "daemon.toml")],
             cwd=ROOT, env={**room.environment, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL,

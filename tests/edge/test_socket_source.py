@@ -248,6 +248,15 @@ class TestFile:
         assert connection.recv(1) == b""
         assert not path.exists()
 
+    def test_so_does_closing_it_between_two_producers(self, source, path, producer):
+        listening(source)
+        with contextlib.closing(producer()) as connection:
+            connection.sendall(samples(100).tobytes())
+        assert sum(block.size for block in source.blocks()) == 100
+        assert path.exists()
+        source.close()
+        assert not path.exists()
+
     def test_so_does_forgetting_it(self, path):
         before = len(os.listdir("/proc/self/fd"))
         source = listening(make(Settings(path=str(path))))
@@ -323,3 +332,23 @@ def test_through_a_capture_producers_come_and_go(source, producer, path, caplog)
             until(Lost)
     finally:
         capture.close()
+
+
+@pytest.mark.parametrize("port", [False, True])
+@pytest.mark.parametrize("sending", [False, True])
+def test_the_end_does_not_wait_for_a_producer(path, free_port, producer, monkeypatch, port, sending):
+    monkeypatch.setattr(socket_source, "_WAIT_S", 1000.0)
+    monkeypatch.setattr(socket_source, "_PATIENCE_S", 1000.0)
+    source = listening(make(Settings(port=free_port) if port else Settings(path=str(path))))
+    capture = Capture(source, health=Health())
+    capture.take(0)
+    if sending:
+        connection = producer(*((socket.AF_INET, ("127.0.0.1", free_port)) if port else ()))
+        connection.sendall(samples(512).tobytes())
+        assert isinstance(capture.take(DEADLINE_S), Opened)
+    capture.close()
+    capture._thread.join(DEADLINE_S)
+    assert not capture._thread.is_alive()
+    assert not path.exists()
+    if sending:
+        assert connection.recv(1) == b""
