@@ -20,7 +20,7 @@ from edge.events import SAMPLE_RATE_HZ
 from edge.health import Health
 from edge.live import LiveSource
 
-__all__ = ["Block", "Capture", "Ended", "Gap", "Item", "Lost", "Nothing", "Opened"]
+__all__ = ["Block", "Capture", "Ended", "Gap", "Idle", "Item", "Lost", "Nothing", "Opened"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,8 @@ _WAITING_SAMPLES = SAMPLE_RATE_HZ
 _RETRY_S = (0.5, 30.0)
 """Time until a source that failed is opened again, s: the first, and the longest, doubling from one to the other."""
 _STEADY_S = 10.0
-"""A source that gave sound for so long begins with the first time again when it fails."""
+"""A source that gave sound for so long begins with the first time again when it fails; one that ended without a fault,
+as when whoever writes into a pipe leaves, always does."""
 _CLOSE_S = 1.0
 
 
@@ -76,8 +77,16 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """The source works, and has no sound: a pipe that nobody writes to."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The source is at its end, and there will be no more."""
+
+    fault: str = ""
+    """What is wrong with it, in words; empty if nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,7 @@ class Nothing:
     """Nothing came in the time that was waited."""
 
 
-Item = Block | Gap | Opened | Lost | Ended | Nothing
+Item = Block | Gap | Opened | Lost | Idle | Ended | Nothing
 
 
 class Capture:
@@ -151,29 +160,31 @@ class Capture:
     def _run(self) -> None:
         attempt = 0
         wait_s = _RETRY_S[0]
+        told = ""
         while not self._closing.is_set():
-            began = time.monotonic()
-            opened = False
-            reason = f"{self._source.name}: ended"
+            reason, fault = f"{self._source.name}: ended", False
             try:
-                opened = self._read()
-                if self._closing.is_set():
-                    return
-                if not self._source.endless:
-                    self._put(Ended())
-                    return
+                self._read()
             except VivavoceError as error:
-                opened = self._was_open
-                reason = str(error)
+                reason, fault = str(error), True
             except Exception as error:
                 # A source of a third party, or a driver: the daemon outlives all of them.
-                opened = self._was_open
-                reason = f"{self._source.name}: {type(error).__name__}: {error}"
-                _log.exception("%s", self._source.name)
-            if opened:
+                reason, fault = f"{self._source.name}: {type(error).__name__}: {error}", True
+                if reason != told:
+                    told = reason
+                    _log.exception("%s", self._source.name)
+            if self._closing.is_set():
+                return
+            if not self._source.endless:
+                # What has an end does not get better by being read again, nor does a file that is cut short.
+                if fault:
+                    _log.error("%s", reason)
+                self._put(Ended(reason if fault else ""))
+                return
+            if self._heard_at_s:
                 attempt = 0
-                if time.monotonic() - began >= _STEADY_S:
-                    wait_s = _RETRY_S[0]
+                if not fault or time.monotonic() - self._heard_at_s >= _STEADY_S:
+                    wait_s, told = _RETRY_S[0], ""
             attempt += 1
             self._put(Lost(reason, attempt, wait_s))
             if self._wait(self._closing, wait_s):
@@ -181,9 +192,9 @@ class Capture:
             self._health.reopens += 1
             wait_s = min(2 * wait_s, _RETRY_S[1])
 
-    def _read(self) -> bool:
-        """Read the source to its end; return whether it gave any sound."""
-        self._was_open = False
+    def _read(self) -> None:
+        """Read the source to its end."""
+        self._heard_at_s = 0.0
         before = self._source.overflows
         known = self._health.overflows
         blocks = self._source.blocks()
@@ -191,16 +202,26 @@ class Capture:
             for samples in blocks:
                 if self._closing.is_set():
                     break
-                if not self._was_open:
-                    self._was_open = True
+                if not samples.size:
+                    self._put_idle()
+                    continue
+                if not self._heard_at_s:
+                    self._heard_at_s = time.monotonic()
                     self._put(Opened(self._source.name, self._source.native_rate_hz))
                 self._health.overflows = known + self._source.overflows - before
                 self._put_block(samples)
         finally:
+            self._health.overflows = known + self._source.overflows - before
             blocks.close()
-        return self._was_open
 
-    _was_open = False
+    _heard_at_s = 0.0
+    """When the source gave its first sound since it was opened; 0 if it has not."""
+
+    def _put_idle(self) -> None:
+        with self._changed:
+            if not self._items:
+                self._items.append(Idle())
+                self._changed.notify_all()
 
     def _put(self, item: Item) -> None:
         with self._changed:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edge.answers import SOURCE, Answer, Audio, SourceState, Status
 from edge.bundle_parts import Word
 from edge.bus import Bus, Sink, SinkCounts
-from edge.capture import Block, Capture, Ended, Gap, Lost, Opened
+from edge.capture import Block, Capture, Ended, Gap, Idle, Lost, Opened
 from edge.daemon_settings import DaemonSettings, load, needs_restart, rules_of
 from edge.errors import UsageError, VivavoceError
 from edge.events import SAMPLE_RATE_HZ
@@ -136,6 +136,8 @@ class Daemon:
                         _log.error("%s; tried again from now on, next in %.1f s", reason, next_in_s)
                     self._change(source="lost", source_name=reason)
                     # A finished attempt is progress, too: a microphone that is unplugged is no reason to be killed.
+                    self._progress()
+                case Idle():
                     self._progress()
                 case Ended():
                     for _ in self._own.finish():

@@ -26,7 +26,8 @@ class LiveSource(Protocol):
     def blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
         """Open it and yield blocks ``(n,) int16``, 16 kHz mono, as they come; closing the generator closes it.
 
-        Called again after it ended or failed, it opens what is there then.
+        Called again after it ended or failed, it opens what is there then. A source that may have nothing to say for
+        seconds yields an empty block now and then meanwhile: it works, it waits, and can be closed.
 
         Raises
         ------

@@ -1,18 +1,20 @@
 """Raw samples on standard input, or from a named pipe, as the source of the daemon."""
 
 import os
+import select
+import stat
 import sys
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.errors import AudioError, UsageError
 from edge.events import SAMPLE_RATE_HZ
-from edge.sources import PipeSource
+from edge.sources import RawDecoder, refuse_container
 from edge.strict_toml import Within
 
 __all__ = ["SUMMARY", "RawPipe", "Settings", "make"]
@@ -20,6 +22,12 @@ __all__ = ["SUMMARY", "RawPipe", "Settings", "make"]
 SUMMARY = "raw samples on standard input, or from a named pipe"
 
 _STDIN = "-"
+_LOOK_MS = 250
+"""How long nothing may come before it is said that the pipe waits, ms."""
+_READ_BYTES = 1 << 15
+_LEAST_SAMPLES = 160
+"""Samples in a block at least, but in the last: 10 ms."""
+_MARK_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,49 +57,91 @@ class RawPipe:
         self.name = "standard input" if settings.path == _STDIN else settings.path
         self.native_rate_hz = settings.rate_hz
         self.endless = settings.path != _STDIN
-        self._source(open(os.devnull, "rb")).close()  # noqa: SIM115  # complains of settings now
+        self._decoder()  # complains of settings now
 
-    def _source(self, stream: IO[bytes]) -> "_Closing":
+    def _decoder(self) -> RawDecoder:
         settings = self._settings
-        return _Closing(
-            PipeSource(
-                stream,
-                rate_hz=settings.rate_hz,
-                sample_format=settings.format,
-                channels=settings.channels,
-                channel=None if settings.channel < 0 else settings.channel,
-                name=self.name,
-            ),
-            stream,
+        return RawDecoder(
+            self.name,
+            rate_hz=settings.rate_hz,
+            sample_format=settings.format,
+            channels=settings.channels,
+            channel=None if settings.channel < 0 else settings.channel,
         )
 
     def blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
         """Yield blocks as they come; see :class:`edge.live.LiveSource`."""
+        decoder = self._decoder()
+        held: list[npt.NDArray[np.int16]] = []
+        n = 0
+        begin = b""
+        with self._opened() as descriptor:
+            ready = select.poll()
+            ready.register(descriptor, select.POLLIN)
+            while True:
+                if not ready.poll(_LOOK_MS):
+                    yield np.zeros(0, np.int16)
+                    continue
+                data = self._read(descriptor)
+                if not data:
+                    break
+                if len(begin) < _MARK_BYTES:
+                    begin += data[: _MARK_BYTES - len(begin)]
+                    refuse_container(self.name, self._settings.format, begin)
+                for piece in decoder.feed(data):
+                    held.append(piece)
+                    n += piece.size
+                # Whoever writes sample by sample does not make everything else work for each of them.
+                if n >= _LEAST_SAMPLES:
+                    yield np.concatenate(held)
+                    held, n = [], 0
+        held.extend(decoder.flush())
+        if held:
+            yield np.concatenate(held)
+        if not begin and not self.endless:
+            raise AudioError(
+                f"{self.name}: ended without a sample, expected raw audio; check the program that writes it"
+            )
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
         if self._settings.path == _STDIN:
-            # Without the buffer, whose lock a thread that waits for sound would hold when the process ends.
-            with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as stdin:
-                yield from self._source(stdin).source.blocks()
+            yield sys.stdin.fileno()
             return
         try:
-            stream = open(self._settings.path, "rb", buffering=0)  # noqa: SIM115
+            # A pipe that nobody writes to would make this wait, where nobody could close it.
+            descriptor = os.open(self._settings.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise AudioError(
                 f"{self.name}: cannot be opened ({error.strerror}), expected a named pipe; make it with: "
                 f"mkfifo {self._settings.path}"
             ) from error
-        with closing(self._source(stream)) as opened:
-            yield from opened.source.blocks()
+        try:
+            if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+                raise AudioError(_no_pipe(self._settings.path))
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _read(self, descriptor: int) -> bytes:
+        try:
+            return os.read(descriptor, _READ_BYTES)
+        except BlockingIOError:
+            # Two read the same pipe, and the other one was faster.
+            raise AudioError(
+                f"{self.name}: somebody else reads it, too, expected to be the only one; end the other program"
+            ) from None
+        except OSError as error:
+            raise AudioError(
+                f"{self.name}: cannot be read ({error.strerror}), expected raw audio; check where it comes from"
+            ) from error
 
 
-class _Closing:
-    """A source, and the stream that ends with it."""
-
-    def __init__(self, source: PipeSource, stream: IO[bytes]) -> None:
-        self.source = source
-        self._stream = stream
-
-    def close(self) -> None:
-        self._stream.close()
+def _no_pipe(path: str) -> str:
+    return (
+        f"{path}: got a file or folder, expected a named pipe; make one with mkfifo, or play a file with a source of "
+        'the kind "file"'
+    )
 
 
 def make(settings: Settings) -> RawPipe:
@@ -100,11 +150,16 @@ def make(settings: Settings) -> RawPipe:
     Raises
     ------
     UsageError
-        If there is no standard input, or the settings do not fit each other.
+        If there is no standard input, the path is no pipe, or the settings do not fit each other.
     """
-    if settings.path == _STDIN and (sys.stdin is None or sys.stdin.isatty()):
-        raise UsageError(
-            "source.path: got a terminal or nothing on standard input, expected raw samples; pipe them in, or name a "
-            "pipe"
-        )
+    if settings.path == _STDIN:
+        if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+            raise UsageError(
+                "source.path: got a terminal or nothing on standard input, expected raw samples; pipe them in, or name "
+                "a pipe"
+            )
+    elif not settings.path:
+        raise UsageError("source.path: got an empty name, expected that of a named pipe, or '-' for standard input")
+    elif os.path.exists(settings.path) and not stat.S_ISFIFO(os.stat(settings.path).st_mode):
+        raise UsageError(_no_pipe(settings.path))
     return RawPipe(settings)

@@ -1,0 +1,329 @@
+"""Sources of the daemon: files, pipes, and a microphone that a script plays. tests/e2e has the real one."""
+
+import io
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from edge import microphone as portaudio
+from edge.capture import Block, Capture, Ended, Idle, Lost, Opened
+from edge.errors import AudioError, MissingExtraError, UsageError
+from edge.health import Health
+from edge.live_sources import file, microphone, pipe
+from edge.microphone import Device
+from edge.strict_toml import from_tables
+
+SOUND = np.random.default_rng(0).integers(-32768, 32768, 3000).astype(np.int16)
+LONG_S = 20.0
+
+
+def settings(module, **table):
+    return from_tables(module.Settings, table, "daemon.toml", name="source")
+
+
+def all_of(source) -> np.ndarray:
+    return np.concatenate(list(source.blocks()))
+
+
+@pytest.mark.parametrize("module", [file, pipe, microphone])
+def test_each_says_in_a_line_what_it_is(module):
+    assert module.SUMMARY
+    assert "\n" not in module.SUMMARY
+
+
+class TestFile:
+    @pytest.fixture
+    def recording(self, tmp_path) -> Path:
+        path = tmp_path / "a.wav"
+        soundfile.write(path, SOUND, 16_000)
+        return path
+
+    def test_once_and_again(self, recording):
+        assert np.array_equal(all_of(file.make(settings(file, path=str(recording)))), SOUND)
+        assert np.array_equal(all_of(file.make(settings(file, path=str(recording), repeat=3))), np.tile(SOUND, 3))
+
+    def test_for_ever(self, recording):
+        heard = 0
+        blocks = file.make(settings(file, path=str(recording), repeat=0)).blocks()
+        for block in blocks:
+            heard += block.size
+            if heard > 10 * SOUND.size:
+                break
+        blocks.close()
+
+    def test_several(self, recording, tmp_path):
+        soundfile.write(tmp_path / "b.wav", SOUND[::-1], 16_000)
+        source = file.make(settings(file, paths=[str(recording), str(tmp_path / "b.wav")], repeat=2))
+        assert np.array_equal(all_of(source), np.tile(np.concatenate((SOUND, SOUND[::-1])), 2))
+        assert source.name == f"{recording} and 1 more"
+
+    def test_a_channel(self, tmp_path):
+        soundfile.write(tmp_path / "two.wav", np.stack((SOUND, SOUND[::-1]), axis=1), 16_000)
+        path = str(tmp_path / "two.wav")
+        assert np.array_equal(all_of(file.make(settings(file, path=path, channel=1))), SOUND[::-1])
+        with pytest.raises(UsageError, match="channel"):
+            file.make(settings(file, path=path, channel=2))
+
+    def test_its_pace(self, recording, monkeypatch):
+        now_s, slept = [0.0], []
+        monkeypatch.setattr(time, "monotonic", lambda: now_s[0])
+
+        def sleep(seconds):
+            slept.append(seconds)
+            now_s[0] += seconds
+
+        monkeypatch.setattr(time, "sleep", sleep)
+        all_of(file.make(settings(file, path=str(recording))))
+        assert slept == []
+        all_of(file.make(settings(file, path=str(recording), pace="real")))
+        assert now_s[0] == pytest.approx(SOUND.size / 16_000)
+
+    def test_files_of_different_rates(self, recording, tmp_path):
+        soundfile.write(tmp_path / "b.wav", SOUND, 48_000)
+        with pytest.raises(UsageError, match=r"b\.wav: got 48000 Hz, expected 16000 Hz as in .*a\.wav"):
+            file.make(settings(file, paths=[str(recording), str(tmp_path / "b.wav")]))
+
+    @pytest.mark.parametrize("table", [{}, {"path": "a", "paths": ["b"]}, {"paths": [""]}, {"paths": []}])
+    def test_which_files_is_said_once(self, table):
+        with pytest.raises(UsageError, match="source: expected the name of a file as path, or of several as paths"):
+            settings(file, **table)
+
+    def test_what_cannot_be_read_is_told_at_once(self, tmp_path):
+        with pytest.raises(AudioError, match="no such file"):
+            file.make(settings(file, path=str(tmp_path / "none.wav")))
+
+    def test_one_that_is_cut_short_ends_and_says_so(self, recording):
+        recording.write_bytes(recording.read_bytes()[:-4000])
+        capture = Capture(file.make(settings(file, path=str(recording))), health=Health())
+        heard = []
+        while not isinstance(item := capture.take(LONG_S), Ended):
+            heard.append(item)
+        capture.close()
+        assert "cut short" in item.fault
+        assert sum(one.samples.size for one in heard if isinstance(one, Block)) == 1000
+
+
+class TestPipe:
+    @pytest.fixture
+    def fifo(self, tmp_path) -> Path:
+        os.mkfifo(tmp_path / "sound")
+        return tmp_path / "sound"
+
+    @pytest.fixture
+    def stdin(self, monkeypatch) -> Iterator[int]:
+        reading, writing = os.pipe()
+        with open(reading) as stream:
+            monkeypatch.setattr(sys, "stdin", stream)
+            yield writing
+
+    def test_standard_input_is_heard_to_its_end(self, stdin):
+        source = pipe.make(settings(pipe))
+        os.write(stdin, SOUND.tobytes())
+        os.close(stdin)
+        assert (source.endless, source.live, source.name) == (False, False, "standard input")
+        assert np.array_equal(all_of(source), SOUND)
+
+    def test_the_process_ends_while_standard_input_waits(self):
+        # A thread that waits in a buffered read holds the lock of its buffer, and Python dies of that at its end.
+        code = """
+from edge.capture import Capture
+from edge.health import Health
+from edge.live_sources import pipe
+capture = Capture(pipe.make(pipe.Settings()), health=Health())
+print(capture.take(20))
+capture.close()
+"""
+        with subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            cwd=Path(__file__).parents[2], text=True,
+        ) as process:  # fmt: skip
+            assert process.stdout.readline() == "Idle()\n"
+            assert process.wait(LONG_S) == 0
+            assert process.stderr.read() == ""
+
+    @pytest.mark.parametrize("stream", [None, io.StringIO()])
+    def test_no_standard_input(self, monkeypatch, stream):
+        if stream is not None:
+            stream.close()
+        monkeypatch.setattr(sys, "stdin", stream)
+        with pytest.raises(UsageError, match="got a terminal or nothing on standard input"):
+            pipe.make(settings(pipe))
+
+    def test_nothing_at_all_is_told(self, stdin):
+        os.close(stdin)
+        with pytest.raises(AudioError, match="standard input: ended without a sample"):
+            list(pipe.make(settings(pipe)).blocks())
+
+    def test_the_end_inside_a_sample_is_told_after_what_came_before(self, stdin):
+        os.write(stdin, SOUND.tobytes() + b"x")
+        os.close(stdin)
+        blocks: list[np.ndarray] = []
+        with pytest.raises(AudioError, match="ends inside a sample"):
+            blocks.extend(pipe.make(settings(pipe)).blocks())
+        assert np.array_equal(np.concatenate(blocks), SOUND)
+
+    def test_another_format_and_a_channel(self, stdin):
+        two = np.stack((SOUND, SOUND[::-1]), axis=1).astype("<i4") << 16
+        source = pipe.make(settings(pipe, format="s32le", channels=2, channel=1))
+        os.write(stdin, two.tobytes())
+        os.close(stdin)
+        assert np.array_equal(all_of(source), SOUND[::-1])
+
+    def test_a_file_of_audio_is_no_raw_sound(self, stdin):
+        recording = io.BytesIO()
+        soundfile.write(recording, SOUND, 16_000, format="WAV")
+        os.write(stdin, recording.getvalue()[:3])
+        os.write(stdin, recording.getvalue()[3:])
+        os.close(stdin)
+        with pytest.raises(AudioError, match="got a WAV file, expected raw s16le samples"):
+            list(pipe.make(settings(pipe)).blocks())
+
+    def test_a_pipe_that_nobody_writes_to_is_no_hang(self, fifo):
+        capture = Capture(pipe.make(settings(pipe, path=str(fifo))), health=Health())
+        try:
+            assert capture.take(LONG_S) == Idle()
+        finally:
+            capture.close()
+        assert not capture._thread.is_alive()
+
+    def test_a_named_pipe_is_opened_for_each_who_writes(self, fifo):
+        capture = Capture(
+            pipe.make(settings(pipe, path=str(fifo))), health=Health(), wait=lambda closing, _: closing.is_set()
+        )
+
+        def write() -> None:
+            for _ in range(2):
+                with open(fifo, "wb") as stream:
+                    stream.write(SOUND.tobytes())
+                done.wait(LONG_S)
+
+        done = threading.Event()
+        writer = threading.Thread(target=write)
+        writer.start()
+        items: list[object] = []
+        while sum(isinstance(one, Lost) for one in items) < 2:
+            item = capture.take(LONG_S)
+            if not isinstance(item, Idle):
+                items.append(item)
+            if isinstance(item, Lost):
+                done.set()
+        capture.close()
+        writer.join()
+        kinds = [type(one) for one in items if not isinstance(one, Block)]
+        assert kinds == [Opened, Lost, Opened, Lost]
+        heard = np.concatenate([one.samples for one in items if isinstance(one, Block)])
+        assert np.array_equal(heard, np.tile(SOUND, 2))
+
+    def test_sample_by_sample_is_put_together(self, stdin, monkeypatch):
+        monkeypatch.setattr(pipe, "_READ_BYTES", 2)
+        os.write(stdin, SOUND[:1000].tobytes())
+        os.close(stdin)
+        assert [block.size for block in pipe.make(settings(pipe)).blocks()] == [160] * 6 + [40]
+
+    def test_a_pipe_that_is_not_there_may_come(self, tmp_path):
+        source = pipe.make(settings(pipe, path=str(tmp_path / "none")))
+        with pytest.raises(
+            AudioError, match=r"No such file or directory\), expected a named pipe; make it with: mkfifo"
+        ):
+            next(source.blocks())
+
+    def test_a_file_or_folder_is_no_pipe(self, tmp_path):
+        (tmp_path / "a.raw").write_bytes(b"12")
+        for path in (tmp_path, tmp_path / "a.raw"):
+            with pytest.raises(UsageError, match="got a file or folder, expected a named pipe"):
+                pipe.make(settings(pipe, path=str(path)))
+
+    def test_a_file_that_takes_the_place_of_a_pipe_is_told(self, tmp_path):
+        source = pipe.make(settings(pipe, path=str(tmp_path / "a.raw")))
+        (tmp_path / "a.raw").write_bytes(b"12")
+        with pytest.raises(AudioError, match="got a file or folder, expected a named pipe"):
+            next(source.blocks())
+
+    def test_settings_that_do_not_fit(self):
+        with pytest.raises(UsageError, match="got an empty name"):
+            pipe.make(settings(pipe, path=""))
+        with pytest.raises(UsageError, match="channel"):
+            pipe.make(settings(pipe, path="none", channels=2, channel=2))
+
+
+class TestMicrophone:
+    @pytest.mark.parametrize(
+        ("table", "problem"),
+        [
+            ({"latency": "soon"}, "got latency 'soon', expected 'low', 'high', or seconds up to 2"),
+            ({"latency": "0"}, "got latency '0'"),
+            ({"latency": "nan"}, "got latency 'nan'"),
+            ({"latency": "60"}, "got latency '60'"),
+            ({"channels": 2, "channel": 2}, "got channel 2 of 2, expected 0 to 1"),
+            ({"rate_hz": 16}, "got rate_hz 16, expected 1000 or more; 16 kHz is 16000"),
+            ({"device": 2}, "source.device: got 2, expected text"),
+            ({"devise": "USB"}, "did you mean source.device"),
+        ],
+    )
+    def test_settings_that_cannot_work(self, table, problem):
+        with pytest.raises(UsageError) as caught:
+            settings(microphone, **table)
+        assert problem in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_what_was_asked_for_is_what_is_opened(self, monkeypatch):
+        asked = []
+
+        class Fake:
+            name, native_rate_hz, overflows, latency_s = "USB", 48_000, 0, 0.05
+
+            def __init__(self, *where, **how):
+                asked.append((where, how))
+
+            def blocks(self):
+                yield SOUND
+                self.overflows += 3
+                raise AudioError("USB: the microphone stopped")
+
+        monkeypatch.setattr(microphone, "MicSource", Fake)
+        monkeypatch.setattr(microphone, "require_portaudio", lambda: None)
+        source = microphone.make(
+            settings(microphone, device="usb", rate_hz=48_000, channels=4, channel=3, latency="0.1")
+        )
+        assert asked == [], "opened before anybody listens"
+        assert (source.live, source.endless, source.overflows, source.name) == (True, True, 0, "usb")
+        for times in (1, 2):
+            with pytest.raises(AudioError):
+                list(source.blocks())
+            assert source.overflows == 3 * times
+        assert (source.name, source.native_rate_hz, source.latency_s) == ("USB", 48_000, 0.05)
+        assert asked == [(("usb",), {
+            "block": 320, "latency": 0.1, "rate_hz": 48_000, "channels": 4, "channel": 3, "again": True,
+        })] * 2  # fmt: skip
+
+    def test_without_the_extra_it_says_so_at_once(self, monkeypatch):
+        def none():
+            raise MissingExtraError("listening to a microphone", "mic")
+
+        monkeypatch.setattr(portaudio, "_sounddevice", none)
+        with pytest.raises(MissingExtraError, match=r"vivavoce\[mic\]"):
+            microphone.make(settings(microphone))
+
+
+class TestNumbers:
+    DEVICES = (
+        Device(0, "hw:2,0", 1, 48_000, False),
+        Device(2, "USB", 1, 48_000, True),
+        Device(5, "3", 1, 16_000, False),
+    )
+
+    @pytest.mark.parametrize(("wanted", "number"), [("2", 2), ("0", 0), ("5", 5), ("3", 5)])
+    def test_digits_are_a_number_unless_they_are_a_full_name(self, wanted, number):
+        assert portaudio.choose_device(self.DEVICES, wanted).number == number
+
+    def test_a_number_that_is_not_there(self):
+        with pytest.raises(AudioError, match=r"no input has the number 7, there are: 0 \('hw:2,0'\), 2 \('USB'\)"):
+            portaudio.choose_device(self.DEVICES, "7")
