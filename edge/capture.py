@@ -85,9 +85,6 @@ class Idle:
 class Ended:
     """The source is at its end, and there will be no more."""
 
-    fault: str = ""
-    """What is wrong with it, in words; empty if nothing is."""
-
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
@@ -175,11 +172,8 @@ class Capture:
                     _log.exception("%s", self._source.name)
             if self._closing.is_set():
                 return
-            if not self._source.endless:
-                # What has an end does not get better by being read again, nor does a file that is cut short.
-                if fault:
-                    _log.error("%s", reason)
-                self._put(Ended(reason if fault else ""))
+            if not (fault or self._source.endless):
+                self._put(Ended())
                 return
             if self._heard_at_s:
                 attempt = 0

@@ -32,5 +32,6 @@ class LiveSource(Protocol):
         Raises
         ------
         AudioError
-            If it cannot be opened, or fails.
+            If it cannot be opened, or fails, and may be tried again. A source that has an end tells of a fault that
+            will be there each time, as of a file that is cut short, in the log, and ends.
         """

@@ -1,5 +1,6 @@
 """Files as the source of the daemon: heard once, or again and again; their end is the end of the daemon's work."""
 
+import logging
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -8,12 +9,14 @@ from typing import Annotated, Literal
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import UsageError
+from edge.errors import AudioError, UsageError
 from edge.events import SAMPLE_RATE_HZ
 from edge.sources import FileSource
 from edge.strict_toml import Within
 
 __all__ = ["SUMMARY", "FileLoop", "Settings", "make"]
+
+_log = logging.getLogger(__name__)
 
 SUMMARY = "a recording, to try the daemon without a microphone"
 
@@ -61,7 +64,13 @@ class FileLoop:
                 )
 
     def blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
-        """Yield their blocks; see :class:`edge.live.LiveSource`."""
+        """Yield their blocks; a fault ends them; see :class:`edge.live.LiveSource`."""
+        try:
+            yield from self._blocks()
+        except AudioError as error:
+            _log.error("%s", error)
+
+    def _blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
         began, heard, times = time.monotonic(), 0, 0
         while not self._settings.repeat or times < self._settings.repeat:
             times += 1

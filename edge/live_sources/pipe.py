@@ -1,11 +1,12 @@
 """Raw samples on standard input, or from a named pipe, as the source of the daemon."""
 
+import logging
 import os
 import select
 import stat
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -18,6 +19,8 @@ from edge.sources import RawDecoder, refuse_container
 from edge.strict_toml import Within
 
 __all__ = ["SUMMARY", "RawPipe", "Settings", "make"]
+
+_log = logging.getLogger(__name__)
 
 SUMMARY = "raw samples on standard input, or from a named pipe"
 
@@ -71,9 +74,43 @@ class RawPipe:
 
     def blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
         """Yield blocks as they come; see :class:`edge.live.LiveSource`."""
-        decoder = self._decoder()
+        try:
+            yield from self._blocks()
+        except AudioError as error:
+            if self.endless:
+                raise
+            # What was on standard input is gone, and reading it again does not bring it back.
+            _log.error("%s", error)
+
+    def _blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
+        """Put pieces together: who writes sample by sample does not make everything else work for each of them."""
         held: list[npt.NDArray[np.int16]] = []
         n = 0
+        fault: AudioError | None = None
+        with closing(self._pieces()) as pieces:
+            while True:
+                try:
+                    piece = next(pieces)
+                except StopIteration:
+                    break
+                except AudioError as error:
+                    fault = error  # after what came before
+                    break
+                if not piece.size:
+                    yield piece
+                    continue
+                held.append(piece)
+                n += piece.size
+                if n >= _LEAST_SAMPLES:
+                    yield np.concatenate(held)
+                    held, n = [], 0
+        if held:
+            yield np.concatenate(held)
+        if fault is not None:
+            raise fault
+
+    def _pieces(self) -> Generator[npt.NDArray[np.int16], None, None]:
+        decoder = self._decoder()
         begin = b""
         with self._opened() as descriptor:
             ready = select.poll()
@@ -88,16 +125,8 @@ class RawPipe:
                 if len(begin) < _MARK_BYTES:
                     begin += data[: _MARK_BYTES - len(begin)]
                     refuse_container(self.name, self._settings.format, begin)
-                for piece in decoder.feed(data):
-                    held.append(piece)
-                    n += piece.size
-                # Whoever writes sample by sample does not make everything else work for each of them.
-                if n >= _LEAST_SAMPLES:
-                    yield np.concatenate(held)
-                    held, n = [], 0
-        held.extend(decoder.flush())
-        if held:
-            yield np.concatenate(held)
+                yield from (piece for piece in decoder.feed(data) if piece.size)
+        yield from (piece for piece in decoder.flush() if piece.size)
         if not begin and not self.endless:
             raise AudioError(
                 f"{self.name}: ended without a sample, expected raw audio; check the program that writes it"

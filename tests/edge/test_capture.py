@@ -86,7 +86,7 @@ def test_blocks_come_in_order_after_the_name_and_are_not_copied(begin):
     assert opened == Opened("scripted", 48_000)
     assert one.samples is first
     assert two.samples is second
-    assert ended == Ended("")
+    assert ended == Ended()
 
 
 def test_nothing_is_opened_before_the_first_take(begin):
@@ -144,15 +144,11 @@ class TestFailures:
         assert found[0].reason == "scripted: ZeroDivisionError: of all things"
         assert [record.levelname for record in caplog.records] == ["ERROR"]
 
-    def test_what_has_an_end_is_not_read_again_when_it_fails(self, begin, caplog):
-        # A file that is cut short would be heard again and again.
-        source = Scripted([ones(3), AudioError("cut short")], [ones(3)], live=False, endless=False)
-        took = begin(source, wait=Waits(1))
-        found = items(took, 3)
-        assert found[2] == Ended("cut short")
-        assert "cut short" in caplog.text
-        assert len(source.openings) == 1
-        assert took.take(0.05) == Nothing()
+    def test_what_has_an_end_is_read_again_when_it_fails(self, begin):
+        source = Scripted([ones(3), AudioError("torn")], [ones(3)], live=False, endless=False)
+        assert [type(one) for one in items(begin(source, wait=Waits(2)), 6)] == [
+            Opened, Block, Lost, Opened, Block, Ended,
+        ]  # fmt: skip
 
     def test_every_opening_is_closed(self, begin):
         source = Scripted([ones(3), AudioError("gone")], [ValueError("x")], [ones(3)])

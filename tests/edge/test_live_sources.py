@@ -100,14 +100,14 @@ class TestFile:
         with pytest.raises(AudioError, match="no such file"):
             file.make(settings(file, path=str(tmp_path / "none.wav")))
 
-    def test_one_that_is_cut_short_ends_and_says_so(self, recording):
+    def test_one_that_is_cut_short_ends_and_says_so(self, recording, caplog):
         recording.write_bytes(recording.read_bytes()[:-4000])
         capture = Capture(file.make(settings(file, path=str(recording))), health=Health())
         heard = []
         while not isinstance(item := capture.take(LONG_S), Ended):
             heard.append(item)
         capture.close()
-        assert "cut short" in item.fault
+        assert caplog.text.count("cut short") == 1
         assert sum(one.samples.size for one in heard if isinstance(one, Block)) == 1000
 
 
@@ -157,18 +157,16 @@ capture.close()
         with pytest.raises(UsageError, match="got a terminal or nothing on standard input"):
             pipe.make(settings(pipe))
 
-    def test_nothing_at_all_is_told(self, stdin):
+    def test_nothing_at_all_is_told(self, stdin, caplog):
         os.close(stdin)
-        with pytest.raises(AudioError, match="standard input: ended without a sample"):
-            list(pipe.make(settings(pipe)).blocks())
+        assert list(pipe.make(settings(pipe)).blocks()) == []
+        assert "standard input: ended without a sample" in caplog.text
 
-    def test_the_end_inside_a_sample_is_told_after_what_came_before(self, stdin):
-        os.write(stdin, SOUND.tobytes() + b"x")
+    def test_the_end_inside_a_sample_is_told_and_what_came_before_is_heard(self, stdin, caplog):
+        os.write(stdin, SOUND[:2].tobytes() + b"x")
         os.close(stdin)
-        blocks: list[np.ndarray] = []
-        with pytest.raises(AudioError, match="ends inside a sample"):
-            blocks.extend(pipe.make(settings(pipe)).blocks())
-        assert np.array_equal(np.concatenate(blocks), SOUND)
+        assert np.array_equal(all_of(pipe.make(settings(pipe))), SOUND[:2])
+        assert "ends inside a sample" in caplog.text
 
     def test_another_format_and_a_channel(self, stdin):
         two = np.stack((SOUND, SOUND[::-1]), axis=1).astype("<i4") << 16
@@ -177,14 +175,14 @@ capture.close()
         os.close(stdin)
         assert np.array_equal(all_of(source), SOUND[::-1])
 
-    def test_a_file_of_audio_is_no_raw_sound(self, stdin):
+    def test_a_file_of_audio_is_no_raw_sound(self, stdin, caplog):
         recording = io.BytesIO()
         soundfile.write(recording, SOUND, 16_000, format="WAV")
         os.write(stdin, recording.getvalue()[:3])
         os.write(stdin, recording.getvalue()[3:])
         os.close(stdin)
-        with pytest.raises(AudioError, match="got a WAV file, expected raw s16le samples"):
-            list(pipe.make(settings(pipe)).blocks())
+        assert list(pipe.make(settings(pipe)).blocks()) == []
+        assert "got a WAV file, expected raw s16le samples" in caplog.text
 
     def test_a_pipe_that_nobody_writes_to_is_no_hang(self, fifo):
         capture = Capture(pipe.make(settings(pipe, path=str(fifo))), health=Health())
