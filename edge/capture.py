@@ -18,6 +18,7 @@ import numpy.typing as npt
 from edge.errors import VivavoceError
 from edge.events import SAMPLE_RATE_HZ
 from edge.health import Health
+from edge.input_check import InputCheck, InputReport
 from edge.live import LiveSource
 
 __all__ = ["Block", "Capture", "Ended", "Gap", "Idle", "Item", "Lost", "Nothing", "Opened"]
@@ -102,6 +103,9 @@ class Capture:
     source : LiveSource
     health : Health
         Gets overflows, dropped samples, attempts to open again, and how much sound waits.
+    checked : bool, optional
+        Look at the first seconds whenever the source was opened, and log what is wrong with them: a microphone is
+        never as silent as what a device plays may be.
     wait : callable, optional
         Waits for an event, so many seconds at most, and returns whether it happened; for tests.
     """
@@ -111,10 +115,12 @@ class Capture:
         source: LiveSource,
         *,
         health: Health,
+        checked: bool = False,
         wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
     ) -> None:
         self._source = source
         self._health = health
+        self._checked = checked
         self._wait = wait
         self._items: deque[Item] = deque()
         self._held = 0
@@ -191,6 +197,7 @@ class Capture:
         self._heard_at_s = 0.0
         before = self._source.overflows
         known = self._health.overflows
+        check = InputCheck() if self._checked else None
         blocks = self._source.blocks()
         try:
             for samples in blocks:
@@ -204,10 +211,23 @@ class Capture:
                     self._put(Opened(self._source.name, self._source.native_rate_hz))
                 self._health.overflows = known + self._source.overflows - before
                 self._put_block(samples)
+                if check is not None:
+                    self._tell(check.push(samples))
         finally:
             self._health.overflows = known + self._source.overflows - before
             blocks.close()
 
+    def _tell(self, report: InputReport | None) -> None:
+        """Log what is wrong with the input, once for as long as it is the same."""
+        if report is None:
+            return
+        kinds = tuple(problem.kind for problem in report.problems())
+        for problem in report.problems() if kinds != self._told_kinds else ():
+            _log.warning("%s: %s; %s", self._source.name, problem.found, problem.remedy)
+        self._told_kinds = kinds
+        _log.info("%s: %s", self._source.name, report.told())
+
+    _told_kinds: tuple[str, ...] = ()
     _heard_at_s = 0.0
     """When the source gave its first sound since it was opened; 0 if it has not."""
 

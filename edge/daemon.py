@@ -86,7 +86,8 @@ class Daemon:
             played = settings.reference.plugin.make(settings.reference.settings)
             self._guard = ReferenceGuard(played, settings.tables.guard, self.health.gauges)
         self._bus = Bus(sinks, lambda: self.status)
-        self._capture = Capture(settings.source.plugin.make(settings.source.settings), health=self.health)
+        heard = settings.source.plugin.make(settings.source.settings)
+        self._capture = Capture(heard, health=self.health, checked=heard.live)
 
     # ------------------------------------------------------------------------------------ for its process
 
