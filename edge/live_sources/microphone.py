@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -69,14 +70,9 @@ class LiveMicrophone:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._microphone: MicSource | None = None
-        self._overflows = 0
+        self.overflows = 0
         self.name = settings.device or "the default microphone"
         self.native_rate_hz = 0
-
-    @property
-    def overflows(self) -> int:
-        """How often samples were lost since it was made."""
-        return self._overflows + (0 if self._microphone is None else self._microphone.overflows)
 
     @property
     def latency_s(self) -> float:
@@ -86,7 +82,7 @@ class LiveMicrophone:
     def blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
         """Look for it, open it and yield blocks as they come; see :class:`edge.live.LiveSource`."""
         settings = self._settings
-        self._overflows, self._microphone = self.overflows, None
+        before = self.overflows
         microphone = MicSource(
             settings.device or None,
             block=_BLOCK,
@@ -98,7 +94,13 @@ class LiveMicrophone:
         )
         self._microphone = microphone
         self.name, self.native_rate_hz = microphone.name, microphone.native_rate_hz
-        yield from microphone.blocks()
+        with closing(microphone.blocks()) as blocks:
+            try:
+                for block in blocks:
+                    self.overflows = before + microphone.overflows
+                    yield block
+            finally:
+                self.overflows = before + microphone.overflows
 
 
 def make(settings: Settings) -> LiveMicrophone:

@@ -282,8 +282,9 @@ class TestMicrophone:
                 asked.append((where, how))
 
             def blocks(self):
+                self.overflows = 1
                 yield SOUND
-                self.overflows += 3
+                self.overflows += 2
                 raise AudioError("USB: the microphone stopped")
 
         monkeypatch.setattr(microphone, "MicSource", Fake)
