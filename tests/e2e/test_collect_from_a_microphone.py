@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from virtual_microphone import RATE_HZ, Room, missing, noise
+from e2e.virtual_microphone import RATE_HZ, Room, missing, noise
 
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = {"espeak-ng": ["espeak-ng", "-w"], "flite": ["flite", "-o"]}
