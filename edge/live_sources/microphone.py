@@ -1,6 +1,7 @@
 """A microphone as the source of the daemon, through PortAudio (the extra ``mic``)."""
 
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -78,9 +79,10 @@ class LiveMicrophone:
             self._open = opened
             before = self.overflows
             try:
-                for block in opened.blocks():
-                    self.overflows = before + opened.overflows
-                    yield block
+                with closing(opened.blocks()) as blocks:
+                    for block in blocks:
+                        self.overflows = before + opened.overflows
+                        yield block
             finally:
                 self.overflows = before + opened.overflows
                 self._open = None
