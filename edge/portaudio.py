@@ -6,7 +6,10 @@ one open.
 """
 
 import ctypes
+import ctypes.util
+import importlib.util
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +17,10 @@ from types import ModuleType
 
 from edge.errors import MissingExtraError, UsageError
 
-__all__ = ["hushed", "in_use", "load"]
+__all__ = ["hushed", "in_use", "load", "require"]
+
+_WHAT, _EXTRA = "listening to a microphone", "mic"
+_NO_LIBRARY = "microphone: the library PortAudio is not installed here; install it with: apt-get install libportaudio2"
 
 _COMPLAINTS = {
     "libasound.so.2": ("snd_lib_error_set_handler",),
@@ -42,16 +48,34 @@ def load() -> ModuleType:
         with hushed():
             import sounddevice
     except ImportError as error:
-        raise MissingExtraError("listening to a microphone", "mic") from error
+        raise MissingExtraError(_WHAT, _EXTRA) from error
     except OSError as error:  # the Python package is there, the C library below it is not
-        raise UsageError(
-            "microphone: the library PortAudio is not installed here; install it with: apt-get install libportaudio2"
-        ) from error
+        raise UsageError(_NO_LIBRARY) from error
     module: ModuleType = sounddevice
     if not hasattr(module, "_vivavoce"):
         module._vivavoce = True  # type: ignore[attr-defined]
         _fresh = True
     return module
+
+
+def require() -> None:
+    """See whether PortAudio is installed, and do not load it: it would wait minutes for a sound server that hangs.
+
+    Raises
+    ------
+    MissingExtraError, UsageError
+        If sounddevice, or PortAudio below it, is not installed.
+    """
+    if sys.modules.get("sounddevice") is not None:
+        return
+    try:
+        found = importlib.util.find_spec("sounddevice")
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        raise MissingExtraError(_WHAT, _EXTRA)
+    if ctypes.util.find_library("portaudio") is None:
+        raise UsageError(_NO_LIBRARY)
 
 
 @contextmanager

@@ -52,7 +52,6 @@ class LiveMicrophone:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._sounddevice = portaudio.load()
         self.overflows = 0
         self._open: MicSource | None = None
         self.name = str(settings.device) or "microphone"
@@ -66,7 +65,7 @@ class LiveMicrophone:
     def blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
         """Look for the device, open it, and yield its blocks; see :class:`edge.live.LiveSource`."""
         settings = self._settings
-        with portaudio.in_use(self._sounddevice, hush=False):
+        with portaudio.in_use(portaudio.load(), hush=False):
             opened = MicSource(
                 None if settings.device == "" else settings.device,
                 latency=settings.latency,
@@ -96,4 +95,5 @@ def make(settings: Settings) -> LiveMicrophone:
     MissingExtraError, UsageError
         If sounddevice, or PortAudio below it, is not installed.
     """
+    portaudio.require()
     return LiveMicrophone(settings)

@@ -135,3 +135,14 @@ def test_it_ends_in_time_while_the_microphone_gives_nothing(room, service):
         assert one.process.wait(PATIENCE_S) == 0
     finally:
         os.kill(room.server.pid, signal.SIGCONT)
+
+
+def test_it_ends_in_time_though_the_sound_server_hangs_from_the_beginning(room, service):
+    os.kill(room.server.pid, signal.SIGSTOP)
+    try:
+        one = service('device = "pulse"')
+        one.wait("edge.daemon: bundle")
+        one.process.send_signal(signal.SIGTERM)
+        assert one.process.wait(PATIENCE_S / 3) == 0
+    finally:
+        os.kill(room.server.pid, signal.SIGCONT)
