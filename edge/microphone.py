@@ -4,8 +4,11 @@ Nothing of PortAudio is loaded before a microphone is opened: without the extra,
 everything else works, and whoever asks for a microphone reads one line.
 """
 
+import ctypes.util
+import importlib.util
 import os
 import queue
+import sys
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +30,8 @@ _HELD_S = 20.0
 _PATIENCE_S = 5.0
 """A device that gives no sample for so long is gone: USB microphones that are pulled out often just fall silent."""
 _LOOK_S = 0.25
+_WHAT, _EXTRA = "listening to a microphone", "mic"
+_NO_LIBRARY = "microphone: the library PortAudio is not installed here; install it with: apt-get install libportaudio2"
 _REPEAT = "see: vivavoce collect --list-devices"
 _USUAL_RATES_HZ = (48_000, 44_100)
 """Rates that are tried where a device takes neither 16 kHz nor what it calls its own, Hz."""
@@ -92,11 +97,9 @@ def _sounddevice() -> ModuleType:
         with _portaudio, _quiet():
             import sounddevice
     except ImportError as error:
-        raise MissingExtraError("listening to a microphone", "mic") from error
+        raise MissingExtraError(_WHAT, _EXTRA) from error
     except OSError as error:  # the Python package is there, the C library below it is not
-        raise UsageError(
-            "microphone: the library PortAudio is not installed here; install it with: apt-get install libportaudio2"
-        ) from error
+        raise UsageError(_NO_LIBRARY) from error
     module: ModuleType = sounddevice
     return module
 
@@ -104,12 +107,23 @@ def _sounddevice() -> ModuleType:
 def require_portaudio() -> None:
     """See whether microphones can be used at all; whether one is there is another question.
 
+    PortAudio is looked for, and not started: that asks every sound server, and waits minutes for one that hangs.
+
     Raises
     ------
     MissingExtraError, UsageError
         If sounddevice, or PortAudio below it, is not installed.
     """
-    _sounddevice()
+    if "sounddevice" in sys.modules and sys.modules["sounddevice"] is not None:
+        return
+    try:
+        found = importlib.util.find_spec("sounddevice")
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        raise MissingExtraError(_WHAT, _EXTRA)
+    if ctypes.util.find_library("portaudio") is None:
+        raise UsageError(_NO_LIBRARY)
 
 
 def list_devices(*, again: bool = False) -> list[Device]:

@@ -304,12 +304,25 @@ class TestMicrophone:
         })] * 2  # fmt: skip
 
     def test_without_the_extra_it_says_so_at_once(self, monkeypatch):
-        def none():
-            raise MissingExtraError("listening to a microphone", "mic")
-
-        monkeypatch.setattr(portaudio, "_sounddevice", none)
+        monkeypatch.setitem(sys.modules, "sounddevice", None)
         with pytest.raises(MissingExtraError, match=r"vivavoce\[mic\]"):
             microphone.make(settings(microphone))
+
+    def test_without_the_library_it_says_so_at_once(self, monkeypatch):
+        monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+        monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
+        with pytest.raises(UsageError, match="apt-get install libportaudio2"):
+            microphone.make(settings(microphone))
+
+    def test_portaudio_is_not_started_before_anybody_listens(self):
+        code = "from edge.live_sources import microphone as m\nimport sys\nm.make(m.Settings())\n"
+        code += "assert 'sounddevice' not in sys.modules"
+        try:
+            portaudio.require_portaudio()
+        except (MissingExtraError, UsageError) as error:
+            pytest.skip(str(error))
+        subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
 
 
 class TestNumbers:
