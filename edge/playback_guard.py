@@ -51,7 +51,7 @@ class GuardSettings:
     """False: no word is taken for the device's own."""
     reference: str = NONE
     """Name of the table of the source that hears what the device plays; ``"none"`` where there is none."""
-    cutoff: Annotated[float, Within(0.5, 1.0)] = 0.9
+    cutoff: Annotated[float, Within(0.5, 1.0)] = 0.79
     """A word of which at least this share is explained by what was played is the device's own."""
     search_s: Annotated[float, Within(0.02, 2.0)] = 0.6
     """Longest time from the arrival of the reference to when the microphone hears it, s."""
