@@ -60,7 +60,7 @@ def main() -> int:
         "what": "simulated scenes; shares are of words that the wake network heard, except where it says *said*",
         "settings": {
             "scenes": COUNTS, "ranges": RANGES, "simulator_recipe": shipped_recipe().hash,
-            "cutoff_rule": f"blocks at most {LIVE_BLOCKED:g} of live words of dev from {CHOSEN_OVER_DB:g} dB re playback",
+            "cutoff_rule": f"blocks at most {LIVE_BLOCKED:g} of live words of dev, {CHOSEN_OVER_DB:g} dB or more",
         },
         "cutoff": cutoff,
         "dev": figures(dev, cutoff),

@@ -221,20 +221,15 @@ def others(pairs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     import numpy as np
     from spectral_fingerprints import METHODS
 
-    again = pairs["said again"][::2]
     kinds = [kind for kind, rows in pairs.items() if "loudspeaker" in rows[0] and "ppm" not in kind]
     result: dict[str, Any] = {}
     for name, method in METHODS.items():
-        found = {
-            kind: np.array(
-                [
-                    method.similarity(method.features(row["first"]), method.features(row["second"]))
-                    for row in pairs[kind]
-                ]
-            )
-            for kind in (*kinds, "said again")
-        }
-        cutoff = lowest_without(found["said again"], STEP) + STEP
+
+        def alike(rows: list[dict[str, Any]], method: Any = method) -> Any:
+            return np.array([method.similarity(*map(method.features, (row["first"], row["second"]))) for row in rows])
+
+        # One order of each pair: these two ways are the same in both.
+        cutoff = lowest_without(alike(pairs["said again"][::2]), STEP) + STEP
         result[name] = {"cutoff": round(cutoff, 3)} | {
             kind: round(float(np.mean(alike(pairs[kind]) >= cutoff)), 4) for kind in kinds
         }

@@ -1,7 +1,7 @@
 """Two other ways to know a word again, by its spectra: what the replay memory is compared with.
 
 * Haitsma and Kalker, "A highly robust audio fingerprinting system", ISMIR 2002: the signs of differences of the
-  energies of neighbouring bands and frames; similarity is 1 less twice the bit error rate. Their frames are 0.37 s long,
+  energies of neighbouring bands and frames; similarity is 1 less twice the bit error rate. Their frames of 0.37 s are
   made for music; shorter ones are tried, too.
 * Correlation of log-mel spectra, each band less its mean.
 

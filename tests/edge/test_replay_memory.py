@@ -19,7 +19,7 @@ BEFORE = 4800
 
 
 def word(take, seconds=0.7, pitch_hz=120.0):
-    """A voiced word, as one person says it: all takes have the same vowels, and a melody that is a little their own."""
+    """Return a voiced word, as one person says it: of its own in all takes is a little of the melody."""
     rng = np.random.default_rng(take)
     n = round(seconds * RATE)
     t = np.arange(n) / RATE
