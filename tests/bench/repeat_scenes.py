@@ -1,8 +1,8 @@
 """Words as one device hears them again: spoken anew, replayed, or broadcast twice, in one room with one microphone.
 
-A *way* is what a sound goes through: a mouth or a loudspeaker, a place in the room, the device's microphone. Two
-hearings by one way differ in noise and level alone; so a person who says the word again is heard under the circumstances that
-are hardest to tell from a replay. All is simulated by the parts of the replay simulator.
+A *way* is what a sound goes through: a mouth or a loudspeaker, a place in the room, the microphone of the device. Two
+hearings by one way differ in noise and level alone; so a person who says the word again is heard as
+is hardest to tell from a replay. All is simulated by the parts of the replay simulator.
 """
 
 from dataclasses import dataclass
