@@ -1,12 +1,13 @@
-"""Fingerprints of words: the signs of the whitened waveform, which every playing of one recording has in common.
+"""Fingerprints of words: the signs of the whitened waveform, which all playings of one recording have in common.
 
-Loudspeakers, rooms and microphones are close to linear: they move, colour and smear a waveform, but what left the
-recording first arrives first and strongest. Once the spectrum is made flat, two playings of one recording correlate at one
-delay, while a person who says the word again makes another waveform. One bit a sample is enough to tell (the polarity
-coincidence correlator; Wolff, Thomas and Williams, IRE Transactions on Information Theory 8, 1962), and small.
+Loudspeakers, rooms and microphones are close to linear: they delay, colour and smear a waveform, but what left the
+recording first arrives first and strongest. Once the spectrum is made flat, two playings of one recording correlate at
+one delay, while a person who says the word again makes another waveform. One bit a sample is enough to tell (the
+polarity coincidence correlator; Wolff, Thomas and Williams, IRE Transactions on Information Theory 8, 1962), and small.
 
-Spectral fingerprints (Haitsma and Kalker, "A highly robust audio fingerprinting system", ISMIR 2002) and correlations of
-log-mel spectra were tried beside this: one person's words are too much alike in them (``results/replay_memory.json``).
+Spectral fingerprints (Haitsma and Kalker, "A highly robust audio fingerprinting system", ISMIR 2002) and correlations
+of log-mel spectra were tried beside this: one person's words are too much alike in them
+(``results/replay_memory.json``).
 """
 
 from dataclasses import dataclass
