@@ -182,7 +182,7 @@ class Slots(SlotReader):
         with contextlib.suppress(OSError):  # told of when the state cannot be written
             self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder):
-            state = before = self._mended()
+            before, state = self._state(), self._mended()
             if state.probation or state.candidate:
                 state = dataclasses.replace(state, boots=state.boots + 1)
                 if state.boots > self._max_boots:
@@ -198,8 +198,8 @@ class Slots(SlotReader):
                     state = self._write(state)
                 except OSError as error:
                     _log.error("%s: the start cannot be counted (%s)", self.folder, error.strerror)
-                    if before.probation:
-                        state = dataclasses.replace(before, active=before.previous)
+                    if state.probation:
+                        state = dataclasses.replace(state, active=state.previous)
             return self._in_use(state)[1]
 
     def confirm(self) -> SlotState:
