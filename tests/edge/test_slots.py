@@ -12,8 +12,9 @@ import threading
 import time
 
 import pytest
+from updating import SHIPPED_VERSION, make_bundle, use
 
-from edge.bundle import DEFAULT_BUNDLE, open_bundle
+from edge.bundle import DEFAULT_BUNDLE
 from edge.bundle_identity import bundle_hash
 from edge.bundle_manifest import MANIFEST_NAME, SIGNATURE_NAME
 from edge.bundle_trust import BundleTrust
@@ -26,19 +27,7 @@ from edge.slots import Slots
 @pytest.fixture
 def make(tmp_path):
     """Return a function that makes a bundle of a version; a mark makes another one of the same version."""
-
-    def bundle(version, mark=""):
-        path = tmp_path / f"bundle-{version}{mark}"
-        if not path.exists():
-            shutil.copytree(DEFAULT_BUNDLE, path)
-            (path / SIGNATURE_NAME).unlink(missing_ok=True)
-            manifest = json.loads((path / MANIFEST_NAME).read_bytes())
-            manifest |= {"bundle_version": version, "author": mark or None}
-            (path / MANIFEST_NAME).write_text(json.dumps(manifest))
-            seal(path)
-        return path
-
-    return bundle
+    return lambda version, mark="": make_bundle(tmp_path, version, mark)
 
 
 @pytest.fixture
@@ -46,18 +35,9 @@ def slots(tmp_path):
     return Slots(tmp_path / "slots")
 
 
-def use(slots, bundle, **more):
-    """Put a bundle into use, all the way."""
-    slots.stage(bundle, **more)
-    slots.accept_trial()
-    return slots.confirm()
-
-
 def version(slots):
     return slots.open_active().bundle_version
 
-
-SHIPPED_VERSION = open_bundle().bundle_version
 
 # ------------------------------------------------------------------------------------------------ the way
 
