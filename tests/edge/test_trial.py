@@ -372,5 +372,5 @@ def test_restarts_of_the_daemon_go_back_in_the_end(tmp_path):
 def test_settings_are_read_strictly():
     settings = from_tables(UpdateSettings, {"slots": "/x", "trial": {"minutes": 5}}, "daemon.toml", name="update")
     assert (settings.trial.minutes, settings.fetch.attempts) == (5.0, 5)
-    with pytest.raises(UsageError, match=r"daemon\.toml: update\.trial\.minuts is unknown; did you mean"):
-        from_tables(UpdateSettings, {"trial": {"minuts": 5}}, "daemon.toml", name="update")
+    with pytest.raises(UsageError, match=r"daemon\.toml: update\.trial\.minute is unknown; did you mean"):
+        from_tables(UpdateSettings, {"trial": {"minute": 5}}, "daemon.toml", name="update")
