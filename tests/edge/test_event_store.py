@@ -44,6 +44,12 @@ def ids(path, selection=None):
         return [event.id for event in reader.events(selection or Selection())]
 
 
+def without_waiting(store):
+    """Let a store that a test only fills not wait for the disk."""
+    store._connection.execute("PRAGMA synchronous=OFF").fetchall()
+    return store
+
+
 def integrity(path):
     with sqlite3.connect(path) as connection:
         (found,) = connection.execute("PRAGMA integrity_check").fetchone()
@@ -310,6 +316,7 @@ def test_a_migration_that_fails_changes_nothing(path, monkeypatch):
 def filled(path, events=40):
     told = [answer(AT_S + at) for at in range(events)]
     with EventStore(path) as store:
+        without_waiting(store)
         for one in told:
             store.add(one)
     return [one.id for one in told]
@@ -448,6 +455,7 @@ def copy_of_open_store(tmp_path, events):
     path = tmp_path / "open" / "events.sqlite3"
     told = [answer(AT_S + at) for at in range(events)]
     with EventStore(path) as store:
+        without_waiting(store)
         for one in told:
             store.add(one)
         files = {end: Path(f"{path}{end}").read_bytes() for end in ("", "-wal", "-shm")}
@@ -475,7 +483,7 @@ def test_a_log_that_ends_early_loses_its_end_alone(tmp_path, path):
     files, told = copy_of_open_store(tmp_path, 12)
     frame = 24 + event_schema.PAGE_BYTES
     whole = len(files["-wal"])
-    lengths = {at + more for at in range(32, whole + 1, frame) for more in (-1, 0, 1, 30)} | {0, 1, 31}
+    lengths = {at + more for at in range(32, whole + 1, frame) for more in (-1, 0, 25)} | {0, 1, 31}
     assert len(lengths) > 100
     found = set()
     for length in sorted(min(one, whole) for one in lengths):
@@ -568,6 +576,7 @@ def test_the_store_stays_within_its_size(path):
     largest = 0
     last = []
     with EventStore(path) as store:
+        without_waiting(store)
         for at in range(900):
             one = answer(AT_S + at, stage_s=big)
             last.append(one.id)
@@ -585,6 +594,7 @@ def test_the_store_stays_within_its_size(path):
 def test_a_lowered_size_shrinks_the_file(path):
     big = {f"stage {at} {'x' * 100}": 0.001 for at in range(70)}
     with EventStore(path) as store:
+        without_waiting(store)
         for at in range(700):
             store.add(answer(AT_S + at, stage_s=big))
         assert path.stat().st_size + Path(f"{path}-wal").stat().st_size > 5e6
@@ -824,6 +834,7 @@ def test_reading_goes_on_while_it_is_written(path):
             seen = len(found)
 
     with EventStore(path) as store:
+        without_waiting(store)
         reader = threading.Thread(target=read)
         reader.start()
         for at in range(300):
