@@ -400,6 +400,31 @@ def test_a_new_file_knows_where_sound_is_kept(path):
         assert reader.audio_folders() == [Path("/somewhere/audio")]
 
 
+def test_a_log_that_holds_everything_is_enough(tmp_path, path):
+    files, told = copy_of_open_store(tmp_path, 5)
+    put(path, {"": b"x" * 8192, "-wal": files["-wal"]})
+    with EventStore(path):
+        pass
+    assert ids(path) == told
+    assert damaged_files(path) == []
+
+
+def test_the_log_is_kept_beside_its_file(tmp_path, path):
+    files, _ = copy_of_open_store(tmp_path, 100)
+    put(path, {"": files[""][:8192] + bytes(len(files[""]) - 8192), "-wal": files["-wal"]})
+    # While somebody reads, SQLite itself cannot move the log into its file.
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    told = answer()
+    with EventStore(path) as store:
+        store.add(told)
+    reader.close()
+    (kept,) = damaged_files(path)
+    assert Path(f"{kept}-wal").read_bytes() == files["-wal"]
+    assert ids(path) == [told.id]
+
+
 def test_setting_aside_that_is_interrupted_goes_on(path, monkeypatch):
     filled(path)
     os.truncate(path, 5000)
