@@ -102,7 +102,8 @@ def run(args: argparse.Namespace) -> int:
         shown = _print(reader, selection, args.limit, output)
         damaged = reader.damaged
     if damaged:
-        warn(f"{path}: {damaged} events are damaged, and left out: the disk gives back what was not written to it")
+        those = "1 event is" if damaged == 1 else f"{damaged} events are"
+        warn(f"{path}: {those} damaged, and left out: the disk gives back what was not written to it")
     if not shown and not args.follow:
         # Not on stdout: with --json every line there is an event.
         warn(f"{path}: there are no events{' like these' if last else ' yet'}")

@@ -935,7 +935,9 @@ def read_as_nobody(path):
     )
 
 
-@pytest.mark.parametrize("kind", ["at rest", "at rest, its own", "at rest, in a folder for all", "while it is written"])
+@pytest.mark.parametrize(
+    "kind", ["at rest", "at rest, its own", "at rest, in a folder for all", "while it is written", "by a link"]
+)
 def test_it_can_be_read_without_the_right_to_write(kind):
     if kind == "at rest, in a folder for all" and os.geteuid():
         pytest.skip("only root can read as another account")
@@ -948,14 +950,16 @@ def test_it_can_be_read_without_the_right_to_write(kind):
         Path(name).chmod(0o755)
         store = EventStore(path)
         store.add(answer())
-        if kind != "while it is written":
+        if kind.startswith("at rest"):
             store.close()
         if kind == "at rest, its own" and not os.geteuid():
             os.chown(path, 65534, 65534)
         folder.chmod(0o777 if kind == "at rest, in a folder for all" else 0o555)
         before = sorted(one.name for one in folder.iterdir())
         try:
-            done = read_as_nobody(path)
+            link = Path(name) / "link.sqlite3"
+            link.symlink_to(path)
+            done = read_as_nobody(link if kind == "by a link" else path)
             # Files of SQLite that belong to another account would keep the daemon out.
             assert sorted(one.name for one in folder.iterdir()) == before
         finally:

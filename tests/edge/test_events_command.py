@@ -201,7 +201,7 @@ def test_a_damaged_event_hides_no_other(path, events):
     assert code == 0
     assert len(out.splitlines()) == 1
     assert one_line(err)
-    assert "1 events are damaged" in err
+    assert "1 event is damaged" in err
 
 
 def test_the_settings_name_the_store(tmp_path, capsys):
