@@ -46,7 +46,7 @@ class MonitorSettings:
     """What answers are compared with: what the first ones here were like, or what the bundle says of itself. A home
     differs from any data: with ``bundle`` expect an alarm at once, and know what it means."""
     reference_file: str = ""
-    """File of the bundle's reference, where the bundle holds none."""
+    """File of the bundle's reference; empty for the one inside the bundle, or beside its folder."""
     window: Annotated[int, Within(50, 5000)] = 200
     """Answers over which the stability index and the mean rank are taken."""
     false_alarms_per_year: Annotated[float, Within(0.01, 100.0)] = 1.0

@@ -44,7 +44,7 @@ def feed(watch, answers):
 
 def sink_of(path, bundle, **settings):
     health = Health()
-    clock = iter(range(0, 10**9, 10))
+    clock = iter(range(0, 10**9))
     settings = {"learn_answers": 200, "window": 100, **settings}
     sink = MonitorSink(MonitorSettings(path=str(path), **settings), health, bundle, clock=lambda: next(clock))
     return sink, health.gauges
@@ -410,12 +410,27 @@ def test_a_reference_inside_a_bundle_is_verified_with_it(tmp_path):
         open_bundle(folder)
 
 
-def test_a_bundle_without_a_reference_is_told_what_to_do(tmp_path, bundle):
-    assert REFERENCE_NAME not in bundle.contents
+def test_a_reference_beside_the_folder_of_a_bundle_is_found(tmp_path):
+    folder = tmp_path / "bundle"
+    shutil.copytree(DEFAULT_BUNDLE, folder)
+    opened = open_bundle(folder)
     with pytest.raises(UsageError, match=r'monitor\.reference: got "bundle", but .*reference_file'):
-        sink_of(tmp_path / "monitor.json", bundle, reference="bundle")
+        sink_of(tmp_path / "monitor.json", opened, reference="bundle")
     with pytest.raises(BundleError, match="cannot be read"):
-        sink_of(tmp_path / "monitor.json", bundle, reference="bundle", reference_file=str(tmp_path / "none"))
+        sink_of(tmp_path / "monitor.json", opened, reference="bundle", reference_file=str(tmp_path / "none"))
+    (tmp_path / "bundle.reference.json").write_bytes(reference_text(dev_figures(), bundle_hash(folder)))
+    assert set(reference_for(opened)) == set(OF_ANSWERS)
+    (tmp_path / "bundle.reference.json").write_bytes(reference_text(dev_figures(), "0" * 64))
+    with pytest.raises(BundleError, match="bundle_sha256"):
+        sink_of(tmp_path / "monitor.json", opened, reference="bundle")
+
+
+def test_the_bundle_that_ships_has_its_reference(bundle):
+    found = reference_for(bundle)
+    assert {one.answers for one in found.values()} == {found["wake_score"].answers}
+    assert found["wake_score"].answers >= 300
+    assert min(found["wake_score"].points) > 0.5
+    assert set(found["accepted"].points) == {0.0, 1.0}
 
 
 @pytest.mark.parametrize("change", ["format", "format_version", "statistics", "points", "missing", "extra", "nan"])
@@ -468,7 +483,7 @@ def test_with_the_bundles_reference_nothing_but_days_is_learned(tmp_path, bundle
         ({"window": 10}, "monitor.window: got 10, expected a whole number from 50 to 5000"),
         ({"reference": "house"}, "monitor.reference: got 'house', expected one of 'home', 'bundle'"),
         ({"false_alarms_per_year": 0}, "monitor.false_alarms_per_year: got 0"),
-        ({"tolerence": 0.1}, "did you mean monitor.tolerance?"),
+        ({"tolerances": 0.1}, "did you mean monitor.tolerance?"),
     ],
 )
 def test_settings_are_strict(table, told):
