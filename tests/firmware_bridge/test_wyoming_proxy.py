@@ -51,6 +51,7 @@ class Other:
         self.sound = np.zeros(0, np.int16)
         self.connections = []
         self.extra = {}
+        self.info = Info(wake=[PROGRAM]).event().data
 
 
 class Handler(AsyncEventHandler):
@@ -71,7 +72,7 @@ class Handler(AsyncEventHandler):
         other = self._other
         other.events.append(event)
         if Describe.is_type(event.type):
-            await self.write_event(Info(wake=[PROGRAM]).event())
+            await self.write_event(Event("info", other.info))
         elif AudioStart.is_type(event.type):
             self._heard, self._any = [], False
         elif AudioChunk.is_type(event.type):
@@ -184,11 +185,12 @@ def test_the_other_service_hears_what_the_client_sends(house):
     talk(
         house,
         other,
-        lambda client: client.write_event(Event("select-program", {"name": "other"})),
+        lambda client: client.write_event(Event("select-program", {"name": "vivavoce: other"}, b"x")),
         lambda client: client.write_event(detect),
         streaming(samples, clock=lambda at: 10**9 + at),
     )
     assert [event.type for event in other.events[:3]] == ["select-program", "detect", "audio-start"]
+    assert (other.events[0].data, other.events[0].payload) == ({"name": "other"}, None)
     assert other.events[1].data == detect.data
     assert other.events[-1].type == "audio-stop"
     np.testing.assert_array_equal(other.sound, samples)
@@ -401,10 +403,20 @@ def test_closed_a_connection_without_a_session_ends(house, fault):
     in_time(run())
 
 
-def test_what_the_other_service_says_is_limited_too(house, caplog):
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        (b'{"type": "info", "data_length": 4294967296}\n', "data_length"),
+        (b'{"type": "info", "data": {"wake": [{"name": 1e999}]}}\n', "cannot be said again"),
+        (b"nonsense\n", "not JSON"),
+        (b"", "closed the connection before"),
+    ],
+)
+def test_what_the_other_service_says_is_limited_too(house, caplog, said, fault):
     async def hostile(reader, writer):
         await reader.readline()
-        writer.write(b'{"type": "info", "data_length": 4294967296}\n')
+        writer.write(said)
+        writer.write_eof()
         await reader.read()
         writer.close()
 
@@ -419,7 +431,17 @@ def test_what_the_other_service_says_is_limited_too(house, caplog):
                 await asyncio.to_thread(sink.close)
 
     in_time(run())
-    assert "data_length" in caplog.text
+    assert fault in caplog.text
+
+
+def test_descriptions_that_make_little_sense(house):
+    other = Other()
+    other.info = {"wake": [5, {"name": None}, {"description": "x", "models": 3}], "asr": [{}]}
+    (event,) = talk(house, other, lambda client: client.write_event(Describe().event()))
+    assert [one["name"] for one in event.data["wake"]] == ["vivavoce: None", "vivavoce: None"]
+    other.info = {"wake": "none"}
+    (event,) = talk(house, other, lambda client: client.write_event(Describe().event()))
+    assert event.data["wake"] == []
 
 
 @pytest.mark.parametrize(
