@@ -366,6 +366,54 @@ def test_a_service_that_goes_away_in_the_middle_ends_the_connection_if_asked(hou
     in_time(run())
 
 
+def test_a_service_that_takes_nothing_more_is_away(house, caplog):
+    async def deaf(reader, writer):
+        reader._transport.pause_reading()
+        await go_on.wait()
+        writer.close()
+
+    async def run():
+        server = await asyncio.start_server(deaf, "127.0.0.1", 0, limit=1000)
+        uri = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server:
+            with opened(wyoming_proxy, house, "proxy", upstream=uri, upstream_s=0.2) as sink:
+                async with client_of(sink) as client:
+                    await client.write_event(AudioStart(16_000, 2, 1).event())
+                    while "is away" not in caplog.text:
+                        await send(client, sound(10), chunk=32_000, begin=False, stop=False)
+                    await send(client, sound(0.1), begin=False)
+                    await told(client, "not-detected")
+                go_on.set()
+                await asyncio.to_thread(sink.close)
+
+    go_on = asyncio.Event()
+    in_time(run())
+    assert "not taken within 0.2 s" in caplog.text
+
+
+def test_clients_that_are_killed_and_a_service_that_is_opened_again(house):
+    async def run():
+        other = Other()
+        async with served(other) as port:
+            with opened(wyoming_proxy, house, "proxy", upstream=f"tcp://127.0.0.1:{port}") as sink:
+                for _ in range(3):
+                    async with client_of(sink) as client:
+                        await send(client, sound(0.5, _20000=0.4), stop=False)
+                        client._writer.transport.abort()
+                        with suppress(ConnectionError):
+                            await client.disconnect()
+                        client._writer = None
+                await until(lambda: len(house.sessions) == 3 and not house.open)
+                await asyncio.to_thread(sink.close)
+                sink.open()
+                async with client_of(sink) as client:
+                    await send(client, sound(2, _20000=1.0))
+                    await told(client, "detection")
+                await asyncio.to_thread(sink.close)
+
+    in_time(run())
+
+
 @pytest.mark.parametrize("fault", ["no room", "session fails"])
 def test_without_a_session_words_pass_only_if_it_fails_open(house, fault, caplog):
     def break_it():
