@@ -164,5 +164,6 @@ def test_ten_thousand_events_half_of_them_damaged(plugin, caplog):
     unexpected = [record for record in caplog.records if record.exc_info]
     assert not unexpected, unexpected[0].getMessage()
     (rss_before, fds_before), (rss_after, fds_after) = figures
+    print(f"faults {house.health.gauges['fuzz_faults']:.0f}, resident bytes and descriptors {figures}")
     assert fds_after <= fds_before + 2
     assert rss_after - rss_before < GROWTH_BYTES
