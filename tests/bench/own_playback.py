@@ -99,7 +99,7 @@ def judged(scene: Any, pipeline: Any, seed: int) -> dict[str, Any]:
     from edge.events import SAMPLE_RATE_HZ, Decision, Wake
     from edge.playback_guard import GuardSettings, PlaybackGuard
 
-    guard = PlaybackGuard(GuardSettings(reference="monitor"))
+    guard = PlaybackGuard(GuardSettings())
     coming = scene.blocks(np.random.default_rng(seed))
     block, at = next(coming, (None, 0))
     near, patience = (round(s * SAMPLE_RATE_HZ) for s in (HEARD_WITHIN_S, ASKED_AFTER_S))
