@@ -217,7 +217,6 @@ def client_gone(folder: Path, command: list[str], scene: bytes) -> dict[str, obj
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     daemon = Daemon(folder, settings(folder, 'kind = "pipe"', f"[sinks.wyoming]\nport = {port}\n"), command)
-    before = len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
 
     async def talk(broken: bool) -> list[str]:
         client = AsyncTcpClient("127.0.0.1", port, read_timeout=20)
@@ -253,6 +252,9 @@ def client_gone(folder: Path, command: list[str], scene: bytes) -> dict[str, obj
             found.append(done[1])
         return found
 
+    asyncio.run(talk(False))
+    daemon.hear(scene)
+    before = len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
     found = asyncio.run(both())
     leaked = daemon.until(
         lambda: len(os.listdir(f"/proc/{daemon.process.pid}/fd")) <= before, "descriptors to be freed"
@@ -347,7 +349,8 @@ def clock_jumps(folder: Path, command: list[str], scene: bytes) -> dict[str, obj
     code = daemon.close()
     return {
         "fault": f"the clock jumps: {', '.join(jumps)}",
-        "answers": len(answers), "words_said": 2 * (len(jumps) + 1), "time_of_the_sound_goes_on": samples == sorted(samples),
+        "answers": len(answers), "words_said": 2 * (len(jumps) + 1), 
+        "time_of_the_sound_goes_on": samples == sorted(samples),
         "ids_are_unique": len({answer["id"] for answer in answers}) == len(answers),
         "exit_code": code, "tracebacks": daemon.log().count("Traceback"),
     }  # fmt: skip
@@ -406,10 +409,10 @@ def starved(folder: Path, command: list[str], scene: bytes) -> dict[str, object]
         room.close()
     return {
         "fault": "stopped for 0.25 s twice a second while six words are said; then for 30 s",
-        "words_answered_at_half": 6, "overflows_at_half": half["vivavoce_overflows_total"],
-        "dropped_samples_at_half": half["vivavoce_dropped_samples_total"],
-        "overflows_after_30_s": stopped["vivavoce_overflows_total"],
-        "dropped_samples_after_30_s": stopped["vivavoce_dropped_samples_total"],
+        "words_answered_at_half": 6, "overflows_at_half": half["vivavoce_audio_overflows_total"],
+        "dropped_s_at_half": half["vivavoce_audio_dropped_seconds_total"],
+        "overflows_after_30_s": stopped["vivavoce_audio_overflows_total"],
+        "dropped_s_after_30_s": stopped["vivavoce_audio_dropped_seconds_total"],
         "words_answered_afterwards": 2, "answered_after_s": recovered,
         "exit_code": code, "tracebacks": daemon.log().count("Traceback"),
     }  # fmt: skip
