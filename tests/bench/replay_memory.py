@@ -19,7 +19,6 @@ from processes import ROOT, data_folder
 
 STEP = 0.005
 SAME_RECORDING = 0.9
-OTHER_TALKERS = 300
 DRIFTS_PPM = (100.0, 300.0, 1000.0)
 ENTRIES = (10, 50, 100)
 TAIL = 0.05
@@ -33,6 +32,8 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "cache", help="rooms [%(default)s]")
     parser.add_argument("--split", choices=("dev", "both"), default="both", help="dev: prints only [%(default)s]")
     parser.add_argument("--ledger", type=Path, default=ROOT / "results" / "test_ledger.json", help="[%(default)s]")
+    parser.add_argument("--recordings", type=int, default=100, help="of each split that are repeated [%(default)s]")
+    parser.add_argument("--pairs", type=int, default=250, help="of other takes, at most, of each split [%(default)s]")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("-o", "--out", type=Path, default=ROOT / "results" / "replay_memory.json")
     args = parser.parse_args()
@@ -57,6 +58,7 @@ def main() -> int:
         "what": "simulated homes; a person who says the word again does so at the same place, to the same microphone",
         "settings": {
             "ranges": RANGES, "simulator_recipe": shipped_recipe().hash, "same_recording": SAME_RECORDING,
+            "recordings": args.recordings, "pairs": args.pairs,
             "cutoff_rule": f"{STEP:g} above the lowest at which no other take of dev is a hit",
         },
         "cutoff": round(cutoff, 3),
@@ -92,13 +94,17 @@ def hearings(args: argparse.Namespace, split: str) -> dict[str, list[dict[str, A
     from train.liveness_scenes import generator
 
     clips, simulator = recordings(args.data, split, args.cache)
+    rng = generator(f"repeated {split}", args.seed, 0)
+    takes = other_takes(clips)
+    takes = [takes[i] for i in sorted(rng.permutation(len(takes))[: args.pairs])]
+    repeated = [clips[i] for i in sorted(rng.permutation(len(clips))[: args.recordings])]
     pairs: dict[str, list[dict[str, Any]]] = {}
 
     def enter(kind: str, first: Any, second: Any, clip: Any, **known: Any) -> None:
         row = {"first": first, "second": second, "talker": clip.talker, **known}
         pairs.setdefault(kind, []).append(row)
 
-    for number, clip in enumerate(tqdm(clips, desc=f"repetitions of {split}", unit="recording")):
+    for number, clip in enumerate(tqdm(repeated, desc=f"repetitions of {split}", unit="recording")):
         home = Home(simulator, args.seed, number)
         sound, recording = home.programme(clip), home.recorded(clip)
         spoken = home.heard(sound, home.mouth(0), {"clock_ppm": 0.0})
@@ -119,16 +125,14 @@ def hearings(args: argparse.Namespace, split: str) -> dict[str, list[dict[str, A
         for ppm in DRIFTS_PPM if number % 2 == 0 else ():
             drifted = home.heard(recording, player, {"clock_ppm": ppm})
             enter(f"replayed {ppm:g} ppm too slowly", spoken, drifted, clip, loudspeaker=name)
-    for number, (one, other) in enumerate(tqdm(other_takes(clips), desc=f"other takes of {split}", unit="pair")):
+    for number, (one, other) in enumerate(tqdm(takes, desc=f"other takes of {split}", unit="pair")):
         home = Home(simulator, args.seed, 100_000 + number)
         mouth, player = home.mouth(0), home.loudspeaker(1)
-        takes = [home.heard(home.programme(clip), mouth) for clip in (one, other)]
-        enter("said again", *takes, one)
-        enter("said again", *reversed(takes), one)
-        replayed = home.heard(home.recorded(other), player)
-        enter("another take replayed", takes[0], replayed, one)
-    rng = generator(f"other talkers {split}", args.seed, 0)
-    for number in tqdm(range(OTHER_TALKERS), desc=f"other talkers of {split}", unit="pair"):
+        heard = [home.heard(home.programme(clip), mouth) for clip in (one, other)]
+        enter("said again", *heard, one)
+        enter("said again", *reversed(heard), one)
+        enter("another take replayed", heard[0], home.heard(home.recorded(other), player), one)
+    for number in tqdm(range(args.recordings), desc=f"other talkers of {split}", unit="pair"):
         home = Home(simulator, args.seed, 200_000 + number)
         mouth = home.mouth(0)
         one = clips[int(rng.integers(len(clips)))]

@@ -19,18 +19,18 @@ BEFORE = 4800
 
 
 def word(take, seconds=0.7, pitch_hz=120.0):
-    """Return a voiced word, as one person says it: of its own in all takes is a little of the melody."""
+    """Return a voiced word, as one person says it: the vowels are those of all takes, melody and breath are its own."""
     rng = np.random.default_rng(take)
     n = round(seconds * RATE)
     t = np.arange(n) / RATE
-    knots = np.linspace(0.0, seconds, 6)
-    melody_hz = pitch_hz * (1.0 + np.interp(t, knots, rng.normal(0.0, 0.04, knots.size)))
+    knots = np.linspace(0.0, seconds, 8)
+    melody_hz = pitch_hz * (1.0 + np.interp(t, knots, rng.normal(0.0, 0.06, knots.size)))
     phase = 2 * np.pi * np.cumsum(melody_hz) / RATE
     sound = np.zeros(n)
-    for order in range(1, 28):
+    for order in range(1, 32):
         formants = sum(np.exp(-(((order * pitch_hz - hz) / 250.0) ** 2)) for hz in (600, 1400, 2600))
         sound += (0.1 + formants) * np.sin(order * phase + order * 1.3)
-    sound += 0.3 * rng.standard_normal(n)
+    sound += 0.5 * rng.standard_normal(n)
     sound *= np.sin(np.pi * np.arange(n) / n) ** 0.5
     return np.concatenate((np.zeros(BEFORE), sound / sound.std() * 3000.0))
 
@@ -230,7 +230,7 @@ def test_similarity_is_a_correlation():
     signs = np.unpackbits(np.frombuffer(one.bits, np.uint8), count=one.size) * 2.0 - 1.0
     slow = np.abs(np.correlate(wave.astype(np.float64), signs, mode="full")).max() / np.sqrt(wave.size * signs.size)
     assert found[1] == pytest.approx(slow, abs=1e-4)
-    assert found[1] > 0.7 > 0.2 > found[0]
+    assert found[1] > 0.5 > 0.2 > found[0]
 
 
 def test_words_come_from_several_threads():
