@@ -347,6 +347,21 @@ def test_a_damaged_page_is_found_and_the_file_is_kept(kind, path, caplog):
         kept.unlink()
 
 
+@pytest.mark.parametrize("change", ["ALTER TABLE event DROP COLUMN crc", "DROP TABLE label", "DROP TABLE audio_folder"])
+def test_a_store_whose_tables_are_others_is_set_aside(change, path):
+    filled(path)
+    connection = sqlite3.connect(path)
+    connection.execute(change)
+    connection.close()
+    with pytest.raises(StoreError, match="the daemon sets it aside"):
+        EventReader(path)
+    told = passed()
+    with EventStore(path) as store:
+        store.add(told)
+    assert ids(path) == [told.id]
+    assert len(damaged_files(path)) == 1
+
+
 @pytest.mark.parametrize("size", [99, 100, 511, 4095, 4096, 4097, 20_000])
 def test_a_shortened_file_is_set_aside(size, path):
     filled(path)
