@@ -267,6 +267,53 @@ def test_a_service_that_says_nothing_more_after_a_detection(house):
     assert [event.type for event in events] == ["detection"]
 
 
+def test_the_answer_waits_for_no_more_sound_than_the_gate_needs(house):
+    async def run():
+        async with served(Other()) as port:
+            with opened(wyoming_proxy, house, "proxy", upstream=f"tcp://127.0.0.1:{port}") as sink:
+                async with client_of(sink) as client:
+                    await send(client, sound(1, _20000=1.0), stop=False)
+                    await until(lambda: house.sessions and house.sessions[0].told)
+                    assert not house.answers
+                    await send(client, sound(0.1), begin=False, stop=False)
+                    await told(client, "detection")
+                await asyncio.to_thread(sink.close)
+
+    in_time(run())
+
+
+def test_a_word_of_a_stream_that_was_cut_off_is_not_answered_by_the_next(house):
+    async def cut(client):
+        await send(client, sound(1, _20000=1.0), stop=False)
+        await until(lambda: house.sessions and house.sessions[0].told)
+
+    events = talk(house, Other(), cut, streaming(sound(3, _22000=1.0)))
+    assert [event.type for event in events] == ["detection"]
+    assert events[0].data["name"] == "hey_house"
+
+
+def test_every_stream_is_waited_for_at_its_end(house):
+    events = talk(house, Other(late=10_000), streaming(sound(1)), streaming(sound(2, _20000=1.0)))
+    assert [event.type for event in events] == ["not-detected", "detection"]
+
+
+def test_nobody_waits_for_a_service_that_has_gone(house):
+    async def run():
+        other = Other(stop="never")
+        async with served(other) as port:
+            tables = {"upstream": f"tcp://127.0.0.1:{port}", "settle_s": 60.0}
+            with opened(wyoming_proxy, house, "proxy", **tables) as sink:
+                async with client_of(sink) as client:
+                    await send(client, sound(0.5))
+                    await until(lambda: other.events and AudioStop.is_type(other.events[-1].type))
+                    for connection in other.connections:
+                        await connection.stop()
+                    await told(client, "not-detected")
+                await asyncio.to_thread(sink.close)
+
+    in_time(run())
+
+
 def test_a_stream_that_is_cut_off_by_another(house):
     events = talk(house, Other(late=10), streaming(sound(1.2, _20000=1.0), stop=False), streaming(sound(1)))
     assert [event.type for event in events] == ["not-detected"]
