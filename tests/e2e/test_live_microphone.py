@@ -43,6 +43,19 @@ sys.exit(leave(0))
 """
 
 
+LOADED = """
+import sounddevice
+from edge import portaudio
+loaded = lambda: sum("libasound_module_" in line for line in open("/proc/self/maps"))
+for _ in range(2):
+    with portaudio.in_use(portaudio.load(), hush=False):
+        before = loaded()
+sounddevice._lib.Pa_Terminate()
+print(before, loaded())
+sounddevice._lib.Pa_Initialize()
+"""
+
+
 @pytest.fixture
 def make_room(tmp_path_factory) -> Iterator:
     if reason := missing():
@@ -139,3 +152,11 @@ def test_the_doctor_tells_of_one_that_is_muted_or_gone(make_room):
     assert "no input" in found
     ((_, state, found, _),) = look(room, "")
     assert state == "note"
+
+
+def test_plugins_of_alsa_stay_loaded_when_devices_are_looked_for(make_room):
+    process = python(make_room(), LOADED)
+    out, complaint = process.communicate(timeout=60)
+    assert (process.returncode, complaint) == (0, "")
+    before, after = map(int, out.split())
+    assert before == after > 0
