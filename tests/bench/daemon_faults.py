@@ -349,7 +349,8 @@ def clock_jumps(folder: Path, command: list[str], scene: bytes) -> dict[str, obj
     code = daemon.close()
     return {
         "fault": f"the clock jumps: {', '.join(jumps)}",
-        "answers": len(answers), "words_said": 2 * (len(jumps) + 1), 
+        "answers": len(answers), "words_said": 2 * (len(jumps) + 1),
+        
         "time_of_the_sound_goes_on": samples == sorted(samples),
         "ids_are_unique": len({answer["id"] for answer in answers}) == len(answers),
         "exit_code": code, "tracebacks": daemon.log().count("Traceback"),
