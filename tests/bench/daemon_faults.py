@@ -317,7 +317,8 @@ def disk_full(folder: Path, command: list[str], scene: bytes) -> dict[str, objec
         subprocess.run(["umount", str(disk)], check=False)
     return {
         "fault": "the disk of the store full during 60 answers, then free again",
-        "answers": len(answers), "events_kept": sum(one in there for one in answers), "writing_again_after_s": recovered,
+        "answers": len(answers), "events_kept": sum(one in there for one in answers),
+        "writing_again_after_s": recovered,
         "exit_code": code, "tracebacks": daemon.log().count("Traceback"),
     }  # fmt: skip
 
