@@ -317,7 +317,8 @@ def disk_full(folder: Path, command: list[str], scene: bytes) -> dict[str, objec
         subprocess.run(["umount", str(disk)], check=False)
     return {
         "fault": "the disk of the store full during 60 answers, then free again",
-        "answers": len(answers), "events_kept": sum(one in there for one in answers), "writing_again_after_s": recovered,
+        "answers": len(answers), "events_kept": sum(one in there for one in answers),
+        "writing_again_after_s": recovered,
         "exit_code": code, "tracebacks": daemon.log().count("Traceback"),
     }  # fmt: skip
 
@@ -349,7 +350,8 @@ def clock_jumps(folder: Path, command: list[str], scene: bytes) -> dict[str, obj
     code = daemon.close()
     return {
         "fault": f"the clock jumps: {', '.join(jumps)}",
-        "answers": len(answers), "words_said": 2 * (len(jumps) + 1), 
+        "answers": len(answers), "words_said": 2 * (len(jumps) + 1),
+        
         "time_of_the_sound_goes_on": samples == sorted(samples),
         "ids_are_unique": len({answer["id"] for answer in answers}) == len(answers),
         "exit_code": code, "tracebacks": daemon.log().count("Traceback"),
