@@ -43,7 +43,7 @@ _Kept = Literal["none", "accepted", "rejected", "unsure", "all"]
 class AudioSettings:
     """Table ``[audio]``: sound that is kept on this device; none unless the owner asks for it."""
 
-    keep: _Kept | tuple[_Kept, ...] = "none"
+    keep: _Kept | tuple[_Kept, ...] = ()
     """Of which decisions about the sound: "none", "accepted", "rejected", "unsure", "all", or an array of several."""
     path: str = ""
     """Folder; empty for ``audio`` in the folder of the daemon's state."""

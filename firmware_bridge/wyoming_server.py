@@ -7,6 +7,7 @@ done for it in a task of its own; what takes time is done in a pool of threads, 
 import asyncio
 import contextlib
 import logging
+import re
 import socket
 import ssl
 import threading
@@ -80,7 +81,7 @@ class WyomingServer:
         self._settings = settings
         self._health = health
         self._serve = serve
-        self._gauge = name.replace("-", "_")
+        self._gauge = re.sub(r"\W", "_", name)
         self._faulty: OrderedDict[str, None] = OrderedDict()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -10,21 +10,21 @@ import argparse
 import asyncio
 import io
 import json
+import multiprocessing
 import os
 import sys
 import time
 import warnings
-from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from processes import ROOT, summary, write_result
+from wyoming_clients import CHUNK, RATE, flood, other_service, paced, stream
 
-CHUNK = 1024
-RATE = 16_000
 EVENTS = 5_000
 REPEATS = 5
+OWN_BLOCK = 512
+OWN_BLOCKS = 300
 CLIENTS = (1, 2, 4, 8)
 
 
@@ -63,19 +63,6 @@ def reading(content: bytes) -> dict[str, Any]:
 def memory_mb() -> float:
     """Return the resident set of this process, MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
-
-
-async def stream(port: int, samples: Any) -> int:
-    """Send a stream as fast as it is taken; return how many detections came."""
-    from wyoming.client import AsyncTcpClient
-    from wyoming.ping import Ping
-
-    from tests.firmware_bridge.wyoming_house import send, told
-
-    async with AsyncTcpClient("127.0.0.1", port) as client:
-        await send(client, samples, chunk=CHUNK)
-        await client.write_event(Ping().event())
-        return [event.type for event in await told(client, "pong")].count("detection")
 
 
 def throughput(samples: Any, seconds: float) -> dict[str, Any]:
@@ -119,34 +106,6 @@ def without_service(samples: Any, seconds: float) -> dict[str, float]:
     return summary(costs, 2)
 
 
-async def paced(port: int, samples: Any) -> tuple[list[float], list[float]]:
-    """Send chunk by chunk, each when the one before was done with.
-
-    Returns
-    -------
-    times of detections after the chunk that brought them was sent, ms; and in time of the sound, after the end of
-    the word, ms
-    """
-    from wyoming.audio import AudioChunk, AudioStart
-    from wyoming.client import AsyncTcpClient
-    from wyoming.ping import Ping
-
-    delays, looked_on = [], []
-    async with AsyncTcpClient("127.0.0.1", port) as client:
-        await client.write_event(AudioStart(RATE, 2, 1).event())
-        for at in range(0, samples.size, CHUNK):
-            began = time.perf_counter()
-            audio = samples[at : at + CHUNK].tobytes()
-            await client.write_event(AudioChunk(RATE, 2, 1, audio, timestamp=at // 16).event())
-            await client.write_event(Ping().event())
-            while (event := await client.read_event()) is not None and event.type != "pong":
-                if event.type == "detection":
-                    delays.append(1e3 * (time.perf_counter() - began))
-                    told = event.data["context"]["liveness"]
-                    looked_on.append(told["decided_ms"] - told["end_ms"])
-    return delays, looked_on
-
-
 def way_of_a_detection(samples: Any) -> dict[str, Any]:
     """Measure the time from the chunk that completes what the gate needs to the detection, and what it looks on."""
     from firmware_bridge import wyoming_wake
@@ -163,33 +122,6 @@ def way_of_a_detection(samples: Any) -> dict[str, Any]:
         "after_the_chunk_ms": summary(delays, 2),
         "decided_after_the_end_of_the_word_ms": summary(looked_on, 0),
     }
-
-
-@asynccontextmanager
-async def other_service(marks: list[int], said_at: list[float]) -> Any:
-    """Run a wake service that detects at these samples, and notes when it said so."""
-    from wyoming.audio import AudioChunk, AudioStart
-    from wyoming.server import AsyncEventHandler, AsyncTcpServer
-    from wyoming.wake import Detection
-
-    class Handler(AsyncEventHandler):
-        async def handle_event(self, event: Any) -> bool:
-            if AudioStart.is_type(event.type):
-                self.at = 0
-            elif AudioChunk.is_type(event.type):
-                chunk = AudioChunk.from_event(event)
-                if any(self.at <= mark < self.at + chunk.samples for mark in marks):
-                    said_at.append(time.perf_counter())
-                    await self.write_event(Detection(name="smart_mirror", timestamp=chunk.timestamp).event())
-                self.at += chunk.samples
-            return True
-
-    server = AsyncTcpServer("127.0.0.1", 0)
-    await server.start(partial(Handler))
-    try:
-        yield server._server.sockets[0].getsockname()[1]
-    finally:
-        await server.stop()
 
 
 def through_the_proxy(samples: Any, marks: list[int], late_chunks: int) -> dict[str, Any]:
@@ -263,6 +195,49 @@ def memory_of_clients(samples: Any) -> float:
         return asyncio.run(run(sink.port))
 
 
+def beside_floods(samples: Any) -> dict[str, Any]:
+    """Measure how long blocks of the daemon's own sound take, in real time, while clients flood the service."""
+    from wyoming.audio import AudioChunk
+
+    from firmware_bridge import wyoming_wake
+    from tests.firmware_bridge.wyoming_house import RealHouse, opened
+
+    events = [AudioChunk(RATE, 2, 1, samples[at : at + CHUNK].tobytes()) for at in range(0, samples.size, CHUNK)]
+    content = b"".join(frames(one.event()) for one in events)
+    spawn = multiprocessing.get_context("spawn")
+    results = {}
+    house = RealHouse()
+    with opened(wyoming_wake, house) as sink:
+        for clients in (0, 1, 8):
+            senders = [spawn.Process(target=flood, args=(sink.port, content), daemon=True) for _ in range(clients)]
+            for sender in senders:
+                sender.start()
+            asyncio.run(_all_there(house, clients))
+            session = house.session("source")
+            took, behind, began = [], [], time.perf_counter()
+            for i in range(OWN_BLOCKS):
+                time.sleep(max(0.0, began + i * OWN_BLOCK / RATE - time.perf_counter()))
+                at = i * OWN_BLOCK % (samples.size - OWN_BLOCK)
+                started = time.perf_counter()
+                for _ in session.push(samples[at : at + OWN_BLOCK]):
+                    pass
+                took.append(1e3 * (time.perf_counter() - started))
+                behind.append(1e3 * (time.perf_counter() - began - i * OWN_BLOCK / RATE))
+            session.close()
+            for sender in senders:
+                sender.kill()
+                sender.join()
+            asyncio.run(_all_there(house, 0))
+            results[str(clients)] = {"push_ms": summary(took, 2), "behind_ms": summary(behind, 1)}
+    return results
+
+
+async def _all_there(house: Any, clients: int) -> None:
+    from tests.firmware_bridge.wyoming_house import until
+
+    await until(lambda: len(house.open) == clients)
+
+
 def main() -> int:
     """Measure, write the result and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -292,18 +267,21 @@ def main() -> int:
         "detection": way_of_a_detection(scene),
         "proxy_word_told_at_once": through_the_proxy(scene, marks, 0),
         "proxy_word_told_256_ms_later": through_the_proxy(scene, marks, 4),
+        "own_sound_beside_clients_that_flood": beside_floods(scene),
         "client_mb": round(memory_of_clients(scene), 2),
     }
     body = {
         "bundle_sha256": bundle_hash(DEFAULT_BUNDLE),
         "method": (
-            "edge/data/scene.flac in chunks of 1,024 samples; clients, services and the service behind the proxy in "
-            "one process on loopback; event_of_sound: one audio-chunk from memory, by the reader of the library and by "
-            "that with limits; clients_at_a_time: sent as fast as it is taken, with all that the gate does, "
-            "three times; "
-            "detection: after_the_chunk_ms from sending the chunk that completes what the gate needs, "
-            "decided_after_the_end_of_the_word_ms is time of the sound; proxy: from the other service's detection to "
-            "what the client is told, the sound going on in real time; client_mb: resident memory that each further "
+            "edge/data/scene.flac in chunks of 1,024 samples; clients, services and the service behind the proxy "
+            "in one process on loopback; event_of_sound: one audio-chunk from memory, by the reader of the "
+            "library and by that with limits; clients_at_a_time: sent as fast as it is taken, with all that the "
+            "gate does, three times; detection: after_the_chunk_ms from sending the chunk that completes what the "
+            "gate needs, decided_after_the_end_of_the_word_ms is time of the sound; proxy: from the other "
+            "service's detection to what the client is told, the sound going on in real time; "
+            "own_sound_beside_clients_that_flood: a session of the daemon's own in the same process, 300 blocks "
+            "of 32 ms in real time, beside 0, 1 and 8 clients (own processes) that send without a pause: time of "
+            "a block, and how long after its time it was done; client_mb: resident memory that each further "
             "streaming client adds"
         ),
         "results": results,

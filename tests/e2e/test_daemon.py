@@ -91,7 +91,7 @@ class Process:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "edge", "daemon", "--config", str(self.config)],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "STATE_DIRECTORY": str(folder), **environment},
             stdin=subprocess.PIPE,
             stderr=self.log,
         )

@@ -93,7 +93,7 @@ def test_all_are_told_the_same(room, tmp_path, tmp_path_factory, vivavoce):
     with open(tmp_path / "log", "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "edge", "daemon", "--config", str(tmp_path / "daemon.toml")],
-            cwd=ROOT, env={**room.environment, "PYTHONPATH": str(ROOT)}, stderr=log,
+            cwd=ROOT, env={**room.environment, "PYTHONPATH": str(ROOT), "STATE_DIRECTORY": str(tmp_path)}, stderr=log,
         )  # fmt: skip
     try:
         with watching(broker.port, topic="vivavoce/e2e/#") as watcher:

@@ -44,7 +44,7 @@ def daemon(tmp_path):
         process = subprocess.Popen(
             [sys.executable, "-m", "edge", "daemon", "--config", str(config)],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "STATE_DIRECTORY": str(tmp_path)},
             stdin=subprocess.PIPE,
             stderr=log,
         )
