@@ -4,6 +4,8 @@ Nothing of PortAudio is loaded before a microphone is opened: without the extra,
 everything else works, and whoever asks for a microphone reads one line.
 """
 
+import atexit
+import ctypes
 import ctypes.util
 import importlib.util
 import os
@@ -11,7 +13,7 @@ import queue
 import sys
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
@@ -22,7 +24,7 @@ from edge.errors import AudioError, MissingExtraError, UsageError
 from edge.events import SAMPLE_RATE_HZ
 from edge.sources import DEFAULT_BLOCK, AudioSource, PipeSource
 
-__all__ = ["Device", "MicSource", "Microphone", "choose_device", "list_devices", "require_portaudio"]
+__all__ = ["Device", "MicSource", "Microphone", "choose_device", "keep_stderr", "list_devices", "require_portaudio"]
 
 _SAMPLE_BYTES = 2
 _HELD_S = 20.0
@@ -30,6 +32,8 @@ _HELD_S = 20.0
 _PATIENCE_S = 5.0
 """A device that gives no sample for so long is gone: USB microphones that are pulled out often just fall silent."""
 _LOOK_S = 0.25
+_CLOSE_S = 2.0
+"""How long the closing of an input is waited for, s."""
 _WHAT, _EXTRA = "listening to a microphone", "mic"
 _NO_LIBRARY = "microphone: the library PortAudio is not installed here; install it with: apt-get install libportaudio2"
 _REPEAT = "see: vivavoce collect --list-devices"
@@ -40,9 +44,14 @@ _portaudio = threading.RLock()
 """Held while PortAudio starts, ends, opens or closes anything: it has no lock of its own for these."""
 _open_streams = 0
 """Inputs that are open in this process."""
+_watched: list[ModuleType] = []
+"""sounddevice, once it is there."""
 _stderr = threading.Lock()
 _kept_stderr: int | None = None
 _silent = 0
+_stderr_is_log = False
+_ALSA_HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p)
+_hushed: Any = None
 
 
 class Microphone(AudioSource, Protocol):
@@ -70,10 +79,29 @@ class Device(NamedTuple):
     """Whether it is taken where no name is given."""
 
 
+def keep_stderr() -> None:
+    """Leave standard error alone from now on, whatever the libraries write there: what runs for months logs to it.
+
+    A device that hangs would take the log with it. What ALSA says is kept away where it comes from; a few lines of
+    PortAudio's own, when a device is lost, remain.
+    """
+    global _stderr_is_log, _hushed
+    if _stderr_is_log:
+        return
+    _stderr_is_log = True
+    _hushed = _ALSA_HANDLER(lambda *_: None)
+    # It has more arguments, for the text, which nobody here looks at; where there is no ALSA there is nothing to hush.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_hushed)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep ALSA's library from writing to the terminal: it complains of every device that is configured, not there."""
     global _kept_stderr, _silent
+    if _stderr_is_log:
+        yield
+        return
     # There is one standard error for all threads: the first one that wants silence saves it, the last restores it.
     with _stderr:
         _silent += 1
@@ -100,8 +128,17 @@ def _sounddevice() -> ModuleType:
         raise MissingExtraError(_WHAT, _EXTRA) from error
     except OSError as error:  # the Python package is there, the C library below it is not
         raise UsageError(_NO_LIBRARY) from error
+    if not _watched:
+        _watched.append(sounddevice)
+        atexit.register(_leave)
     module: ModuleType = sounddevice
     return module
+
+
+def _leave() -> None:
+    """Let the process end without PortAudio's consent where that hangs: sounddevice, registered before, would wait."""
+    if not _portaudio.acquire(timeout=_CLOSE_S):
+        atexit.unregister(_watched[0]._exit_handler)
 
 
 def require_portaudio() -> None:
@@ -325,7 +362,11 @@ class MicSource:
         try:
             yield from self._source(samples).blocks()
         finally:
-            self._close(stream)
+            # A sound server that hangs lets nobody go for a minute: what happened is told before, and whoever opens the
+            # next input waits for this one.
+            closing = threading.Thread(target=self._close, args=(stream,), name="closing microphone", daemon=True)
+            closing.start()
+            closing.join(_CLOSE_S)
 
     def _opened(self, samples: "_Samples") -> Any:
         global _open_streams

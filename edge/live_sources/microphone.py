@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 
-from edge.microphone import MicSource, require_portaudio
+from edge.microphone import MicSource, keep_stderr, require_portaudio
 from edge.strict_toml import Within
 
 __all__ = ["SUMMARY", "LiveMicrophone", "Settings", "make"]
@@ -82,6 +82,7 @@ class LiveMicrophone:
     def blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
         """Look for it, open it and yield blocks as they come; see :class:`edge.live.LiveSource`."""
         settings = self._settings
+        keep_stderr()
         before = self.overflows
         microphone = MicSource(
             settings.device or None,

@@ -159,3 +159,23 @@ def test_a_sound_server_that_hangs_keeps_nothing_from_ending(room, tmp_path):
         process.kill()
         process.communicate()
         os.kill(room.server.pid, signal.SIGCONT)
+
+
+def test_a_sound_server_that_begins_to_hang_is_a_loss_and_keeps_nothing_from_ending(room, tmp_path):
+    (tmp_path / "daemon.toml").write_text('[source]\ndevice = "pulse"\n[store]\nenabled = false\n')
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edge", "daemon", "--config", str(tmp_path / "daemon.toml")],
+        cwd=ROOT, env={**room.environment, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        while "listening to pulse" not in process.stderr.readline():
+            assert process.poll() is None
+        room.server.send_signal(signal.SIGSTOP)
+        while "the microphone stopped: no sample" not in process.stderr.readline():
+            assert process.poll() is None
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.communicate()
+        os.kill(room.server.pid, signal.SIGCONT)
