@@ -65,6 +65,13 @@ class FakeAudio:
         self.busy = False
         self.closed = 0
         self.opened: dict[str, object] = {}
+        self.starts: list[str] = []
+
+    def _terminate(self):
+        self.starts.append("ends")
+
+    def _initialize(self):
+        self.starts.append("begins")
 
     def query_devices(self):
         entry = {"max_input_channels": self.channels, "default_samplerate": float(self.rate_hz)}
@@ -213,6 +220,72 @@ class TestSource:
         with pytest.raises(UsageError, match="blocks of 0 samples"):
             MicSource(block=0)
 
+    def test_devices_are_looked_for_anew_but_not_while_one_is_open(self, fake):
+        audio = fake(np.ones(5000, np.int16), rate_hz=16_000, channels=1)
+        MicSource()
+        assert audio.starts == []
+        blocks = MicSource(again=True).blocks()
+        assert audio.starts == ["ends", "begins"]
+        next(blocks)
+        # No open input outlives the end of PortAudio.
+        MicSource(again=True)
+        assert audio.starts == ["ends", "begins"]
+        blocks.close()
+        MicSource(again=True)
+        assert audio.starts == ["ends", "begins"] * 2
+
+    def test_a_device_that_cannot_be_opened_is_not_taken_for_open(self, fake):
+        audio = fake(np.ones(5000, np.int16), rate_hz=16_000, channels=1)
+        audio.busy = True
+        with pytest.raises(AudioError):
+            next(MicSource().blocks())
+        MicSource(again=True)
+        assert audio.starts == ["ends", "begins"]
+
+    def test_a_channel_is_taken_from_as_many_as_it_needs(self, fake):
+        both = np.stack((np.zeros(5000), np.arange(5000)), axis=1).astype(np.int16)
+        audio = fake(both, rate_hz=16_000, channels=2)
+        heard, _ = hear(MicSource(channel=1))
+        assert np.array_equal(heard, both[:, 1])
+        assert audio.opened["channels"] == 2
+
+    def test_a_channel_that_is_not_there(self, fake):
+        fake(np.ones(10, np.int16), rate_hz=16_000, channels=2)
+        with pytest.raises(AudioError, match="fake: has 2 channels, expected at least 3"):
+            MicSource(channel=2)
+        with pytest.raises(AudioError, match="fake: has 2 channels, expected at least 4"):
+            MicSource(channels=4)
+
+    def test_a_rate_that_was_asked_for_is_the_only_one(self, fake):
+        fake(np.ones(10, np.int16), rate_hz=44_100, channels=1)
+        assert MicSource().native_rate_hz == 44_100
+        assert MicSource(rate_hz=44_100).native_rate_hz == 44_100
+        with pytest.raises(AudioError, match="does not take 16000 Hz"):
+            MicSource(rate_hz=16_000)
+
+    def test_one_that_hangs_while_it_is_closed_is_not_waited_for(self, fake, monkeypatch):
+        monkeypatch.setattr(microphone, "_CLOSE_S", 0.1)
+        audio = fake(np.ones(5000, np.int16), rate_hz=16_000, channels=1)
+        hold, entered = threading.Event(), threading.Event()
+        opening = audio.RawInputStream
+
+        def hangs(**settings):
+            stream = opening(**settings)
+            close = stream.close
+            stream.close = lambda ignore_errors: (entered.set(), hold.wait(20), close(ignore_errors))
+            return stream
+
+        audio.RawInputStream = hangs
+        blocks = MicSource().blocks()
+        next(blocks)
+        blocks.close()
+        assert entered.is_set()
+        assert audio.closed == 0
+        hold.set()
+        # Whoever looks for devices next waits for it.
+        MicSource(again=True)
+        assert (audio.closed, audio.starts) == (1, ["ends", "begins"])
+
     def test_inputs_are_listed_and_outputs_are_not(self, fake):
         fake(np.ones(10, np.int16), rate_hz=48_000, channels=2)
         assert list_devices() == [Device(0, "fake", 2, 48_000, True)]
@@ -253,3 +326,34 @@ sys.meta_path.insert(0, Broken())
     out = python(code + LIST + SAY)
     assert out.startswith("UsageError microphone: the library PortAudio is not installed here")
     assert "apt-get install libportaudio2" in out
+
+
+QUIET = """
+import os, sys, threading
+from edge import microphone
+inside, leave = threading.Event(), threading.Event()
+def other():
+    with microphone._quiet():
+        inside.set()
+        leave.wait(20)
+thread = threading.Thread(target=other)
+with microphone._quiet():
+    thread.start()
+    inside.wait(20)
+    os.write(2, b"noise of a library")
+os.write(2, b"more of it")
+leave.set()
+thread.join()
+os.write(2, b"an entry")
+"""
+
+
+def test_standard_error_comes_back_whoever_leaves_last():
+    done = subprocess.run([sys.executable, "-c", QUIET], cwd=Path(__file__).parents[2], capture_output=True, check=True)
+    assert done.stderr == b"an entry"
+
+
+def test_standard_error_that_is_a_log_is_left_alone():
+    code = QUIET.replace("inside, leave", "microphone.keep_stderr()\ninside, leave")
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, check=True)
+    assert done.stderr == b"noise of a librarymore of itan entry"
