@@ -16,9 +16,9 @@ __all__ = ["NAME", "Service", "quoted", "unit_text"]
 NAME = "vivavoce"
 """Of the unit, its folders and its user."""
 
-_WATCHDOG_S = 120
-"""The longest time from one sign of progress to the next, s: a microphone that is gone is tried every 30 s, and opening
-one takes seconds."""
+_WATCHDOG_S = 180
+"""The longest time from one sign of progress to the next, s: a microphone that is gone is tried every 30 s,
+and PortAudio waits two minutes for a sound server that hangs."""
 _HOMES = ("/home", "/root", "/run/user")
 
 

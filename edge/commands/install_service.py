@@ -160,9 +160,9 @@ def _settings(service: "Service") -> str:
     text = files("edge").joinpath("data/daemon.toml").read_text(encoding="utf-8").replace("@RUNTIME@", runtime)
     if service.microphone:
         return text
-    return text.replace(
-        'kind = "microphone"           # or "pipe",', 'kind = "pipe"                 # or "microphone",', 1
-    )
+    kind = 'kind = "microphone"           # or "pipe", "file"'
+    pipe = f'kind = "pipe"                 # or "microphone", "file"\npath = "{runtime}/sound"   # make it with mkfifo'
+    return text.replace(kind, pipe, 1)
 
 
 def _next_steps(service: "Service", *, at_once: bool) -> list[str]:

@@ -189,7 +189,7 @@ class TestCommand:
     def test_without_a_microphone_the_settings_say_so(self, tmp_path):
         assert main(["install-service", "--root", str(tmp_path), "--no-microphone"]) == 0
         config = tomllib.loads((tmp_path / "etc/vivavoce/daemon.toml").read_text())
-        assert config["source"] == {"kind": "pipe"}
+        assert config["source"] == {"kind": "pipe", "path": "/run/vivavoce/sound"}
 
     def test_memory_is_not_closed_where_numba_has_to_compile(self, monkeypatch, capsys):
         monkeypatch.setattr(native, "find", lambda: None)
