@@ -16,7 +16,7 @@ from edge.bundle import DEFAULT_BUNDLE, open_bundle
 from edge.bundle_identity import bundle_hash
 from edge.bundle_writing import seal
 from edge.drift import Detector, Reference
-from edge.drift_monitor import MonitorSettings, MonitorSink, read_state
+from edge.drift_monitor import MonitorSettings, MonitorSink, read_state, write_state
 from edge.drift_reference import (
     OF_ANSWERS,
     REFERENCE_NAME,
@@ -366,6 +366,17 @@ def test_a_file_that_is_gone_means_that_it_begins_anew(tmp_path, bundle):
     sink.push(answer(START_S + DAY_S))
     sink.close()
     assert len(state_of(path)["statistics"]["wake_score"]["learning"]) == 1
+
+
+def test_a_reset_just_before_the_end_holds(tmp_path, bundle):
+    path = tmp_path / "monitor.json"
+    sink = MonitorSink(MonitorSettings(path=str(path)), Health(), bundle, clock=lambda: 0.0)
+    sink.open()
+    for one in home(1):
+        sink.push(one)
+    write_state(path, Watch(RULES))
+    sink.close()
+    assert state_of(path)["statistics"]["wake_score"]["learning"] == []
 
 
 def test_only_the_origins_that_are_named_are_watched(tmp_path, bundle):
