@@ -23,9 +23,12 @@ __all__ = [
     "MAX_FILE_BYTES",
     "MAX_MANIFEST_BYTES",
     "OWN_NAMES",
+    "SHA256",
     "SIGNATURE_NAME",
+    "VERSION",
     "parse_manifest",
     "read_bundle_file",
+    "version_order",
 ]
 
 FORMAT = "vivavoce-bundle"
@@ -52,8 +55,10 @@ _MAX_LANGUAGES = 100
 # No separator, and no leading dot: a name can only be a file of the bundle's own folder.
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _WORD_ID = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
-_VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,3}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,3}")
+"""A version; :func:`version_order` compares two."""
+SHA256 = re.compile(r"[0-9a-f]{64}")
+"""A hash, as it is written."""
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")  # the shape of BCP 47
 _WEBSITE = re.compile(r"https?://[!-~]{1,1000}")
 
@@ -99,8 +104,8 @@ def parse_manifest(path: Path, written: dict[str, Any]) -> Manifest:
     top.take("format")
     top.take("format_version")
     what = "a version such as 1.2.3"
-    bundle_version = top.text("bundle_version", _VERSION, what)
-    minimum = top.text("minimum_vivavoce_version", _VERSION, what)
+    bundle_version = top.text("bundle_version", VERSION, what)
+    minimum = top.text("minimum_vivavoce_version", VERSION, what)
     _check_program(path, minimum)
     author = None if top.null("author") else top.line("author")
     website = None if top.null("website") else top.text("website", _WEBSITE, "an address such as https://example.org")
@@ -172,15 +177,15 @@ def _check_program(path: Path, minimum: str) -> None:
         ours = importlib.metadata.version("vivavoce")
     except importlib.metadata.PackageNotFoundError:
         return  # run from its sources, which are as new as they are
-    found = re.match(_VERSION, ours)
-    if found is not None and _order(found[0]) < _order(minimum):
+    found = re.match(VERSION, ours)
+    if found is not None and version_order(found[0]) < version_order(minimum):
         raise BundleVersionError(
             f"{path}: minimum_vivavoce_version: got {minimum}, expected at most {ours}; the bundle was "
             "made for a newer program: update vivavoce, or use an older bundle"
         )
 
 
-def _order(version: str) -> tuple[int, ...]:
+def version_order(version: str) -> tuple[int, ...]:
     """Return a version as numbers; 1.2 comes before 1.10, and 1.0 equals 1."""
     parts = [int(part) for part in version.split(".")]
     return (*parts, *[0] * (4 - len(parts)))
@@ -225,7 +230,7 @@ def _files(top: Table) -> dict[str, FileEntry]:
             raise top.fault("files", f"the name {name!r}", "plain names of files in the folder of the bundle")
         entry = table.table(name)
         files[name] = FileEntry(
-            entry.text("sha256", _SHA256, "64 hexadecimal digits"), entry.integer("bytes", 0, MAX_FILE_BYTES)
+            entry.text("sha256", SHA256, "64 hexadecimal digits"), entry.integer("bytes", 0, MAX_FILE_BYTES)
         )
         entry.end()
     return files

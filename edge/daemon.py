@@ -16,16 +16,22 @@ import numpy.typing as npt
 from edge.answers import SOURCE, Answer, Audio, SourceState, Status
 from edge.bundle_parts import Word
 from edge.bus import Bus, Sink, SinkCounts
-from edge.capture import Block, Capture, Ended, Gap, Lost, Opened
-from edge.daemon_settings import DaemonSettings, load, needs_restart, rules_of
+from edge.capture import Block, Capture, Ended, Gap, Lost, Nothing, Opened
+from edge.daemon_settings import DaemonSettings, load, needs_restart, rules_of, update_settings
+from edge.drift_monitor import MonitorSink
 from edge.errors import UsageError, VivavoceError
-from edge.events import SAMPLE_RATE_HZ
+from edge.events import SAMPLE_RATE_HZ, Wake
 from edge.health import Health
+from edge.pipeline import FAILED
 from edge.policy import Circumstances
 from edge.reference import ReferenceGuard
+from edge.replay_memory import ReplayMemory
 from edge.session import GateSession, Rules
+from edge.sinks.metrics import MetricsSink
 from edge.sinks.store import StoreSink
 from edge.systemd import Notifier
+from edge.update import open_slots
+from edge.update_watch import UpdateWatch
 
 __all__ = ["Daemon"]
 
@@ -60,7 +66,9 @@ class Daemon:
         self._settings = settings
         self._notifier = Notifier() if notifier is None else notifier
         self.health = Health(started_at_s=time.time())
-        self._rules: Rules = rules_of(settings)
+        self._watch = self._updates()
+        self._rules: Rules = rules_of(settings, opened=None if self._watch is None else self._watch.start())
+        self._failing = ""
         self._changing = threading.Lock()
         self._status = Status(
             at_s=self.health.started_at_s,
@@ -74,19 +82,33 @@ class Daemon:
         self._stopping = threading.Event()
         self._reloading = threading.Event()
         self._ready = False
-        self._muted_before = False
+        self._native_rate_hz = SAMPLE_RATE_HZ
         self._level = _Level()
         self._sessions: set[GateSession] = set()
         self._own = GateSession(SOURCE, self._rules, self)
         sinks: list[Sink] = [one.plugin.make(one.settings, name, self) for name, one in settings.sinks.items()]
-        if settings.store.enabled or settings.audio.keep:
+        if settings.store.enabled or settings.audio.kept:
             sinks.append(StoreSink(settings.store, settings.audio, self.health))
+        if settings.monitor.enabled:
+            sinks.append(MonitorSink(settings.monitor, self.health, self._rules.unfitted))
+        if settings.tables.metrics.enabled:
+            sinks.append(MetricsSink(settings.tables.metrics, self))
+        self._memory = ReplayMemory(settings.tables.memory)
         self._guard: ReferenceGuard | None = None
         if settings.reference is not None and settings.tables.guard.enabled:
             played = settings.reference.plugin.make(settings.reference.settings)
             self._guard = ReferenceGuard(played, settings.tables.guard, self.health.gauges)
         self._bus = Bus(sinks, lambda: self.status)
         self._capture = Capture(settings.source.plugin.make(settings.source.settings), health=self.health)
+
+    def _updates(self) -> UpdateWatch | None:
+        """Make what looks after the slots of bundles, where there are some."""
+        update = update_settings(self._settings)
+        if update is None:
+            return None
+        return UpdateWatch(
+            open_slots(update), update, lambda bundle: rules_of(self._settings, opened=bundle).pipeline(watched=False)
+        )
 
     # ------------------------------------------------------------------------------------ for its process
 
@@ -137,6 +159,9 @@ class Daemon:
                     self._change(source="lost", source_name=reason)
                     # A finished attempt is progress, too: a microphone that is unplugged is no reason to be killed.
                     self._progress()
+                case Nothing() if not self._capture.live:
+                    # Who writes into a pipe may take a break.
+                    self._progress()
                 case Ended():
                     for _ in self._own.finish():
                         pass
@@ -159,17 +184,38 @@ class Daemon:
         began = time.perf_counter()
         if self._guard is not None:
             self._guard.push(samples)
-        for _ in self._own.push(samples):
-            pass
+        events = list(self._own.push(samples))
         health.busy_s += time.perf_counter() - began
+        if self._watch is not None:
+            self._update(self._watch, samples, events, start)
         if self._bus.wanted(Audio):
             self._bus.push(Audio(start, samples))
+
+    def _update(
+        self, watch: UpdateWatch, samples: npt.NDArray[np.int16], events: list[Wake | Answer], start: int
+    ) -> None:
+        """Let a bundle on trial hear the same, and use another one when it is time to."""
+        failing, self._failing = self._failing, ""
+        bundle = watch.failed(failing) if failing else watch.heard(samples, events, start_sample=start)
+        while bundle is not None:
+            try:
+                rules = rules_of(self._settings, opened=bundle)
+                rules.pipeline()
+            except VivavoceError as error:
+                _log.error("bundle %s cannot be used here: %s", bundle.bundle_version, error)
+                bundle = watch.failed(str(error))
+            else:
+                self._follow(rules)
+                return
 
     def _skip(self, samples: int, *, native_rate_hz: int | None = None) -> None:
         """Go on after samples that were not heard."""
         self._own.skip(samples, native_rate_hz=native_rate_hz)
         if self._guard is not None:
             self._guard.skip(self._own.position)
+        if self._watch is not None:
+            self._watch.restarted(native_rate_hz=native_rate_hz or self._native_rate_hz)
+        self._native_rate_hz = native_rate_hz or self._native_rate_hz
 
     def _progress(self) -> None:
         if not self._ready:
@@ -182,7 +228,8 @@ class Daemon:
         self._notifier.reloading()
         try:
             settings = load(self._settings.path)
-            rules = rules_of(settings)
+            # Which bundle is used, where there are slots, is not for the settings to say.
+            rules = rules_of(settings, opened=None if self._watch is None else self._rules.unfitted)
             rules.pipeline()  # what does not fit is told now, and nothing is changed
         except VivavoceError as error:
             self.health.reload_faults += 1
@@ -290,14 +337,22 @@ class Daemon:
             answer.wake_score,
             answer.id,
         )
+        if answer.origin == SOURCE and FAILED in answer.reasons:
+            self._failing = "the liveness network fails"
         self._bus.push(answer)
 
-    def circumstances(self, origin: str, samples: npt.NDArray[np.int16], start: int, stop: int) -> Circumstances:
+    def circumstances(
+        self, origin: str, samples: npt.NDArray[np.int16], start: int, stop: int, at_s: float
+    ) -> Circumstances:
         """See :class:`edge.session.Home`."""
         own = origin == SOURCE
+        heard_before = self._memory.match(samples, at_s).hit
+        # Whoever spoke it: what a person says now may be played tomorrow.
+        self._memory.add(samples, at_s)
         return Circumstances(
             own_playback=own and self._guard is not None and self._guard.own(start, stop),
             playing=own and self._guard is None and self._status.playing,
+            heard_before=heard_before,
         )
 
 

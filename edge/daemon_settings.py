@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from edge.bundle import open_bundle
+from edge.bundle import Bundle, open_bundle
 from edge.bundle_parts import find_word
 from edge.bundle_trust import BundleTrust
+from edge.drift_monitor import MonitorSettings
 from edge.errors import UsageError
 from edge.event_store import StoreSettings
 from edge.events import SAMPLE_RATE_HZ
@@ -19,10 +20,22 @@ from edge.kept_audio import AudioSettings
 from edge.playback_guard import GuardSettings
 from edge.plugins import SinkPlugin, SourcePlugin, sink_plugin, source_plugin
 from edge.policy import GateSettings
+from edge.replay_memory import MemorySettings
 from edge.session import Rules
+from edge.sinks.metrics import MetricsSettings
 from edge.strict_toml import Within, from_tables, load_tables
+from edge.update import UpdateSettings
 
-__all__ = ["Chosen", "DaemonSettings", "Tables", "TrustSettings", "load", "needs_restart", "rules_of"]
+__all__ = [
+    "Chosen",
+    "DaemonSettings",
+    "Tables",
+    "TrustSettings",
+    "load",
+    "needs_restart",
+    "rules_of",
+    "update_settings",
+]
 
 P = TypeVar("P", SinkPlugin, SourcePlugin)
 
@@ -80,8 +93,12 @@ class Tables:
     trust: TrustSettings = field(default_factory=TrustSettings)
     gate: GateSettings = field(default_factory=GateSettings)
     guard: GuardSettings = field(default_factory=GuardSettings)
+    memory: MemorySettings = field(default_factory=MemorySettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     audio: AudioSettings = field(default_factory=AudioSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    monitor: MonitorSettings = field(default_factory=MonitorSettings)
+    update: UpdateSettings = field(default_factory=UpdateSettings)
     source: Mapping[str, Any] = field(default_factory=dict)
     """What listens: ``kind``, and the settings of that plug-in."""
     reference: Mapping[str, Any] = field(default_factory=dict)
@@ -110,6 +127,11 @@ class DaemonSettings:
     def store(self) -> StoreSettings:
         """Events that are kept."""
         return self.tables.store
+
+    @property
+    def monitor(self) -> MonitorSettings:
+        """Whether what is heard changes."""
+        return self.tables.monitor
 
     @property
     def audio(self) -> AudioSettings:
@@ -162,14 +184,33 @@ def _chosen(path: Path, name: str, table: Mapping[str, Any], find: Callable[[str
     return Chosen(kind, plugin, from_tables(plugin.Settings, own, str(path), name=name))
 
 
-def rules_of(settings: DaemonSettings, *, bundle: Path | None = None) -> Rules:
+def update_settings(settings: DaemonSettings) -> UpdateSettings | None:
+    """Return how bundles are updated, by the keys of ``[trust]`` where ``[update]`` names none; None if they are not.
+
+    Raises
+    ------
+    UsageError
+        If there are slots, and a bundle is named beside them.
+    """
+    update = settings.tables.update
+    if not update.slots:
+        return None
+    if settings.tables.bundle:
+        raise UsageError(
+            f"{settings.path}: bundle: got a folder beside update.slots, expected one of the two; leave bundle "
+            f"out, and put it into the slots with: vivavoce update install {settings.tables.bundle}"
+        )
+    return replace(update, public_keys=update.public_keys or settings.tables.trust.public_keys)
+
+
+def rules_of(settings: DaemonSettings, *, opened: Bundle | None = None) -> Rules:
     """Open the bundle that the settings name, and make of both what a session decides by.
 
     Parameters
     ----------
     settings : DaemonSettings
-    bundle : Path, optional
-        A folder to use in place of the one that is named.
+    opened : Bundle, optional
+        To use in place of the one that is named.
 
     Raises
     ------
@@ -177,22 +218,20 @@ def rules_of(settings: DaemonSettings, *, bundle: Path | None = None) -> Rules:
         If the bundle cannot be used, or the settings name words that it does not have.
     """
     tables = settings.tables
-    if bundle is None and tables.bundle:
-        bundle = Path(tables.bundle)
-    opened = open_bundle(bundle, trust=tables.trust.trust())
+    if opened is None:
+        opened = open_bundle(Path(tables.bundle) if tables.bundle else None, trust=tables.trust.trust())
     where = str(settings.path)
     try:
         words = tuple(find_word(opened.words, word, f"the bundle {opened.path}").id for word in tables.words)
-        fitted = tables.gate.fitted(opened, where)
+        return Rules(
+            opened,
+            tables.gate,
+            words=words,
+            runtime=tables.interpreter or None,
+            pre_roll=round(tables.pre_roll_s * SAMPLE_RATE_HZ),
+        )
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
-    return Rules(
-        fitted,
-        tables.gate,
-        words=words,
-        runtime=tables.interpreter or None,
-        pre_roll=round(tables.pre_roll_s * SAMPLE_RATE_HZ),
-    )
 
 
 def needs_restart(old: DaemonSettings, new: DaemonSettings) -> list[str]:

@@ -45,7 +45,7 @@ class Deletion:
         ids: tuple[str, ...] = (),
         only_audio: bool = False,
     ) -> None:
-        self.path = path
+        self.path = path.resolve()
         self._before_s = before_s
         self._ids = ids
         self._only_audio = only_audio

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import StoreError
-from edge.event_rows import StoredEvent, stored_event
-from edge.event_schema import connect, store_error, version_of
+from edge.event_rows import COLUMNS, StoredEvent, stored_event
+from edge.event_schema import check_tables, connect, store_error, version_of
 
 __all__ = ["EventReader", "Selection"]
 
-_SELECT = """
-    SELECT seq, id, event.at_ms, kind, record, audio, label, note
-    FROM event LEFT JOIN label ON label.event_id = event.id
-"""
+_SELECT = (
+    f"SELECT seq, {', '.join(f'event.{name}' for name in COLUMNS)}, crc, label, note "
+    "FROM event LEFT JOIN label ON label.event_id = event.id"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,10 @@ class EventReader:
     """
 
     def __init__(self, path: Path) -> None:
+        path = path.resolve()  # the log lies beside the file itself
         self.path = path
+        self.damaged = 0
+        """Events that were left out so far, because what is in them is not what the daemon wrote."""
         if not path.exists():
             raise StoreError(
                 f"{path}: there is no store of events; a daemon with [store] makes it, or name another with --store"
@@ -90,6 +93,8 @@ class EventReader:
             raise store_error(path, error) from error
         try:
             self.empty = version_of(self._connection, path) == 0
+            if not self.empty:
+                check_tables(self._connection)
         except sqlite3.Error as error:
             self.close()
             raise store_error(path, error) from error
@@ -136,7 +141,7 @@ class EventReader:
         self.close()
 
     def events(self, selection: Selection, *, newest: int = 0) -> Iterator[StoredEvent]:
-        """Yield events in the order in which they came.
+        """Yield events in the order in which they came; one that is damaged is counted, and left out.
 
         Parameters
         ----------
@@ -147,7 +152,7 @@ class EventReader:
         Raises
         ------
         StoreError
-            If the store is damaged; what could be read before was yielded.
+            If the store itself is damaged; what could be read before was yielded.
         """
         if self.empty:
             return
@@ -159,12 +164,11 @@ class EventReader:
         try:
             for row in self._connection.execute(query, values):
                 try:
-                    yield stored_event(row)
-                except (ValueError, TypeError) as error:
-                    raise StoreError(
-                        f"{self.path}: event {row[0]} is damaged ({error}), expected what the daemon wrote; the daemon "
-                        "looks at the whole file when it is started again"
-                    ) from error
+                    event = stored_event(row)
+                except (ValueError, TypeError):
+                    self.damaged += 1
+                else:
+                    yield event
         except sqlite3.Error as error:
             raise store_error(self.path, error) from error
 
@@ -201,6 +205,15 @@ class EventReader:
         clause, values = selection.clause()
         return self._number(f"SELECT count(*) FROM ({_SELECT} WHERE {clause})", values)
 
+    def ids(self) -> frozenset[str]:
+        """Return the ids of all events.
+
+        Raises
+        ------
+        StoreError
+        """
+        return frozenset(self._texts("SELECT id FROM event"))
+
     def last_seq(self) -> int:
         """Return the place of the newest event; 0 if there is none.
 
@@ -226,10 +239,12 @@ class EventReader:
         ------
         StoreError
         """
+        return [Path(name) for name in self._texts("SELECT path FROM audio_folder ORDER BY path")]
+
+    def _texts(self, query: str) -> list[str]:
         if self.empty:
             return []
         try:
-            rows = self._connection.execute("SELECT path FROM audio_folder ORDER BY path").fetchall()
+            return [row[0] for row in self._connection.execute(query)]
         except sqlite3.Error as error:
             raise store_error(self.path, error) from error
-        return [Path(row[0]) for row in rows]

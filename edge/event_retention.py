@@ -1,22 +1,22 @@
 """What leaves the event store: what is old, what is too much, and what the owner wants gone for good."""
 
 import contextlib
+import datetime
 import glob
-import math
 import os
 import sqlite3
-import time
 from pathlib import Path
 
 from edge.clock import clock_is_set
-from edge.event_schema import PAGE_BYTES, failure
+from edge.event_schema import CHECKPOINT_PAGES, PAGE_BYTES, failure
 
 __all__ = ["damaged_files", "erase", "keep_within", "remove_damaged", "set_aside", "used_bytes"]
 
 _FULL, _FILLED = 0.9, 0.8
 """Shares of the permitted size: at the first the oldest events leave, until the second is left. The rest is for the
 write-ahead log, and for what comes before somebody looks again."""
-_LEAST_ROWS = 16
+_BATCH_BYTES = CHECKPOINT_PAGES * PAGE_BYTES // 2
+_DELETE = "DELETE FROM event WHERE seq IN (SELECT seq FROM event"
 _MOST_DAMAGED = 3
 """Damaged files that are kept: a broken disk must not be filled with them."""
 
@@ -49,21 +49,22 @@ def keep_within(connection: sqlite3.Connection, *, now_s: float, max_age_s: floa
     ------
     sqlite3.Error
     """
+    used, _ = used_bytes(connection)
+    (rows,) = connection.execute("SELECT count(*) FROM event").fetchone()
+    # A few at a time: all pages that one transaction changes are in the log at once.
+    batch = max(1, round(_BATCH_BYTES * rows / max(used, 1)))
     gone = 0
     if clock_is_set(now_s):
         before_ms = round((now_s - max_age_s) * 1000)
-        gone += connection.execute("DELETE FROM event WHERE at_ms < ?", (before_ms,)).rowcount
-    used, _ = used_bytes(connection)
+        while found := connection.execute(f"{_DELETE} WHERE at_ms < ? LIMIT ?)", (before_ms, batch)).rowcount:
+            gone += found
+        used, _ = used_bytes(connection)
     if used > _FULL * max_bytes:
         while used > _FILLED * max_bytes:
-            (rows,) = connection.execute("SELECT count(*) FROM event").fetchone()
-            if not rows:
+            found = connection.execute(f"{_DELETE} ORDER BY seq LIMIT ?)", (batch,)).rowcount
+            if not found:
                 break
-            share = math.ceil(rows * (1 - _FILLED * max_bytes / used))
-            gone += connection.execute(
-                "DELETE FROM event WHERE seq IN (SELECT seq FROM event ORDER BY seq LIMIT ?)",
-                (max(share, _LEAST_ROWS),),
-            ).rowcount
+            gone += found
             used, _ = used_bytes(connection)
     if used_bytes(connection)[1] > max_bytes:
         # The permitted size was lowered. Without room for the copy that this makes, the file stays as large as it is.
@@ -123,9 +124,9 @@ def set_aside(path: Path) -> Path:
     OSError
         If they cannot be renamed.
     """
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    names = (path.with_name(f"{path.name}.damaged-{stamp}{f'-{n}' if n else ''}") for n in range(1000))
-    target = next(name for name in names if not os.path.lexists(name))
+    # To the microsecond: names sort as their times do, and no two are the same.
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    target = path.with_name(f"{path.name}.damaged-{stamp}")
     # The log first: without it the database that is left behind is damaged still, and is set aside the next time.
     for suffix in ("-wal", "-journal", ""):
         with contextlib.suppress(FileNotFoundError):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -32,8 +33,14 @@ class NewRow(NamedTuple):
     record: str
     audio: str
 
+    @property
+    def crc(self) -> int:
+        """CRC-32 of everything."""
+        return zlib.crc32("\0".join(map(str, self)).encode())
+
 
 COLUMNS = NewRow._fields
+"""Columns of ``event`` that a row has, in their order; ``crc`` comes after them."""
 
 
 def row_of(message: Answer | Status, audio: str = "") -> NewRow:
@@ -101,24 +108,27 @@ class StoredEvent:
 
 
 def stored_event(row: tuple[Any, ...]) -> StoredEvent:
-    """Make an event from ``seq, id, at_ms, kind, record, audio, label, note``.
+    """Make an event from ``seq``, the columns of :data:`COLUMNS`, ``crc``, ``label`` and ``note`` (None without label).
 
     Raises
     ------
     ValueError
         If the row is damaged.
     """
-    seq, name, at_ms, kind, record, audio, label, note = row
-    found = parse_json(record)
-    if not isinstance(found, dict):
+    seq, *known, crc, label, note = row
+    held = NewRow(*known)
+    if held.crc != crc:
+        raise ValueError("its checksum differs")
+    record = parse_json(held.record)
+    if not isinstance(record, dict):
         raise ValueError("its record is no object")
     return StoredEvent(
         seq=seq,
-        id=name,
-        at_s=at_ms / 1000,
-        kind=kind,
-        record=found,
-        audio=audio,
+        id=held.id,
+        at_s=held.at_ms / 1000,
+        kind=held.kind,
+        record=record,
+        audio=held.audio,
         label=label or "",
         note=note or "",
     )

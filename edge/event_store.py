@@ -21,7 +21,7 @@ from edge.clock import clock_is_set
 from edge.errors import StoreError
 from edge.event_retention import damaged_files, keep_within, remove_damaged, set_aside, used_bytes
 from edge.event_rows import COLUMNS, row_of
-from edge.event_schema import connect, failure, is_damage, migrate, store_error
+from edge.event_schema import check_tables, connect, failure, is_damage, migrate, store_error
 from edge.state_folder import state_folder
 from edge.strict_toml import Within
 
@@ -35,7 +35,8 @@ FILE_NAME = "events.sqlite3"
 """Name of the file in the folder of the daemon's state."""
 _ENDINGS = (".sqlite3", ".sqlite", ".db")
 _DAY_S = 86_400.0
-_INSERT = f"INSERT OR IGNORE INTO event ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+_INSERT = f"INSERT OR IGNORE INTO event ({', '.join(COLUMNS)}, crc) VALUES ({', '.join('?' * len(COLUMNS))}, ?)"
+_INSERT_FOLDER = "INSERT OR IGNORE INTO audio_folder VALUES (?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class EventStore:
         self._guard = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._last_status: tuple[object, ...] = ()
+        self._folders: set[str] = set()
         self._lock = self._alone()
         try:
             self._open()
@@ -115,7 +117,10 @@ class EventStore:
         """Keep other daemons away: who sets a damaged file aside must know that nobody writes to it."""
         name = self.path.with_name(f".{self.path.name}.lock")
         try:
+            missing = [folder for folder in self.path.parents if not folder.exists()]
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in missing:
+                _sync_folder(folder.parent)
             lock = open(name, "ab", opener=lambda file, flags: os.open(file, flags, 0o600))  # noqa: SIM115
         except OSError as error:
             raise StoreError(
@@ -168,6 +173,8 @@ class EventStore:
             if found != ["ok"]:
                 raise failure(found[0] if found else "nothing can be read", sqlite3.SQLITE_CORRUPT)
             migrate(connection, self.path)
+            check_tables(connection)
+            connection.executemany(_INSERT_FOLDER, [(name,) for name in self._folders])
         except BaseException:
             connection.close()
             raise
@@ -242,7 +249,7 @@ class EventStore:
             if status == self._last_status:
                 return
         row = row_of(message, audio)
-        self._do(lambda connection: connection.execute(_INSERT, row).fetchall())
+        self._do(lambda connection: connection.execute(_INSERT, (*row, row.crc)).fetchall())
         if status:
             self._last_status = status
 
@@ -254,7 +261,8 @@ class EventStore:
         StoreError
         """
         name = str(folder).encode(errors="replace").decode()
-        self._do(lambda connection: connection.execute("INSERT OR IGNORE INTO audio_folder VALUES (?)", (name,)))
+        self._do(lambda connection: connection.execute(_INSERT_FOLDER, (name,)))
+        self._folders.add(name)  # for the file that takes the place of this one
 
     def retain(self, now_s: float, *, max_age_days: float, max_mb: float) -> int:
         """Delete what is too old and what is too much; return how many events.
@@ -286,3 +294,12 @@ class EventStore:
             return int(events), used_bytes(connection)[0]
 
         return self._do(count)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until names in a folder are on the disk."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

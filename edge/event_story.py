@@ -1,5 +1,6 @@
 """What an event says, in sentences and in one line, for people."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,6 @@ from edge.event_rows import StoredEvent
 from edge.moments import shown_moment
 from edge.policy import REASONS
 from edge.quality import FLAGS
-from edge.strict_json import is_line
 
 __all__ = ["line_of", "safe", "story_of"]
 
@@ -27,10 +27,8 @@ _SOURCE = {
 
 
 def safe(text: object) -> str:
-    """Return text of a record for a terminal: what it would act on is shown as JSON shows it."""
-    import json
-
-    return text if isinstance(text, str) and is_line(text) else json.dumps(text)
+    """Return text of a record for a terminal: what it would act on, or not show, is written as in JSON."""
+    return text if isinstance(text, str) and text.strip() and text.isprintable() else json.dumps(text)
 
 
 def line_of(event: StoredEvent) -> str:
@@ -71,17 +69,25 @@ def _answer_story(event: StoredEvent) -> list[str]:
     stages = record.get("stage_ms")
     if isinstance(stages, Mapping) and stages:
         told.append("It took " + ", ".join(f"{_ms(took)} ms for {safe(name)}" for name, took in stages.items()) + ".")
-    if event.audio:
-        there = Path(event.audio).is_file()
-        told.append(f"Its sound {'is' if there else 'was'} kept: {safe(event.audio)}{'' if there else ' (deleted)'}.")
-    else:
-        told.append("Its sound was not kept.")
+    told.append(_kept(event.audio))
     if event.label:
         note = f" ({safe(event.note)})" if event.note else ""
         told.append(f"You said that it was {event.label}{note}.")
     else:
         told.append(f"If you know better: vivavoce label {safe(event.id)} live (or replay).")
     return told
+
+
+def _kept(path: str) -> str:
+    if not path:
+        return "Its sound was not kept."
+    try:
+        Path(path).stat()
+    except FileNotFoundError:
+        return f"Its sound was kept, and is deleted by now: {safe(path)}."
+    except OSError as error:
+        return f"Its sound was kept, and cannot be looked for ({error.strerror}): {safe(path)}."
+    return f"Its sound is kept: {safe(path)}."
 
 
 def _because(reason: str) -> str:

@@ -4,17 +4,15 @@ Nothing of PortAudio is loaded before a microphone is opened: without the extra,
 everything else works, and whoever asks for a microphone reads one line.
 """
 
-import os
 import queue
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from types import ModuleType
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np  # a callback may run before anything else asked for it
 import numpy.typing as npt
 
-from edge.errors import AudioError, MissingExtraError, UsageError
+from edge import portaudio
+from edge.errors import AudioError
 from edge.events import SAMPLE_RATE_HZ
 from edge.sources import DEFAULT_BLOCK, AudioSource, PipeSource
 
@@ -26,6 +24,7 @@ _HELD_S = 20.0
 _PATIENCE_S = 5.0
 """A device that gives no sample for so long is gone: USB microphones that are pulled out often just fall silent."""
 _LOOK_S = 0.25
+_USUAL_RATES_HZ = (48_000, 44_100)
 _REPEAT = "see: vivavoce collect --list-devices"
 
 
@@ -54,33 +53,6 @@ class Device(NamedTuple):
     """Whether it is taken where no name is given."""
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep ALSA's library from writing to the terminal: it complains of every device that is configured, not there."""
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def _sounddevice() -> ModuleType:
-    try:
-        with _quiet():
-            import sounddevice
-    except ImportError as error:
-        raise MissingExtraError("listening to a microphone", "mic") from error
-    except OSError as error:  # the Python package is there, the C library below it is not
-        raise UsageError(
-            "microphone: the library PortAudio is not installed here; install it with: apt-get install libportaudio2"
-        ) from error
-    module: ModuleType = sounddevice
-    return module
-
-
 def list_devices() -> list[Device]:
     """Return every input that there is now.
 
@@ -88,9 +60,14 @@ def list_devices() -> list[Device]:
     ------
     MissingExtraError, UsageError
         If sounddevice, or PortAudio below it, is not installed.
+    AudioError
+        If PortAudio does not work.
     """
-    sounddevice = _sounddevice()
-    found: list[Mapping[str, Any]] = list(sounddevice.query_devices())
+    sounddevice = portaudio.load()
+    try:
+        found: list[Mapping[str, Any]] = list(sounddevice.query_devices())
+    except sounddevice.PortAudioError as error:
+        raise AudioError(f"microphone: PortAudio does not work ({error}); check the sound system") from error
     preferred = sounddevice.default.device[0]
     return [
         Device(
@@ -105,15 +82,16 @@ def list_devices() -> list[Device]:
     ]
 
 
-def choose_device(devices: Sequence[Device], wanted: str | None) -> Device:
-    """Choose an input by a part of its name.
+def choose_device(devices: Sequence[Device], wanted: str | int | None) -> Device:
+    """Choose an input by its number, or by a part of its name.
 
     Parameters
     ----------
     devices : sequence of Device
         What there is.
-    wanted : str or None
-        Part of the name, in any case; a full name goes before names that contain it. None for the default.
+    wanted : str or int or None
+        Part of the name, in any case; a full name goes before names that contain it. A number, or a text that is one
+        and no full name, is that of PortAudio. None for the default.
 
     Raises
     ------
@@ -125,13 +103,19 @@ def choose_device(devices: Sequence[Device], wanted: str | None) -> Device:
             "microphone: no input is there, expected at least one; connect one, and check that this user may use it "
             "(group audio)"
         )
-    there = ", ".join(f"'{device.name}'" for device in devices)
     if wanted is None:
         chosen = [device for device in devices if device.default] or list(devices[:1])
-    else:
-        chosen = [device for device in devices if wanted.casefold() in device.name.casefold()]
-        chosen = [device for device in chosen if wanted.casefold() == device.name.casefold()] or chosen
+        return chosen[0]
+    text = str(wanted).casefold()
+    chosen = [] if isinstance(wanted, int) else [device for device in devices if text == device.name.casefold()]
+    if not chosen and text.isdecimal():
+        chosen = [device for device in devices if device.number == int(text)]
+        if not chosen:
+            numbers = ", ".join(f"{device.number} '{device.name}'" for device in devices)
+            raise AudioError(f"microphone: no input has the number {text}, there are: {numbers}; give one of them")
+    chosen = chosen or [device for device in devices if text in device.name.casefold()]
     if not chosen:
+        there = ", ".join(f"'{device.name}'" for device in devices)
         raise AudioError(f"microphone: no input has {wanted!r} in its name, there are: {there}; name one of them")
     if len(chosen) > 1:
         matching = ", ".join(f"'{device.name}'" for device in chosen)
@@ -144,12 +128,20 @@ class MicSource:
 
     Parameters
     ----------
-    microphone : str, optional
-        Part of the name of the input; the system's default without.
+    microphone : str or int, optional
+        Part of the name of the input, or its number, see :func:`choose_device`; the system's default without.
     block : int, optional
         Samples in a block, at 16 kHz.
     latency : float or str, optional
         What PortAudio is asked for: seconds, ``"low"`` or ``"high"``. :attr:`latency_s` holds what it gave.
+    rate_hz : int, optional
+        Rate to record at, Hz; 0 for 16 kHz, else the device's own, 48 kHz or 44.1 kHz: the first that it takes.
+    channels : int, optional
+        Channels to record; 0 for one if it can, else as few as it takes.
+    channel : int, optional
+        Channel to use, from 0; the mean of all by default.
+    hush : bool, optional
+        Whether C libraries may be kept from the terminal, see :func:`edge.portaudio.hushed`.
 
     Attributes
     ----------
@@ -167,41 +159,57 @@ class MicSource:
     MissingExtraError, UsageError
         If sounddevice, or PortAudio below it, is not installed.
     AudioError
-        If there is no such input, or it takes no rate that it says it does.
+        If there is no such input, or it takes no such rate and channels.
     """
 
     def __init__(
-        self, microphone: str | None = None, *, block: int = DEFAULT_BLOCK, latency: float | str = "low"
+        self,
+        microphone: str | int | None = None,
+        *,
+        block: int = DEFAULT_BLOCK,
+        latency: float | str = "low",
+        rate_hz: int = 0,
+        channels: int = 0,
+        channel: int | None = None,
+        hush: bool = True,
     ) -> None:
-        self._sounddevice = _sounddevice()
+        self._sounddevice = portaudio.load()
+        self._hush = hush
         self._device = choose_device(list_devices(), microphone)
         self._block = block
         self._latency = latency
         self.name = self._device.name
-        self.native_rate_hz, self._channels = self._settings()
+        self._channel = channel
+        self.native_rate_hz, self._channels = self._settings(rate_hz, channels)
         self.overflows = 0
         self.latency_s = 0.0
         # Complain of a block size now, not when the person is already speaking.
         self._source(_Samples(self, queue.SimpleQueue()))
 
-    def _settings(self) -> tuple[int, int]:
+    def _settings(self, rate_hz: int, channels: int) -> tuple[int, int]:
         """Return the first pair of rate (Hz) and channels that the device takes: one channel at 16 kHz is best."""
         device = self._device
+        least = 1 if self._channel is None else self._channel + 1
+        rates = dict.fromkeys((rate_hz,) if rate_hz else (SAMPLE_RATE_HZ, device.native_rate_hz, *_USUAL_RATES_HZ))
+        counts = dict.fromkeys((channels,) if channels else (least, max(2, least), device.channels))
         reasons = []
-        for rate_hz in dict.fromkeys((SAMPLE_RATE_HZ, device.native_rate_hz)):
-            for channels in dict.fromkeys((1, min(2, device.channels), device.channels)):
+        for rate in rates:
+            for count in counts:
+                if count > device.channels:
+                    reasons.append(f"it has {device.channels} channels, not {count}")
+                    continue
                 try:
-                    with _quiet():
+                    with portaudio.hushed(self._hush):
                         self._sounddevice.check_input_settings(
-                            device=device.number, channels=channels, dtype="int16", samplerate=rate_hz
+                            device=device.number, channels=count, dtype="int16", samplerate=rate
                         )
                 except (self._sounddevice.PortAudioError, ValueError) as error:
                     reasons.append(str(error))
                     continue
-                return rate_hz, channels
+                return rate, count
         raise AudioError(
-            f"{self.name}: takes neither {SAMPLE_RATE_HZ} nor {device.native_rate_hz} Hz ({reasons[0]}), expected a "
-            f"microphone that is free; stop what else uses it, or name another ({_REPEAT})"
+            f"{self.name}: takes none of {', '.join(map(str, rates))} Hz ({reasons[0]}), expected a microphone that is "
+            f"free; stop what else uses it, or name another ({_REPEAT})"
         )
 
     def _source(self, samples: "_Samples") -> PipeSource:
@@ -209,6 +217,7 @@ class MicSource:
             samples,  # type: ignore[arg-type]  # all that is used of a stream is read
             rate_hz=self.native_rate_hz,
             channels=self._channels,
+            channel=self._channel,
             block=self._block,
             name=self.name,
         )
@@ -226,7 +235,7 @@ class MicSource:
         waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         samples = _Samples(self, waiting)
         try:
-            with _quiet():
+            with portaudio.hushed(self._hush):
                 stream = self._sounddevice.RawInputStream(
                     samplerate=self.native_rate_hz,
                     channels=self._channels,
@@ -236,8 +245,12 @@ class MicSource:
                     blocksize=0,  # whatever comes is taken; a fixed size would only add a buffer
                     callback=samples.take,
                 )
-                stream.start()
-        except self._sounddevice.PortAudioError as error:
+                try:
+                    stream.start()
+                except self._sounddevice.PortAudioError:
+                    stream.close(ignore_errors=True)  # or the device stays taken
+                    raise
+        except (self._sounddevice.PortAudioError, ValueError) as error:
             raise AudioError(
                 f"{self.name}: cannot be opened ({error}), expected a microphone that is free; stop what else uses "
                 f"it, or name another ({_REPEAT})"
@@ -248,7 +261,7 @@ class MicSource:
             yield from self._source(samples).blocks()
         finally:
             # A device that is gone cannot be closed properly, and that is no second fault.
-            with _quiet():
+            with portaudio.hushed(self._hush):
                 stream.abort(ignore_errors=True)
                 stream.close(ignore_errors=True)
 

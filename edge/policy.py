@@ -71,7 +71,7 @@ class GateSettings:
     words: Mapping[str, WordSettings] = field(default_factory=dict)
     """What is different for single words, by their ids."""
 
-    def fitted(self, bundle: Bundle, where: str) -> Bundle:
+    def fitted(self, bundle: Bundle) -> Bundle:
         """Return the bundle with the cut-offs of these settings in place of its own.
 
         Raises
@@ -91,7 +91,7 @@ class GateSettings:
         reject = part.reject_cutoff if self.reject_cutoff < 0 else self.reject_cutoff
         if reject > accept:
             raise UsageError(
-                f"{where}: gate.reject_cutoff: got {reject:g}, expected at most gate.accept_cutoff ({accept:g}); "
+                f"gate.reject_cutoff: got {reject:g}, expected at most gate.accept_cutoff ({accept:g}); "
                 "what the settings do not say is the bundle's: give both"
             )
         return replace(bundle, words=words, liveness=replace(part, accept_cutoff=accept, reject_cutoff=reject))

@@ -46,7 +46,7 @@ class Rules:
     Parameters
     ----------
     bundle : Bundle
-        With the cut-offs of the settings.
+        With its own cut-offs.
     gate : GateSettings
     words : tuple of str
         Ids of the words that are listened for; all if empty.
@@ -54,19 +54,38 @@ class Rules:
         Interpreter; the best that is installed by default.
     pre_roll : int
         Samples that are handed on with an answer.
+
+    Raises
+    ------
+    UsageError
+        If the settings name words that the bundle does not have, or their cut-offs do not fit each other.
     """
 
     def __init__(
-        self, bundle: Bundle, gate: GateSettings, *, words: tuple[str, ...], runtime: str | None, pre_roll: int
+        self,
+        bundle: Bundle,
+        gate: GateSettings,
+        *,
+        words: tuple[str, ...],
+        runtime: str | None,
+        pre_roll: int,
     ) -> None:
-        self.bundle = bundle
+        self.unfitted = bundle
+        self.bundle = gate.fitted(bundle)
         self.gate = gate
         self.words = words
         self.runtime = runtime
         self.pre_roll = pre_roll
 
-    def pipeline(self, *, words: tuple[str, ...] = (), listen: bool = True) -> Pipeline:
+    def pipeline(self, *, words: tuple[str, ...] = (), listen: bool = True, watched: bool = True) -> Pipeline:
         """Make the stages.
+
+        Parameters
+        ----------
+        words, listen
+            See :meth:`edge.house.House.session`.
+        watched : bool
+            Whether a liveness network that fails is told in the log, and *unsure*; an error otherwise.
 
         Raises
         ------
@@ -78,7 +97,7 @@ class Rules:
             words=words or self.words or None,
             runtime=self.runtime,
             listen=listen,
-            on_failure=lambda error: _log.error("judging a word failed: %s", error),
+            on_failure=(lambda error: _log.error("judging a word failed: %s", error)) if watched else None,
             clock=time.perf_counter,
         )
 
@@ -91,7 +110,9 @@ class Home(Protocol):
     def publish(self, answer: Answer) -> None:
         """Tell everybody."""
 
-    def circumstances(self, origin: str, samples: npt.NDArray[np.int16], start: int, stop: int) -> Circumstances:
+    def circumstances(
+        self, origin: str, samples: npt.NDArray[np.int16], start: int, stop: int, at_s: float
+    ) -> Circumstances:
         """Say what is known of a word beside its sound.
 
         Parameters
@@ -102,6 +123,8 @@ class Home(Protocol):
             The word, with a little before it.
         start, stop : int
             Of the word in the stream, samples.
+        at_s : float
+            When it ended, s: by a clock that only goes on, as fast as the sound does.
         """
 
 
@@ -146,6 +169,8 @@ class GateSession:
         self._offset = 0
         self._native_rate_hz = SAMPLE_RATE_HZ
         self._needed_at_s = 0.0
+        # When the stream would have begun if it had never paused, monotonic clock.
+        self._began_s = time.monotonic()
         self._next_rules: Rules | None = None
 
     @property
@@ -165,6 +190,7 @@ class GateSession:
         self._policy.reset()
         self._ring.reset()
         self._base = self._offset = 0
+        self._began_s = time.monotonic()
 
     def skip(self, samples: int, *, native_rate_hz: int | None = None) -> None:
         """Go on after samples that were lost, or not to be heard: nothing before them belongs to what comes.
@@ -179,6 +205,7 @@ class GateSession:
         if native_rate_hz is not None:
             self._native_rate_hz = native_rate_hz
         self._base = self.position + samples
+        self._began_s = max(self._began_s, time.monotonic() - self._base / SAMPLE_RATE_HZ)
         self._pipeline.reset(native_rate_hz=self._native_rate_hz)
         self._ring.reset()
         self._offset = 0
@@ -286,6 +313,7 @@ class GateSession:
             self._heard_between(wake.start_sample - _REMEMBERED_BEFORE, wake.end_sample),
             base + wake.start_sample,
             base + wake.end_sample,
+            self._began_s + (base + wake.end_sample) / SAMPLE_RATE_HZ,
         )
         outcome = self._policy.push(decision, base + decision.decided_sample, circumstances)
         ended = time.perf_counter()

@@ -1,10 +1,12 @@
 """Reading TOML strictly into frozen dataclasses: every entry of its kind, and none that is not known.
 
 The dataclasses are the schema: a field without a default must be there, a nested dataclass is a table, a mapping of
-dataclasses is a table of tables, and a tuple of fixed length is an array of that length. What a value may be beyond its
-type is said by :class:`Within` in its annotation, and by ``__post_init__``, which raises ``ValueError``.
+dataclasses is a table of tables, and a tuple of fixed length is an array of that length. Of several types
+(``str | int``) the first that fits is taken. What a value may be beyond its type is said by :class:`Within` in its
+annotation, and by ``__post_init__``, which raises ``ValueError``.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import math
@@ -39,6 +41,7 @@ class Within:
 
 
 _UNLIMITED = Within()
+_UNIONS = (types.UnionType, typing.Union)
 
 
 def load_tables(path: Path) -> dict[str, Any]:
@@ -121,9 +124,10 @@ def _plain(kind: Any, limits: Within) -> tuple[Any, Within]:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
         return _plain(arguments[0], next((one for one in arguments[1:] if isinstance(one, Within)), limits))
-    if origin in (types.UnionType, typing.Union):
-        (kind,) = (one for one in arguments if one is not type(None))
-        return _plain(kind, limits)
+    if origin in _UNIONS:
+        several = [one for one in arguments if one is not type(None)]
+        if len(several) == 1:
+            return _plain(several[0], limits)
     return kind, limits
 
 
@@ -135,6 +139,8 @@ def _expected(kind: Any, limits: Within = _UNLIMITED) -> str:
         return f"{count}, each {_expected(arguments[0], limits)}"
     if origin is typing.Literal:
         return "one of " + ", ".join(repr(one) for one in arguments)
+    if origin in _UNIONS:
+        return ", or ".join(_expected(one, limits) for one in arguments)
     if dataclasses.is_dataclass(kind) or origin in (dict, Mapping):
         return "a table"
     limited = kind in (int, float) and limits != _UNLIMITED
@@ -158,6 +164,11 @@ def _value(
         if value not in arguments:
             raise fault
         return value
+    if origin in _UNIONS:
+        for one in arguments:
+            with contextlib.suppress(error):
+                return _value(one, value, where, name, error, limits)
+        raise fault
     if dataclasses.is_dataclass(kind) or origin in (dict, Mapping):
         if not isinstance(value, Mapping):
             raise fault

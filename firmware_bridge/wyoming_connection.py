@@ -1,7 +1,6 @@
 """A connection that speaks Wyoming, in either direction, with limits of size and time."""
 
 import asyncio
-import contextlib
 import json
 
 from wyoming.event import Event
@@ -12,7 +11,7 @@ from firmware_bridge.wyoming_framing import FrameError, FrameLimits, read_event
 __all__ = ["Connection", "LinkError", "connect"]
 
 _PARTING_S = 0.5
-"""Time that the last words to a client have to leave, s."""
+"""Time that last words have to be taken, s."""
 
 
 class LinkError(VivavoceError):
@@ -98,13 +97,28 @@ class Connection:
         except (OSError, RuntimeError) as error:  # RuntimeError: of TLS that was closed under the writer
             raise LinkError(f"the connection was lost ({error})") from error
 
+    async def part(self, event: Event) -> None:
+        """Send the last words, and let go by what the other end was still saying: else they would be lost with it."""
+        try:
+            await self.write(event)
+            async with asyncio.timeout(_PARTING_S):
+                if self._writer.can_write_eof():
+                    self._writer.write_eof()
+                while await self._reader.read(1 << 16):
+                    pass
+        except (LinkError, OSError, TimeoutError):
+            pass
+
     async def close(self) -> None:
         """Let what was written leave, for a moment, and close; may be called again."""
         self._writer.close()
-        with contextlib.suppress(OSError, TimeoutError):
+        try:
             async with asyncio.timeout(_PARTING_S):
                 await self._writer.wait_closed()
-        self._writer.transport.abort()
+        except (OSError, TimeoutError):
+            pass  # it is closed all the same
+        finally:
+            self._writer.transport.abort()
 
 
 async def connect(host: str, port: int, limits: FrameLimits, *, timeout_s: float) -> Connection:

@@ -94,7 +94,7 @@ async def read_event(reader: asyncio.StreamReader, limits: FrameLimits, *, began
 
 def _object(text: bytes, what: str) -> dict[str, Any]:
     try:
-        value = parse_json(text, parse_constant=_refuse)
+        value = parse_json(text, parse_constant=_null)
     except ValueError as error:
         raise FrameError(f"got {what} that is not JSON ({error})") from error
     if not isinstance(value, dict):
@@ -102,8 +102,8 @@ def _object(text: bytes, what: str) -> dict[str, Any]:
     return value
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
+def _null(constant: str) -> None:
+    """Take NaN and Infinity, which some libraries write and JSON does not know, for what is not there."""
 
 
 def _length(header: dict[str, Any], key: str, most: int) -> int:

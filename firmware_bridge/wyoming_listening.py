@@ -8,11 +8,12 @@ import ipaddress
 import ssl
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from edge.errors import UsageError
 from edge.strict_toml import Within
 
-__all__ = ["ListenSettings", "permits", "tls_context"]
+__all__ = ["ListenSettings", "address_of", "permits", "tls_context"]
 
 _LONGEST_NAME = 40
 """Of a DNS label of 63 bytes, what the name of the machine leaves."""
@@ -98,6 +99,25 @@ def _loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False  # a name may lead anywhere
+
+
+def address_of(uri: str) -> tuple[str, int]:
+    """Return host and port of ``tcp://HOST:PORT``.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    fault = ValueError(f"upstream: got {uri[:100]!r}, expected tcp://HOST:PORT")
+    try:
+        parts = urlsplit(uri)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise fault from error
+    if parts.scheme != "tcp" or not host or not port or parts.path or parts.query or parts.username is not None:
+        raise fault
+    return host, port
 
 
 def permits(settings: ListenSettings, address: str) -> bool:

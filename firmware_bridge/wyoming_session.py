@@ -1,6 +1,7 @@
 """A session of the house for code that must not wait: its work is done in a thread of a pool, one task at a time."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -30,7 +31,7 @@ class AsyncSession:
     Parameters
     ----------
     pool : ThreadPoolExecutor
-        With a thread for every session.
+        With two threads for every session: one for its work, and one in which its end waits for that.
     house : House
     origin : str
         See :meth:`edge.house.House.session`.
@@ -42,6 +43,8 @@ class AsyncSession:
         self._origin = origin
         self._session: Session | None = None
         self._key: tuple[tuple[str, ...], bool] | None = None
+        self._closed = False
+        self._one = threading.Lock()
         self._running: asyncio.Future[Any] | None = None
 
     async def begin(self, native_rate_hz: int, *, words: tuple[str, ...] = (), listen: bool = True) -> None:
@@ -54,8 +57,10 @@ class AsyncSession:
         """
 
         def work() -> None:
+            if self._closed:
+                return
             if self._session is None or self._key != (words, listen):
-                self._close()
+                self._let_go()
                 try:
                     self._session = self._house.session(self._origin, words=words or None, listen=listen)
                 except VivavoceError as error:
@@ -82,16 +87,22 @@ class AsyncSession:
         """End the stream, and return the answers that were waited for."""
         return await self._run(lambda: list(self._begun().finish()))
 
-    async def close(self) -> None:
-        """Let go of the session, after what is still at work; may be called again."""
-        if self._running is not None:
-            await self._run(self._close)
+    def close(self) -> "asyncio.Future[None]":
+        """Let go of the session for good, after what is still at work; nobody has to wait for it, or can stop it."""
+
+        def work() -> None:
+            with self._one:
+                self._closed = True
+                self._let_go()
+
+        # Without the shield, whoever is cancelled while he waits for it would take it out of the queue of the pool.
+        return asyncio.shield(asyncio.wrap_future(self._pool.submit(work)))
 
     def _begun(self) -> Session:
         assert self._session is not None, "a stream has begun"
         return self._session
 
-    def _close(self) -> None:
+    def _let_go(self) -> None:
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -99,8 +110,12 @@ class AsyncSession:
     async def _run(self, work: Callable[[], T]) -> T:
         if self._running is not None and not self._running.done():
             await asyncio.wait([self._running])
-        running = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        running = asyncio.get_running_loop().run_in_executor(self._pool, self._alone, work)
         # Where nobody waits for it any more, nobody looks at its error, of which asyncio would complain.
         running.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._running = running
         return await asyncio.shield(running)
+
+    def _alone(self, work: Callable[[], T]) -> T:
+        with self._one:
+            return work()

@@ -12,12 +12,12 @@ from edge.errors import DataError, UsageError
 from edge.events import SAMPLE_RATE_HZ
 from edge.sources import RawDecoder
 
-__all__ = ["Clock", "IncomingSound", "SoundFormat", "timestamp_of"]
+__all__ = ["SAMPLES_PER_MS", "Clock", "IncomingSound", "SoundFormat", "timestamp_of"]
 
 _FORMATS = {1: "u8", 2: "s16le", 3: "s24le", 4: "s32le"}
 _PIECE_S = 0.25
 """Sound that is converted and judged at once, s: answers of a long chunk do not wait for its end."""
-_SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1000
+SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1000
 _ROUNDING_MS = 1.0
 """Clients count in whole milliseconds: less of a difference is no other time."""
 _KEPT = 1024
@@ -31,7 +31,7 @@ class SoundFormat(NamedTuple):
     rate_hz: int
     """Frames a second."""
     width: int
-    """Bytes a sample: 1 to 4, signed, little-endian."""
+    """Bytes a sample: 1 (unsigned), or 2 to 4 (signed, little-endian), as in WAV files."""
     channels: int
     """Interleaved."""
 
@@ -97,9 +97,9 @@ class Clock:
     def at(self, sample: float) -> float:
         """Return the time of a sample, ms; from 0 where none was marked."""
         if not self._samples:
-            return sample / _SAMPLES_PER_MS
+            return sample / SAMPLES_PER_MS
         place = max(0, bisect_right(self._samples, sample) - 1)
-        return self._times_ms[place] + (sample - self._samples[place]) / _SAMPLES_PER_MS
+        return self._times_ms[place] + (sample - self._samples[place]) / SAMPLES_PER_MS
 
 
 class IncomingSound:
@@ -157,9 +157,6 @@ class IncomingSound:
 
     def decode(self, piece: bytes) -> Iterator[npt.NDArray[np.int16]]:
         """Yield blocks ``(n,) int16``, 16 kHz; the iterator has to be exhausted."""
-        if self.form.width == 1:
-            # Samples of a byte are signed in this protocol, and unsigned everywhere else.
-            piece = (np.frombuffer(piece, np.uint8) ^ 0x80).tobytes()
         return self._counted(self._decoder.feed(piece))
 
     def flush(self) -> Iterator[npt.NDArray[np.int16]]:

@@ -13,7 +13,7 @@ The file of settings is TOML; everything may be left out. This much is enough fo
   [sinks.socket]
   path = "/run/vivavoce/answers.sock"
 
-docs/daemon.md lists every table; 'vivavoce install-service' writes a commented file, and a unit for systemd.
+'vivavoce daemon --example' prints them all; 'vivavoce install-service' writes them, and a unit for systemd.
 
 signals: HUP reads bundle, words and cut-offs again without losing a sample; TERM and INT end it cleanly
 
@@ -31,7 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from edge.commands.sourcing import named_path
 
     parser.epilog = _EPILOG
-    parser.add_argument("--config", type=named_path, required=True, metavar="FILE", help="settings in TOML; see below")
+    parser.add_argument("--config", type=named_path, metavar="FILE", help="settings in TOML; see below")
+    parser.add_argument("--example", action="store_true", help="print every setting, with its default, and leave")
     parser.add_argument("--check", action="store_true", help="say whether the settings can work, and leave")
     parser.add_argument(
         "--log",
@@ -45,20 +46,32 @@ def run(args: argparse.Namespace) -> int:
     """Run the daemon until it is stopped."""
     import signal
 
+    from edge.capture import leave
     from edge.daemon import Daemon
     from edge.daemon_settings import load
+    from edge.errors import UsageError
     from edge.logs import begin_logging
 
+    if args.example:
+        from edge.output import out
+        from edge.settings_example import commented_settings
+
+        out(args).text(commented_settings().rstrip())
+        return 0
+    if args.config is None:
+        raise UsageError(
+            "--config: got no file, expected settings in TOML; 'vivavoce daemon --example' prints them all"
+        )
     path: Path = args.config
     begin_logging("error" if args.check else args.log)
     daemon = Daemon(load(path))
     if args.check:
-        from edge.output import Output
+        from edge.output import out
 
-        Output(as_json=False).text(f"{path}: can work; words: {', '.join(daemon.status.words)}")
+        out(args).text(f"{path}: can work; words: {', '.join(daemon.status.words)}")
         return 0
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: daemon.stop())
     signal.signal(signal.SIGHUP, lambda *_: daemon.reload())
     daemon.run()
-    return 0
+    return leave(0)

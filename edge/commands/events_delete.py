@@ -63,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     output = out(args)
     there = deletion.counted()
     if not any(there):
+        # A deletion that was interrupted may have left something in the files all the same.
+        deletion.run()
         output.event(_record(there), "there is nothing to delete")
         return 0
     if not args.yes:
@@ -85,8 +87,6 @@ def _record(numbers: tuple[int, int, int]) -> dict[str, object]:
 
 
 def _told(numbers: tuple[int, int, int]) -> str:
-    events, files, damaged = numbers
-    parts = [f"{events} events"] if events else []
-    parts += [f"the sound of {files}"] if files else []
-    parts += [f"{damaged} damaged stores"] if damaged else []
+    names = (("event", "events"), ("file of sound", "files of sound"), ("damaged store", "damaged stores"))
+    parts = [f"{number} {name[number != 1]}" for number, name in zip(numbers, names, strict=True) if number]
     return " and ".join(parts) or "nothing"

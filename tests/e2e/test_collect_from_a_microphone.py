@@ -2,13 +2,11 @@
 
 import csv
 import hashlib
-import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,93 +14,18 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from e2e.virtual_microphone import RATE_HZ, Room, missing, room_for
 
 ROOT = Path(__file__).resolve().parents[2]
-RATE_HZ = 16_000
 WORDS = {"espeak-ng": ["espeak-ng", "-w"], "flite": ["flite", "-o"]}
-NEEDED = ("pulseaudio", "paplay")
 
 pytestmark = pytest.mark.slow
 
 
-def missing() -> str:
-    """Return what keeps this machine from having a virtual microphone."""
-    tools = [tool for tool in NEEDED if shutil.which(tool) is None]
-    if not any(shutil.which(tool) for tool in WORDS):
-        tools.append("espeak-ng or flite")
-    if tools:
-        return f"{', '.join(tools)} not installed (Debian: pulseaudio pulseaudio-utils espeak-ng)"
-    try:
-        import sounddevice  # noqa: F401
-    except ImportError:
-        return "sounddevice not installed (extra mic)"
-    except OSError as error:
-        return f"{error} (Debian: libportaudio2)"
-    return ""
-
-
-class Room:
-    """A null sink whose monitor is the microphone; what is played into it is heard."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        socket = folder / "native"
-        (folder / "default.pa").write_text(
-            f"load-module module-native-protocol-unix auth-anonymous=1 socket={socket}\n"
-            f"load-module module-null-sink sink_name=room rate={RATE_HZ} channels=1 format=s16le\n"
-        )
-        self.environment = {
-            **os.environ,
-            "HOME": str(folder),
-            "XDG_RUNTIME_DIR": str(folder),
-            "PULSE_RUNTIME_PATH": str(folder),
-            "PULSE_SERVER": f"unix:{socket}",
-            "PULSE_SOURCE": "room.monitor",
-            "PULSE_SINK": "room",
-        }
-        arguments = ["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disable-shm=true"]
-        self.log = open(folder / "log", "wb")  # noqa: SIM115
-        self.server = subprocess.Popen(
-            ["pulseaudio", *arguments, "-F", str(folder / "default.pa")],
-            env=self.environment, stdout=self.log, stderr=self.log,
-        )  # fmt: skip
-        self.players: list[subprocess.Popen[bytes]] = []
-        deadline = time.monotonic() + 10
-        while not socket.exists():
-            if self.server.poll() is not None or time.monotonic() > deadline:
-                self.close()
-                pytest.skip(f"PulseAudio does not start here: {(folder / 'log').read_text()[-200:]}")
-            time.sleep(0.05)
-
-    def play(self, path: Path) -> subprocess.Popen[bytes]:
-        player = subprocess.Popen(["paplay", str(path)], env=self.environment, stdout=self.log, stderr=self.log)
-        self.players.append(player)
-        return player
-
-    def close(self) -> None:
-        for process in [*self.players, self.server]:
-            process.kill()
-            process.wait()
-        self.log.close()
-
-
 @pytest.fixture
 def room(tmp_path_factory) -> Iterator[Room]:
-    reason = missing()
-    if reason:
-        pytest.skip(reason)
-    # A path of a socket has at most 107 characters.
-    folder = tmp_path_factory.mktemp("pa")
-    folder.chmod(0o700)
-    room = Room(folder)
-    try:
-        # The monitor gives no samples while nothing is played; a room is never silent, either.
-        noise = np.random.default_rng(1).normal(0, 6, 180 * RATE_HZ)
-        soundfile.write(folder / "noise.wav", noise.round().astype(np.int16), RATE_HZ)
-        room.play(folder / "noise.wav")
-        yield room
-    finally:
-        room.close()
+    reason = missing() if any(shutil.which(tool) for tool in WORDS) else missing("espeak-ng")
+    yield from room_for(tmp_path_factory, reason)
 
 
 def speak(folder: Path, name: str, gain: float, *options: str) -> Path:

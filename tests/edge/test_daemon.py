@@ -83,7 +83,8 @@ class Running:
         self.ear = Ear("ear", wants)
         self.path = folder / "daemon.toml"
         self.path.write_text(
-            'pre_roll_s = 1.0\n[gate]\nrefractory_s = 0.0\n[source]\nkind = "file"\npath = "x"\n' + text
+            'pre_roll_s = 1.0\n[gate]\nrefractory_s = 0.0\n[source]\nkind = "file"\npath = "x"\n'
+            "[store]\nenabled = false\n[monitor]\nenabled = false\n" + (text or "[memory]\nenabled = false\n")
         )
         file = load(self.path)
         source = Chosen("tape", SimpleNamespace(make=lambda settings: self.tape), None)
@@ -275,6 +276,21 @@ def test_a_source_that_fails_is_opened_again_and_time_goes_on(running, scene, de
     second = [a.decided_sample for a in one.ear.of(Answer)][len(decisions) :]
     assert [at - second[0] for at in second] == [d.decided_sample - decisions[0].decided_sample for d in decisions]
     assert second[0] >= scene.size
+
+
+def test_the_same_recording_passes_once(running, scene, decisions):
+    one = running(text="[memory]\nenabled = true\n")
+    one.hear(np.concatenate((scene, scene)))
+    one.end()
+    answers = one.ear.of(Answer)
+    live = [d.decision == "accept" for d in decisions]
+    assert [(a.action == "pass", a.reasons) for a in answers[: len(live)]] == [
+        (is_live, d.reasons) for is_live, d in zip(live, decisions, strict=True)
+    ]
+    again = answers[len(live) :]
+    assert [a.reasons[0] == "heard_before" for a in again] == live
+    assert {a.action for a in again} == {"block"}
+    assert [a.decision for a in again] == [d.decision for d in decisions], "the sound is judged as before"
 
 
 def test_others_may_send_sound_of_their_own(running, scene, decisions):

@@ -102,21 +102,21 @@ def test_cutoffs_take_the_place_of_the_bundles():
     bundle = open_bundle()
     word = bundle.words[0]
     settings = GateSettings(accept_cutoff=0.9, words={word.phrase: WordSettings(cutoff=0.123)})
-    fitted = settings.fitted(bundle, "file")
+    fitted = settings.fitted(bundle)
     assert fitted.words == (replace(word, cutoff=0.123), *bundle.words[1:])
     assert fitted.liveness.accept_cutoff == 0.9
     assert fitted.liveness.reject_cutoff == bundle.liveness.reject_cutoff
-    assert GateSettings(words={word.id: WordSettings(unsure="ask")}).fitted(bundle, "file") == bundle
+    assert GateSettings(words={word.id: WordSettings(unsure="ask")}).fitted(bundle) == bundle
 
 
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
         (GateSettings(words={"nothing": WordSettings()}), "got 'nothing'"),
-        (GateSettings(accept_cutoff=0.1, reject_cutoff=0.2), r"file: gate\.reject_cutoff: got 0\.2"),
+        (GateSettings(accept_cutoff=0.1, reject_cutoff=0.2), r"gate\.reject_cutoff: got 0\.2"),
         (GateSettings(reject_cutoff=1.0), r"expected at most gate\.accept_cutoff"),
     ],
 )
 def test_cutoffs_that_cannot_be_are_refused(settings, told):
     with pytest.raises(UsageError, match=told):
-        settings.fitted(open_bundle(), "file")
+        settings.fitted(open_bundle())

@@ -29,13 +29,15 @@ class Home:
         self.health = Health()
         self.told = []
         self.asked = []
+        self.times = []
         self._circumstances = circumstances
 
     def publish(self, answer):
         self.told.append(answer)
 
-    def circumstances(self, origin, samples, start, stop):
+    def circumstances(self, origin, samples, start, stop, at_s):
         self.asked.append((origin, samples, start, stop))
+        self.times.append(at_s)
         return self._circumstances
 
 
@@ -101,6 +103,24 @@ def test_the_word_is_what_the_home_is_asked_about(scene, decisions):
         assert (origin, start, stop) == ("source", decision.wake.start_sample, decision.end_sample)
         before = max(0, start - round(0.3 * RATE))
         np.testing.assert_array_equal(samples, scene[before:stop])
+
+
+def test_time_goes_as_fast_as_the_sound_and_on_over_pauses(scene, decisions, monkeypatch):
+    monkeypatch.setattr("edge.session.time.monotonic", lambda: 1000.0)
+    home = Home()
+    one = session(home)
+    pushed(one, scene)
+    assert home.times == pytest.approx([1000.0 + d.end_sample / RATE for d in decisions])
+    # Sound came faster than it was spoken: time does not go back.
+    one.skip(0)
+    pushed(one, scene)
+    ends = [1000.0 + (scene.size + d.end_sample) / RATE for d in decisions]
+    assert home.times[len(decisions) :] == pytest.approx(ends)
+    monkeypatch.setattr("edge.session.time.monotonic", lambda: 9000.0)
+    one.skip(0)
+    home.times.clear()
+    pushed(one, scene)
+    assert home.times == pytest.approx([9000.0 + d.end_sample / RATE for d in decisions])
 
 
 def test_what_the_home_knows_blocks(scene, decisions):

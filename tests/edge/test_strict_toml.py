@@ -84,3 +84,29 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes):
         load_tables(tmp_path / "f.toml")
     with pytest.raises(UsageError, match="cannot be read"):
         load_tables(tmp_path)
+
+
+@dataclass(frozen=True)
+class Choice:
+    device: str | Annotated[int, Within(0, 9)] = ""
+    latency: Literal["low", "high"] | Annotated[float, Within(0.5, 2.0)] = "low"
+
+
+def test_of_several_types_the_one_that_fits_is_taken():
+    assert from_tables(Choice, {"device": 3, "latency": 1}, "f") == Choice(3, 1.0)
+    assert from_tables(Choice, {"device": "3", "latency": "high"}, "f") == Choice("3", "high")
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"device": 10}, "f: device: got 10, expected text, or a whole number from 0 to 9"),
+        ({"device": True}, "f: device: got True, expected text, or a whole number from 0 to 9"),
+        ({"latency": "mid"}, "f: latency: got 'mid', expected one of 'low', 'high', or a number from 0.5 to 2"),
+        ({"latency": 3.0}, "f: latency: got 3.0, expected one of 'low', 'high', or a number from 0.5 to 2"),
+    ],
+)
+def test_what_fits_none_of_several_types_is_told_with_all(entries, message):
+    with pytest.raises(UsageError) as caught:
+        from_tables(Choice, entries, "f")
+    assert str(caught.value) == message

@@ -5,6 +5,7 @@ import json
 import logging
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,19 @@ import edge
 from edge.bundle import open_bundle
 from edge.errors import UsageError
 from edge.events import Decision
-from edge.health import Health
 from edge.pipeline import Pipeline
-from edge.policy import Circumstances, GateSettings
-from edge.session import GateSession, Rules
 from firmware_bridge import wyoming_wake
-from tests.firmware_bridge.wyoming_house import FakeHouse, client_of, in_time, opened, send, sound, told, until
+from tests.firmware_bridge.wyoming_house import (
+    FakeHouse,
+    RealHouse,
+    client_of,
+    in_time,
+    opened,
+    send,
+    sound,
+    told,
+    until,
+)
 
 SCENE = Path(edge.__file__).parent / "data" / "scene.flac"
 
@@ -246,7 +254,6 @@ def raw(sink, *parts):
         b'{"type": "audio-chunk", "payload_length": 1e3}\n',
         b'{"type": "ping", "data_length": 2}\n[]',
         b'{"type": "ping", "data_length": 2}\n{"',
-        b'{"type": "ping", "data": {"text": NaN}}\n',
         b'{"type": "ping", "data": ' + b'{"a":' * 200 + b"1" + b"}" * 200 + b"}\n",
         b'{"type": "' + b"x" * 70_000 + b'"}\n',
         b'{"type": "' + b"x" * 70 + b'"}\n',
@@ -295,10 +302,9 @@ def test_silence_ends_a_connection(house):
 
 def test_a_client_that_does_not_listen_is_left(house):
     with opened(wyoming_wake, house, message_s=0.2) as sink:
-        with socket.create_connection(("127.0.0.1", sink.port), timeout=20) as deaf:
-            with pytest.raises((ConnectionResetError, BrokenPipeError)):
-                while True:
-                    deaf.sendall(b'{"type": "describe"}\n' * 1000)
+        with socket.create_connection(("127.0.0.1", sink.port), timeout=20) as deaf, suppress(ConnectionError):
+            while True:
+                deaf.sendall(b'{"type": "describe"}\n' * 1000)
         in_time(until(lambda: house.health.gauges["wyoming_clients"] == 0))
 
 
@@ -355,6 +361,7 @@ def test_a_session_that_fails_ends_one_connection(house, caplog):
         async with client_of(sink) as client:
             house.failing = True
             await send(client, sound(0.5))
+            assert (await client.read_event()).data["code"] == "internal"
             assert await client.read_event() is None
         house.failing = False
         async with client_of(sink) as client:
@@ -405,35 +412,12 @@ def test_a_port_that_is_taken_is_one_line(house):
     with (
         opened(wyoming_wake, house) as first,
         pytest.raises(UsageError, match=r"127\.0\.0\.1:\d+ cannot be listened at"),
+        opened(wyoming_wake, house, port=first.port),
     ):
-        with opened(wyoming_wake, house, port=first.port):
-            pass
+        pass
 
 
 # ---------------------------------------------------------------------------------------- the gate itself
-
-
-class RealHouse(FakeHouse):
-    def __init__(self):
-        super().__init__()
-        self.words = open_bundle().words
-        self.health = Health()
-        self.rules = Rules(
-            open_bundle(), GateSettings(refractory_s=0, passes_per_minute=0), words=(), runtime=None, pre_roll=16_000
-        )
-
-    def session(self, origin, *, words=None, listen=True):
-        session = GateSession(
-            origin, self.rules, self, words=words or (), listen=listen, on_close=lambda one: self.open.discard(one)
-        )
-        self.open.add(session)
-        return session
-
-    def publish(self, answer):
-        self.answers.append(answer)
-
-    def circumstances(self, origin, samples, start, stop):
-        return Circumstances()
 
 
 @pytest.mark.parametrize(("rate", "width", "channels"), [(16_000, 2, 1), (48_000, 4, 2)])
@@ -464,3 +448,15 @@ def test_the_real_gate_hears_through_it_what_it_hears_in_a_file(rate, width, cha
     for one, answer in zip(detections, passed, strict=True):
         assert one.timestamp == round(answer.end_sample / 16)
         assert one.context["liveness"]["live_probability"] == round(answer.live_probability, 4)
+
+
+def test_who_comes_back_at_once_finds_his_own_place(house):
+    async def talk(sink):
+        for _ in range(20):
+            async with client_of(sink) as client:
+                await send(client, sound(0.1))
+                await told(client, "not-detected")
+
+    with opened(wyoming_wake, house, max_clients=1) as sink:
+        in_time(talk(sink))
+    assert house.health.gauges["wyoming_refused"] == 0

@@ -3,23 +3,26 @@
 import asyncio
 import math
 import threading
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import numpy as np
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
 
 from edge.answers import Answer, Status, new_id
+from edge.bundle import open_bundle
 from edge.bundle_parts import Word, find_word
 from edge.errors import UsageError
 from edge.events import SAMPLE_RATE_HZ, Wake
 from edge.health import Health
+from edge.policy import Circumstances, GateSettings
+from edge.session import GateSession, Rules
 from edge.strict_toml import from_tables
 
 WORDS = (Word("smart_mirror", "smart mirror", 0.5), Word("hey_house", "hey house", 0.5))
 POST_ROLL = 1600
 WORD_SAMPLES = 8000
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 # A sample of this value is the last of a word.
 MARKERS = {
     20_000: ("smart_mirror", "pass"),
@@ -65,10 +68,8 @@ class FakeSession:
 
     def heard(self, word, score):
         self.told.append((word, score, self.sound.copy()))
-        try:
+        with suppress(UsageError):
             word = find_word(WORDS, word, "the house").id
-        except UsageError:
-            pass
         return self._wake(word, score, self._house.actions.get(word, "pass"), self.sound.size)
 
     def finish(self):
@@ -146,19 +147,46 @@ class FakeHouse:
         return session
 
 
+class RealHouse(FakeHouse):
+    """Has the gate itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = open_bundle().words
+        self.health = Health()
+        self.rules = Rules(
+            open_bundle(), GateSettings(refractory_s=0, passes_per_minute=0), words=(), runtime=None, pre_roll=16_000
+        )
+
+    def session(self, origin, *, words=None, listen=True):
+        session = GateSession(
+            origin, self.rules, self, words=words or (), listen=listen, on_close=lambda one: self.open.discard(one)
+        )
+        self.open.add(session)
+        return session
+
+    def publish(self, answer):
+        self.answers.append(answer)
+
+    def circumstances(self, origin, samples, start, stop):
+        return Circumstances()
+
+
 @contextmanager
-def opened(plugin, house, **tables):
+def opened(plugin, house, name="wyoming", **tables):
     """Make a sink as the daemon does, on a free port, open it, and see that nothing is left when it is closed."""
     before = set(threading.enumerate())
-    settings = from_tables(plugin.Settings, {"port": 0, **tables}, "test.toml", name="sinks.wyoming")
-    sink = plugin.make(settings, "wyoming", house)
+    settings = from_tables(plugin.Settings, {"port": 0} | tables, "test.toml", name=f"sinks.{name}")
+    sink = plugin.make(settings, name, house)
     sink.open()
     try:
         yield sink
     finally:
         sink.close()
     assert not house.open, "a session was left open"
-    assert not set(threading.enumerate()) - before, "a thread was left"
+    # Those of asyncio are of the test's own loop, which closes a sink in one.
+    left = [thread for thread in set(threading.enumerate()) - before if not thread.name.startswith("asyncio_")]
+    assert not left, "a thread was left"
 
 
 def in_time(coroutine):

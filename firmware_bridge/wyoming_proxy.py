@@ -1,0 +1,80 @@
+"""The sink ``wyoming-proxy``: another wake service hears the words, and its clients hear only of those that may pass.
+
+See ``docs/wyoming.md``.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from edge.bus import Sink
+from edge.errors import MissingExtraError
+from edge.house import House
+from edge.strict_toml import Within
+from firmware_bridge.wyoming_listening import ListenSettings, address_of, tls_context
+
+__all__ = ["SUMMARY", "Settings", "make"]
+
+SUMMARY = "a gate before another wake service of the Wyoming protocol"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(ListenSettings):
+    """Table of the sink."""
+
+    upstream: str = "tcp://127.0.0.1:10401"
+    """The other service."""
+    upstream_s: Annotated[float, Within(0.1, 60.0)] = 2.0
+    """Time in which it must take a connection, and what it is sent, s."""
+    settle_s: Annotated[float, Within(0.0, 60.0)] = 1.0
+    """Time that it has after the end of a stream to tell what it heard in it, s."""
+    upstream_lost: Literal["not-detected", "close"] = "not-detected"
+    """What a client meets while it is away: nothing is detected until it is there again, or its connection is closed,
+    so that it notices."""
+    fail: Literal["closed", "open"] = "closed"
+    """What becomes of a word that it heard and that cannot be judged here: nothing, or it passes. Open, whoever can
+    overload this device can speak through a loudspeaker."""
+    tell_refusals: bool = True
+    """Whether a client is told, by a ``user-event``, of words by which nothing may pass."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises
+        ------
+        ValueError
+            If settings do not fit each other.
+        """
+        ListenSettings.__post_init__(self)
+        if address_of(self.upstream) == (self.host, self.port):
+            raise ValueError(f"upstream: got {self.upstream!r}, which is this service itself; name the other one")
+
+
+def make(settings: Settings, name: str, house: House) -> Sink:
+    """Make the proxy.
+
+    Raises
+    ------
+    MissingExtraError
+        If the extra is not installed.
+    UsageError
+        If a certificate cannot be used.
+    """
+    try:
+        from firmware_bridge.wyoming_proxy_client import ProxyClient
+        from firmware_bridge.wyoming_server import Client, WyomingServer
+        from firmware_bridge.wyoming_upstream import Upstream
+
+        if settings.zeroconf:
+            import zeroconf  # noqa: F401
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("wyoming", "zeroconf"):
+            raise
+        raise MissingExtraError("the Wyoming protocol", "wyoming") from error
+
+    tls_context(settings, f"sinks.{name}")
+    upstream = Upstream(name, settings.upstream, settings.upstream_s)
+
+    async def serve(client: Client) -> None:
+        await ProxyClient(client, name, settings, house, upstream).run()
+
+    return WyomingServer(name, settings, house.health, serve)
