@@ -18,6 +18,7 @@ from edge.bundle_parts import Word
 from edge.bus import Bus, Sink, SinkCounts
 from edge.capture import Block, Capture, Ended, Gap, Lost, Nothing, Opened
 from edge.daemon_settings import DaemonSettings, load, needs_restart, rules_of, update_settings
+from edge.drift_monitor import MonitorSink
 from edge.errors import UsageError, VivavoceError
 from edge.events import SAMPLE_RATE_HZ, Wake
 from edge.health import Health
@@ -86,8 +87,10 @@ class Daemon:
         self._sessions: set[GateSession] = set()
         self._own = GateSession(SOURCE, self._rules, self)
         sinks: list[Sink] = [one.plugin.make(one.settings, name, self) for name, one in settings.sinks.items()]
-        if settings.store.enabled or settings.audio.keep:
+        if settings.store.enabled or settings.audio.kept:
             sinks.append(StoreSink(settings.store, settings.audio, self.health))
+        if settings.monitor.enabled:
+            sinks.append(MonitorSink(settings.monitor, self.health, self._rules.unfitted))
         if settings.tables.metrics.enabled:
             sinks.append(MetricsSink(settings.tables.metrics, self))
         self._memory = ReplayMemory(settings.tables.memory)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from edge.bundle import Bundle, open_bundle
 from edge.bundle_parts import find_word
 from edge.bundle_trust import BundleTrust
+from edge.drift_monitor import MonitorSettings
 from edge.errors import UsageError
 from edge.event_store import StoreSettings
 from edge.events import SAMPLE_RATE_HZ
@@ -96,6 +97,7 @@ class Tables:
     store: StoreSettings = field(default_factory=StoreSettings)
     audio: AudioSettings = field(default_factory=AudioSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    monitor: MonitorSettings = field(default_factory=MonitorSettings)
     update: UpdateSettings = field(default_factory=UpdateSettings)
     source: Mapping[str, Any] = field(default_factory=dict)
     """What listens: ``kind``, and the settings of that plug-in."""
@@ -125,6 +127,11 @@ class DaemonSettings:
     def store(self) -> StoreSettings:
         """Events that are kept."""
         return self.tables.store
+
+    @property
+    def monitor(self) -> MonitorSettings:
+        """Whether what is heard changes."""
+        return self.tables.monitor
 
     @property
     def audio(self) -> AudioSettings:

@@ -27,7 +27,7 @@ from edge.regular_file import read_regular
 from edge.strict_toml import Within
 from edge.unpacking import MAX_ARCHIVE_BYTES
 
-__all__ = ["FetchSettings", "download", "forget", "is_address"]
+__all__ = ["FetchSettings", "check_address", "download", "forget", "is_address"]
 
 _PART, _NOTE = "download", "download.json"
 _BLOCK = 1 << 16
@@ -101,7 +101,7 @@ def download(
     DataError
         If it cannot be got within the limits, or there is no room for it.
     """
-    _check(address)
+    check_address(address)
     deadline = clock() + settings.seconds
     why = ""
     for attempt in range(settings.attempts):
@@ -120,7 +120,14 @@ def download(
     )
 
 
-def _check(address: str) -> None:
+def check_address(address: str) -> None:
+    """Refuse an address that is not downloaded from.
+
+    Raises
+    ------
+    UsageError
+        If it is none of https, or holds a name or a password.
+    """
     try:
         parts = urllib.parse.urlsplit(address)
         good = parts.scheme.lower() == "https" and parts.hostname and parts.username is None and parts.port != 0
@@ -149,6 +156,7 @@ class _HttpsOnly(urllib.request.HTTPRedirectHandler):
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         if urllib.parse.urlsplit(newurl).scheme != "https":
+            fp.close()
             raise DataError(
                 f"{req.full_url}: got a redirection to {newurl[:200]}, expected https; ask whom the bundle is from"
             )

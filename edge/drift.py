@@ -111,7 +111,7 @@ def psi_limit(reference: Reference, n: int, level: float = PSI_LEVEL) -> float:
 
 
 def chi2_quantile(probability: float, degrees: int) -> float:
-    """Return a quantile of the chi-square distribution, to 2 % above the median (Wilson and Hilferty, 1931)."""
+    """Return a quantile of the chi-square distribution, to 2 % from the median to 99 % (Wilson and Hilferty, 1931)."""
     # With one degree it is the square of a normal variate, which is exact.
     if degrees == 1:
         return NormalDist().inv_cdf((1.0 + probability) / 2.0) ** 2

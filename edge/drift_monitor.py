@@ -22,7 +22,7 @@ from edge.state_folder import state_folder
 from edge.strict_json import load_object
 from edge.strict_toml import Within
 
-__all__ = ["FILE_NAME", "SUMMARY", "MonitorSettings", "MonitorSink", "read_state"]
+__all__ = ["FILE_NAME", "SUMMARY", "MonitorSettings", "MonitorSink", "read_state", "told", "write_state"]
 
 SUMMARY = "watches whether what is heard changes, and raises an alarm"
 
@@ -46,12 +46,12 @@ class MonitorSettings:
     """What answers are compared with: what the first ones here were like, or what the bundle says of itself. A home
     differs from any data: with ``bundle`` expect an alarm at once, and know what it means."""
     reference_file: str = ""
-    """File of the bundle's reference, where the bundle holds none."""
+    """File of the bundle's reference; empty for the one inside the bundle, or beside its folder."""
     window: Annotated[int, Within(50, 5000)] = 200
     """Answers over which the stability index and the mean rank are taken."""
     false_alarms_per_year: Annotated[float, Within(0.01, 100.0)] = 1.0
     """False alarms in a year, at most, on average, of all statistics together."""
-    tolerance: Annotated[float, Within(0.0, 0.3)] = 0.03
+    tolerance: Annotated[float, Within(0.0, 0.3)] = 0.05
     """Change that is none: how far the probability that a figure is above one of the reference may be from 1/2. What
     the size of the reference leaves open is added to it."""
     learn_answers: Annotated[int, Within(50, 10_000)] = 300
@@ -72,8 +72,8 @@ class MonitorSettings:
         return Rules(self.window, self.false_alarms_per_year, self.tolerance, self.learn_answers, self.learn_days)
 
 
-def read_state(path: Path, watch: Watch) -> None:
-    """Let a watch go on where a file of state ends.
+def read_state(path: Path, watch: Watch, *, as_it_is: bool = False) -> None:
+    """Let a watch go on where a file of state ends; see :meth:`edge.drift_watch.Watch.restore`.
 
     Raises
     ------
@@ -87,7 +87,20 @@ def read_state(path: Path, watch: Watch) -> None:
         state = load_object(path, content, remedy="a new one is begun")
     except BundleError as error:
         raise StoreError(str(error)) from error
-    watch.restore(path, state)
+    watch.restore(path, state, as_it_is=as_it_is)
+
+
+def write_state(path: Path, watch: Watch) -> None:
+    """Write the state of a watch.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; what was there before still is.
+    """
+    content = json.dumps(watch.to_dict(), allow_nan=False, separators=(",", ":")).encode()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_whole(path, lambda file: file.write(content), durable=True, one_writer=True)
 
 
 class MonitorSink:
@@ -128,6 +141,8 @@ class MonitorSink:
         self._references = reference_for(bundle, settings.reference_file) if given else None
         self._watch = Watch(settings.rules, self._references)
         self._read = self._changed = self._other_told = False
+        # What the file was like when it was read or written last: somebody else may have begun a new one.
+        self._seen: tuple[int, ...] = ()
         self._kept_s = -_KEEP_S
         # All of them at once: whoever reads goes through the mapping meanwhile.
         self._gauges.update(self._watch.gauges())
@@ -140,16 +155,8 @@ class MonitorSink:
         StoreError
             If it cannot.
         """
-        path = self._settings.file
         if not self._read:
-            try:
-                read_state(path, self._watch)
-            except FileNotFoundError:
-                pass
-            except OSError as error:
-                raise StoreError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
-            except StoreError as error:
-                self._set_aside(path, error)
+            self._go_on()
             self._read = True
         self._keep()
         self._gauges.update(self._watch.gauges())
@@ -164,6 +171,7 @@ class MonitorSink:
         """
         if not isinstance(message, Answer) or not self._watched(message):
             return
+        self._follow_others()
         for alarm in self._watch.push(figures_of(message.to_dict()), message.at_s, message.bundle):
             _log.warning("%s", told(alarm))
             self._kept_s = -_KEEP_S
@@ -176,6 +184,7 @@ class MonitorSink:
         """Write the state."""
         if self._read and self._changed:
             try:
+                self._follow_others()
                 self._keep()
             except StoreError as error:
                 _log.error("what was watched since the last time is not kept: %s", error)
@@ -190,17 +199,36 @@ class MonitorSink:
             return False
         return clock_is_set(answer.at_s)
 
+    def _go_on(self) -> None:
+        """Read the state; where there is none that can be used, begin anew."""
+        path = self._settings.file
+        self._seen = _signature(path)
+        try:
+            read_state(path, self._watch)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+        except StoreError as error:
+            self._set_aside(path, error)
+
+    def _follow_others(self) -> None:
+        """Begin anew where the owner said so: then the file is another one, or gone."""
+        if _signature(self._settings.file) != self._seen:
+            _log.info("%s: was changed, what is normal is learned anew", self._settings.file)
+            self._watch = Watch(self._settings.rules, self._references)
+            self._go_on()
+
     def _keep(self) -> None:
         path = self._settings.file
-        content = json.dumps(self._watch.to_dict(), allow_nan=False, separators=(",", ":")).encode()
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(path, lambda file: file.write(content), durable=True, one_writer=True)
+            write_state(path, self._watch)
         except OSError as error:
             raise StoreError(
                 f"{path}: cannot be written ({error.strerror}), expected a file for what is watched; check its folder, "
                 "or name another with monitor.path"
             ) from error
+        self._seen = _signature(path)
         self._changed = False
         self._kept_s = self._clock()
 
@@ -210,7 +238,17 @@ class MonitorSink:
         with contextlib.suppress(OSError):
             os.replace(path, kept)
         self._watch = Watch(self._settings.rules, self._references)
+        self._seen = _signature(path)
         _log.error("%s (the old one is kept as %s)", error, kept.name)
+
+
+def _signature(path: Path) -> tuple[int, ...]:
+    """Return what tells a file from another one of the same name; nothing if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def told(alarm: Alarm) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 from edge.bundle import Bundle
 from edge.bundle_identity import bundle_hash
 from edge.drift import MOST_POINTS, Reference
-from edge.errors import BundleError, UsageError
+from edge.errors import UsageError
+from edge.events import Decision
 from edge.regular_file import read_regular
 from edge.strict_json import Table, kind, load_object
 
@@ -22,7 +23,9 @@ __all__ = [
     "OF_ANSWERS",
     "REFERENCE_NAME",
     "STATISTICS",
+    "beside",
     "figures_of",
+    "figures_of_decision",
     "numbers",
     "read_reference",
     "reference_for",
@@ -76,6 +79,17 @@ def figures_of(answer: Mapping[str, Any]) -> dict[str, float]:
     }
     numbers_ = {name: float(value) for name, value in found.items() if value is not None}
     return {name: value for name, value in numbers_.items() if math.isfinite(value)}
+
+
+def figures_of_decision(decision: Decision) -> dict[str, float]:
+    """Return the figures of a decision that was made of recorded sound; see :func:`figures_of`."""
+    assert decision.wake is not None
+    judged = decision.evidence
+    found = {"wake_score": decision.wake.score, "accepted": float(decision.decision == "accept")}
+    if judged is not None:
+        quality = judged.quality
+        found |= {"live_score": judged.score, "level_dbfs": quality.level_dbfs, "snr_db": quality.snr_db}
+    return found
 
 
 def reference_text(figures: Mapping[str, Sequence[float]], bundle_sha256: str = "") -> bytes:
@@ -161,6 +175,12 @@ def _finite(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e18
 
 
+def beside(bundle: Path) -> Path:
+    """Return where the reference of a bundle lies that does not hold it: in the folder of its folder."""
+    folder = bundle.resolve()
+    return folder.with_name(f"{folder.name}.{REFERENCE_NAME}")
+
+
 def reference_for(bundle: Bundle, file: str = "") -> dict[str, Reference]:
     """Return the reference of a bundle.
 
@@ -168,7 +188,7 @@ def reference_for(bundle: Bundle, file: str = "") -> dict[str, Reference]:
     ----------
     bundle : Bundle
     file : str
-        Where it lies; empty for the one inside the bundle.
+        Where it lies; empty for the one inside the bundle or, where that holds none, :func:`beside` it.
 
     Raises
     ------
@@ -177,16 +197,13 @@ def reference_for(bundle: Bundle, file: str = "") -> dict[str, Reference]:
     BundleError
         If it cannot be read, or is about another bundle.
     """
-    if file:
-        path = Path(file)
-        content = read_regular(path, _MOST_BYTES, what="a reference of the figures of a bundle", remedy=_REMEDY)
-        return read_reference(path, content, bundle_sha256=bundle_hash(bundle.path))
-    if REFERENCE_NAME not in bundle.contents:
+    if not file and REFERENCE_NAME in bundle.contents:
+        return read_reference(bundle.path / REFERENCE_NAME, bundle.content(REFERENCE_NAME))
+    path = Path(file) if file else beside(bundle.path)
+    if not file and not path.exists():
         raise UsageError(
-            f'monitor.reference: got "bundle", but {bundle.path} holds no {REFERENCE_NAME}; name one with '
-            'monitor.reference_file, or write reference = "home"'
+            f'monitor.reference: got "bundle", but {bundle.path} holds no {REFERENCE_NAME}, nor is there {path}; name '
+            'one with monitor.reference_file, or write reference = "home"'
         )
-    content = bundle.content(REFERENCE_NAME)
-    if len(content) > _MOST_BYTES:
-        raise BundleError(f"{bundle.path / REFERENCE_NAME}: got {len(content)} bytes, expected at most {_MOST_BYTES}")
-    return read_reference(bundle.path / REFERENCE_NAME, content)
+    content = read_regular(path, _MOST_BYTES, what="a reference of the figures of a bundle", remedy=_REMEDY)
+    return read_reference(path, content, bundle_sha256=bundle_hash(bundle.path))

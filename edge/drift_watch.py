@@ -110,9 +110,10 @@ class _Tracker:
             change: Literal["lower", "higher"] = "higher" if self.detector.rising else "lower"
             self.detector.restart()
             self.since_alarm = 0
-            known, self.alarm = self.alarm, Alarm(self.name, at_s, change)
-            # One change is one alarm, however long it lasts.
-            return None if known is not None and known.change == change else self.alarm
+            if self.alarm is not None and self.alarm.change == change:
+                return None  # one change is one alarm, however long it lasts
+            self.alarm = Alarm(self.name, at_s, change)
+            return self.alarm
         full = len(self.window) == self.window.maxlen and self.since_alarm >= len(self.window)
         if self.alarm is not None and full and abs(self.mean_rank - 0.5) <= self.tolerance:
             self.alarm = None
@@ -228,7 +229,7 @@ class Watch:
         day = int(at_s // _DAY_S)
         if day == self._day:
             return None
-        # A first day begins in the middle, and so does one to which a clock was set back.
+        # Before the first answer there was no day, and one to which a clock was set back is counted from then on.
         over = 0 < self._day < day
         rejected, self._rejected, self._day = self._rejected, 0, day
         return self._trackers[DAILY].push(float(rejected), day * _DAY_S) if over else None
@@ -287,8 +288,8 @@ class Watch:
             "statistics": {name: one.to_dict() for name, one in self._trackers.items()},
         }
 
-    def restore(self, path: Path, state: dict[str, Any]) -> None:
-        """Go on where a state ends; one that was compared with another reference gives its alarms only.
+    def restore(self, path: Path, state: dict[str, Any], *, as_it_is: bool = False) -> None:
+        """Go on where a state ends; one that was compared with another kind of reference gives its alarms only.
 
         Parameters
         ----------
@@ -296,6 +297,8 @@ class Watch:
             For messages.
         state : dict
             As :meth:`to_dict` returned it.
+        as_it_is : bool
+            Take all of it, whatever it was compared with: to tell of it.
 
         Raises
         ------
@@ -318,7 +321,7 @@ class Watch:
         self.alarms = [_alarm(Table(path, one, "alarms", remedy=_REMEDY, error=StoreError)) for one in listed]
         table = top.table("statistics")
         top.end()
-        if kind != ("home" if self._given is None else "bundle"):
+        if not as_it_is and kind != ("home" if self._given is None else "bundle"):
             return
         self.bundle, self._last_s, self._day, self._rejected = bundle, last_s, day, rejected
         for name, tracker in self._trackers.items():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge.errors import StoreError
 from edge.event_rows import COLUMNS, StoredEvent, stored_event
-from edge.event_schema import connect, store_error, version_of
+from edge.event_schema import check_tables, connect, store_error, version_of
 
 __all__ = ["EventReader", "Selection"]
 
@@ -93,6 +93,8 @@ class EventReader:
             raise store_error(path, error) from error
         try:
             self.empty = version_of(self._connection, path) == 0
+            if not self.empty:
+                check_tables(self._connection)
         except sqlite3.Error as error:
             self.close()
             raise store_error(path, error) from error

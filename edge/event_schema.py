@@ -17,12 +17,14 @@ import sqlite3
 from pathlib import Path
 
 from edge.errors import StoreError
+from edge.event_rows import COLUMNS
 
 __all__ = [
     "APPLICATION_ID",
     "CHECKPOINT_PAGES",
     "MIGRATIONS",
     "PAGE_BYTES",
+    "check_tables",
     "connect",
     "failure",
     "is_damage",
@@ -62,6 +64,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
 )
 """What makes each version of the schema from the one before it; the number of a version is in ``user_version``."""
+_EVERYTHING = (
+    f"SELECT seq, {', '.join(COLUMNS)}, crc FROM event LIMIT 0",
+    "SELECT event_id, label, note, at_ms FROM label LIMIT 0",
+    "SELECT path FROM audio_folder LIMIT 0",
+)
+"""What is read and written of the newest version."""
 
 
 def connect(path: Path, *, writable: bool, immutable: bool = False) -> sqlite3.Connection:
@@ -154,6 +162,23 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def check_tables(connection: sqlite3.Connection) -> None:
+    """Check that the tables are those of the version that the file says it has.
+
+    Raises
+    ------
+    sqlite3.Error
+        ``SQLITE_CORRUPT`` if something is missing.
+    """
+    try:
+        for query in _EVERYTHING:
+            connection.execute(query).fetchall()
+    except sqlite3.OperationalError as error:
+        if _code(error) != sqlite3.SQLITE_ERROR:
+            raise
+        raise failure(str(error), sqlite3.SQLITE_CORRUPT) from error
 
 
 def is_damage(error: sqlite3.Error) -> bool:

@@ -21,7 +21,7 @@ from edge.clock import clock_is_set
 from edge.errors import StoreError
 from edge.event_retention import damaged_files, keep_within, remove_damaged, set_aside, used_bytes
 from edge.event_rows import COLUMNS, row_of
-from edge.event_schema import connect, failure, is_damage, migrate, store_error
+from edge.event_schema import check_tables, connect, failure, is_damage, migrate, store_error
 from edge.state_folder import state_folder
 from edge.strict_toml import Within
 
@@ -173,6 +173,7 @@ class EventStore:
             if found != ["ok"]:
                 raise failure(found[0] if found else "nothing can be read", sqlite3.SQLITE_CORRUPT)
             migrate(connection, self.path)
+            check_tables(connection)
             connection.executemany(_INSERT_FOLDER, [(name,) for name in self._folders])
         except BaseException:
             connection.close()

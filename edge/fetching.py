@@ -13,7 +13,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edge.download import FetchSettings, download, forget, is_address
+from edge.download import FetchSettings, check_address, download, forget, is_address
 from edge.errors import DataError, UsageError
 from edge.unpacking import ENDINGS, MAX_ARCHIVE_BYTES, is_archive, unpack
 
@@ -57,6 +57,8 @@ def fetched(
     if not is_address(source) and os.path.isdir(source):
         yield Path(source)
         return
+    if is_address(source):
+        check_address(source)
     name = urllib.parse.urlsplit(source).path if is_address(source) else source
     if not is_archive(name):
         raise UsageError(

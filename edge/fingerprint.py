@@ -1,12 +1,13 @@
-"""Fingerprints of words: the signs of the whitened waveform, which every playing of one recording has in common.
+"""Fingerprints of words: the signs of the whitened waveform, which all playings of one recording have in common.
 
-Loudspeakers, rooms and microphones are close to linear: they move, colour and smear a waveform, but what left the
-recording first arrives first and strongest. Once the spectrum is made flat, two playings of one recording correlate at one
-delay, while a person who says the word again makes another waveform. One bit a sample is enough to tell (the polarity
-coincidence correlator; Wolff, Thomas and Williams, IRE Transactions on Information Theory 8, 1962), and small.
+Loudspeakers, rooms and microphones are close to linear: they delay, colour and smear a waveform, but what left the
+recording first arrives first and strongest. Once the spectrum is made flat, two playings of one recording correlate at
+one delay, while a person who says the word again makes another waveform. One bit a sample is enough to tell (the
+polarity coincidence correlator; Wolff, Thomas and Williams, IRE Transactions on Information Theory 8, 1962), and small.
 
-Spectral fingerprints (Haitsma and Kalker, "A highly robust audio fingerprinting system", ISMIR 2002) and correlations of
-log-mel spectra were tried beside this: one person's words are too much alike in them (``results/replay_memory.json``).
+Spectral fingerprints (Haitsma and Kalker, "A highly robust audio fingerprinting system", ISMIR 2002) and correlations
+of log-mel spectra were tried beside this: one person's words are too much alike in them
+(``results/replay_memory.json``).
 """
 
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ from edge.events import SAMPLE_RATE_HZ
 
 __all__ = ["LONGEST_S", "Fingerprint", "Waveform", "fingerprint", "similarities", "whitened"]
 
-_BAND_HZ = (300.0, 3400.0)
-"""Of a telephone: every loudspeaker plays it."""
+_BAND_HZ = (500.0, 3800.0)
+"""Small loudspeakers play it, and codecs keep its waveform; below, the words of one person are most alike."""
 _RATE_HZ = SAMPLE_RATE_HZ // 2
 _SMOOTHED_HZ = 60.0
 """Over which the spectrum is averaged before it is made flat."""
@@ -30,7 +31,8 @@ _SHORTEST_SAMPLES = SAMPLE_RATE_HZ // 4
 LONGEST_S = 0.97
 """Of a longer word the loudest part is kept: 970 bytes."""
 _LONGEST_SAMPLES = round(LONGEST_S * 100) * SAMPLE_RATE_HZ // 100
-_LONGEST_HEARD_SAMPLES = 2 * SAMPLE_RATE_HZ
+_LONGEST_HEARD_SAMPLES = 107 * SAMPLE_RATE_HZ // 100
+"""Of a word that is compared: so that with what is kept it fits a transform of 16384 samples."""
 _QUIETEST = 2.0
 """Root mean square below which there is no word, units of 16 bits."""
 

@@ -36,20 +36,27 @@ _TIME_DIGITS = 9
 _DAY_S = 86_400.0
 _DECISIONS = {"accept": "accepted", "reject": "rejected", "unsure": "unsure"}
 _ONLY_OWNER = 0o077
+_Kept = Literal["none", "accepted", "rejected", "unsure", "all"]
 
 
 @dataclass(frozen=True, slots=True)
 class AudioSettings:
     """Table ``[audio]``: sound that is kept on this device; none unless the owner asks for it."""
 
-    keep: tuple[Literal["accepted", "rejected", "unsure", "all"], ...] = ()
-    """Of which decisions about the sound, e.g. ``["rejected", "unsure"]``; of none if it is empty."""
+    keep: _Kept | tuple[_Kept, ...] = ()
+    """Of which decisions about the sound: "none", "accepted", "rejected", "unsure", "all", or an array of several."""
     path: str = ""
     """Folder; empty for ``audio`` in the folder of the daemon's state."""
     max_age_days: Annotated[float, Within(0.0, 36_500.0)] = 14.0
     """Sound that is older is deleted, days."""
     max_mb: Annotated[float, Within(1.0, 1e6)] = 200.0
     """What the files may take together, MB; the oldest give way."""
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """Of which decisions sound is kept: ``accept``, ``reject``, ``unsure``."""
+        named = {self.keep} if isinstance(self.keep, str) else set(self.keep)
+        return frozenset(decision for decision, name in _DECISIONS.items() if named & {name, "all"})
 
     @property
     def folder(self) -> Path:
@@ -72,7 +79,7 @@ class KeptAudio:
     @property
     def enabled(self) -> bool:
         """Whether any sound is kept."""
-        return bool(self._settings.keep)
+        return bool(self._settings.kept)
 
     def open(self) -> None:
         """Make the folder, for its owner alone, and remove what was being written when the program was killed.
@@ -99,8 +106,7 @@ class KeptAudio:
 
     def wanted(self, answer: Answer) -> bool:
         """Tell whether the sound of an answer is to be kept."""
-        keep = self._settings.keep
-        return answer.pre_roll.size > 0 and ("all" in keep or _DECISIONS[answer.decision] in keep)
+        return answer.pre_roll.size > 0 and answer.decision in self._settings.kept
 
     def keep(self, answer: Answer) -> Path:
         """Keep the sound of an answer, and return its file; the oldest files give way to it.

@@ -13,8 +13,8 @@ class LiveSource(Protocol):
     """An :class:`~edge.sources.AudioSource` that can be opened again after it failed.
 
     One that costs nothing to open again, and may be there at any moment, may have an attribute ``longest_retry_s``: the
-    longest time until it is tried again, s. One that can end what ``blocks`` waits for has a method ``close``, which may
-    be called from another thread.
+    longest time until it is tried again, s. One that can end what ``blocks`` waits for has a method ``close``, which
+    may be called from another thread.
     """
 
     name: str

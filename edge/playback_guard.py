@@ -46,7 +46,7 @@ class GuardSettings:
 
     enabled: bool = True
     """False: no word is taken for the device's own, though there is a ``[reference]``."""
-    cutoff: Annotated[float, Within(0.5, 1.0)] = 0.9
+    cutoff: Annotated[float, Within(0.5, 1.0)] = 0.79
     """A word of which at least this share is explained by what was played is the device's own."""
     search_s: Annotated[float, Within(0.02, 2.0)] = 0.6
     """Longest time from the arrival of the reference to when the microphone hears it, s."""

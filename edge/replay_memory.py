@@ -1,9 +1,14 @@
-"""Replay memory: a word that was heard before, sample for sample, is played and not spoken.
+"""Replay memory: a word that was heard before, with the same waveform, is played and not spoken.
 
 A recording of the wake word may be played again and again: by a prankster, by an advertisement on every channel, by two
-loudspeakers one after the other. Nobody says a word twice with the same waveform. So the memory keeps a fingerprint of less
-than 1 kB of each word (:mod:`edge.fingerprint`; no sound can be made of it that a person would understand), for a few hours,
-and says of a new word how like one of them it is. The first playing passes, as far as the memory is concerned.
+loudspeakers one after the other. Nobody says a word twice with the same waveform. So the memory keeps a fingerprint of
+less than 1 kB of each word (:mod:`edge.fingerprint`) for some hours, and says of a new word how like one of them it is.
+The first playing passes, as far as the memory is concerned.
+
+A fingerprint is sound: speech of which only the signs are left can still be understood (Licklider and Pollack, Journal
+of the Acoustical Society of America 20, 1948). It stays in the memory of the process, is never written or sent, and
+holds the wake word alone; but whether words are kept for hours is for the owner to say, so the memory is off unless it
+is turned on.
 """
 
 import math
@@ -27,8 +32,8 @@ __all__ = ["Match", "MemorySettings", "ReplayMemory"]
 class MemorySettings:
     """The table ``[memory]``."""
 
-    enabled: bool = True
-    """False: nothing is remembered, and nothing matches."""
+    enabled: bool = False
+    """Whether words are remembered."""
     window_h: Annotated[float, Within(0.01, 168.0)] = 24.0
     """How long a word is remembered, h."""
     entries: Annotated[int, Within(1, 1000)] = 100

@@ -33,6 +33,14 @@ def field_notes(cls: type[Any]) -> dict[str, str]:
     cls : type
         Its source must be there, as it is in every wheel.
     """
+    notes: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if dataclasses.is_dataclass(base):
+            notes.update(_own_notes(base))
+    return notes
+
+
+def _own_notes(cls: type[Any]) -> dict[str, str]:
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     assert isinstance(definition, ast.ClassDef)
     notes: dict[str, str] = {}

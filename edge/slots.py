@@ -123,13 +123,18 @@ class Slots(SlotReader):
             refused = tuple(one for one in state.refused if one.sha256 != record.sha256)
             return self._write(put(dataclasses.replace(state, candidate=slot, refused=refused), slot, record))
 
-    def accept_trial(self) -> SlotState:
+    def accept_trial(self, *, sha256: str = "") -> SlotState:
         """Switch to the candidate, which is on probation from now on.
+
+        Parameters
+        ----------
+        sha256 : str
+            Hash of the bundle that was tried; another one may have taken its place.
 
         Raises
         ------
         UsageError
-            If there is no candidate.
+            If there is no candidate, or another.
         BundleError
             If it is damaged by now; what was used stays in use.
         DataError
@@ -137,8 +142,8 @@ class Slots(SlotReader):
         """
         with locked(self.folder), self._writing("switched to"):
             state = self._mended()
-            if not state.candidate:
-                raise UsageError(f"{self.folder}: got no candidate, expected one that waits; install a bundle first")
+            self._check_candidate(state, sha256)
+            assert state.candidate, "checked"
             self._opened(state, state.candidate)
             return self._write(
                 dataclasses.replace(
@@ -146,25 +151,26 @@ class Slots(SlotReader):
                 )
             )
 
-    def reject(self, reason: str) -> SlotState:
+    def reject(self, reason: str, *, sha256: str = "") -> SlotState:
         """Give up the candidate, and remember by its hash that it failed.
 
         Parameters
         ----------
         reason : str
             Why.
+        sha256 : str
+            Hash of the bundle that failed; another one may have taken its place.
 
         Raises
         ------
         UsageError
-            If there is no candidate.
+            If there is no candidate, or another.
         DataError
             If the state cannot be written.
         """
         with locked(self.folder), self._writing("given up"):
             state = self._state()
-            if not state.candidate:
-                raise UsageError(f"{self.folder}: got no candidate, expected one that waits; install a bundle first")
+            self._check_candidate(state, sha256)
             return self._write(rejected(state, reason))
 
     def starting(self) -> Bundle:
@@ -182,7 +188,7 @@ class Slots(SlotReader):
         with contextlib.suppress(OSError):  # told of when the state cannot be written
             self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder):
-            state = before = self._mended()
+            before, state = self._state(), self._mended()
             if state.probation or state.candidate:
                 state = dataclasses.replace(state, boots=state.boots + 1)
                 if state.boots > self._max_boots:
@@ -198,31 +204,36 @@ class Slots(SlotReader):
                     state = self._write(state)
                 except OSError as error:
                     _log.error("%s: the start cannot be counted (%s)", self.folder, error.strerror)
-                    if before.probation:
-                        state = dataclasses.replace(before, active=before.previous)
+                    if state.probation:
+                        state = dataclasses.replace(state, active=state.previous)
             return self._in_use(state)[1]
 
-    def confirm(self) -> SlotState:
+    def confirm(self, *, sha256: str = "") -> SlotState:
         """Say that the active bundle does what it should: from now on nothing older is installed.
+
+        Parameters
+        ----------
+        sha256 : str
+            Hash of the bundle that does; another one may have taken its place.
 
         Raises
         ------
         UsageError
-            If it is not on probation.
+            If it is not on probation, or another one is active.
         DataError
             If the state cannot be written.
         """
         with locked(self.folder), self._writing("confirmed"):
             state = self._mended()
             record = state.record(state.active)
-            if not state.probation or record is None:
+            if not state.probation or record is None or sha256 not in ("", record.sha256):
                 raise UsageError(
                     f"{self.folder}: got a bundle that is not on probation, expected one; leave it as it is"
                 )
             minimum = highest(Minimum(record.version, record.sha256), state.minimum)
             return self._write(dataclasses.replace(state, probation=False, boots=0, minimum=minimum))
 
-    def roll_back(self, reason: str, *, allow_downgrade: bool = False) -> SlotState:
+    def roll_back(self, reason: str, *, allow_downgrade: bool = False, sha256: str = "") -> SlotState:
         """Go back to the bundle before, and remember by its hash that this one failed; or give up the candidate.
 
         Parameters
@@ -231,11 +242,13 @@ class Slots(SlotReader):
             Why.
         allow_downgrade : bool
             Whether the bundle before may be older than one that was confirmed; on probation it always may.
+        sha256 : str
+            Hash of the bundle on probation that failed; nothing else is given up then.
 
         Raises
         ------
         UsageError
-            If there is nothing to go back to, or it is older than what was confirmed.
+            If there is nothing to go back to, or it is older than what was confirmed, or another one is on probation.
         BundleError
             If the bundle before is damaged.
         DataError
@@ -243,6 +256,11 @@ class Slots(SlotReader):
         """
         with locked(self.folder), self._writing("rolled back"):
             state = self._mended()
+            active = state.record(state.active)
+            if sha256 and not (state.probation and active is not None and active.sha256 == sha256):
+                raise UsageError(
+                    f"{self.folder}: got another bundle in use, expected {sha256[:16]}...; leave it as it is"
+                )
             if state.candidate:
                 return self._write(rejected(state, reason))
             if state.active == state.previous:
@@ -270,6 +288,13 @@ class Slots(SlotReader):
         return False
 
     # ------------------------------------------------------------------------------------------- rules
+
+    def _check_candidate(self, state: SlotState, sha256: str) -> None:
+        record = state.record(state.candidate) if state.candidate else None
+        if record is None or sha256 not in ("", record.sha256):
+            got = "no candidate" if record is None else f"the candidate {record.sha256[:16]}..."
+            expected = f"{sha256[:16]}..." if sha256 else "one that waits"
+            raise UsageError(f"{self.folder}: got {got}, expected {expected}; install a bundle first")
 
     def _check(self, state: SlotState, record: SlotRecord, path: Path, *, allow_downgrade: bool, retry: bool) -> None:
         refusal = state.refusal(record.sha256)

@@ -174,7 +174,7 @@ class Trial:
         try:
             heard = list(self._candidate.push(samples))
         except Exception as error:  # whatever it is, it must not reach the active bundle
-            self._failed = (f"the candidate raised {type(error).__name__}: {error}",)
+            self._failed = (" ".join(f"the candidate raised {type(error).__name__}: {error}".split()),)
             return self.verdict
         self._busy_s += max(self._clock() - began, 0.0)
         self._heard += samples.size

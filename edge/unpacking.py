@@ -141,7 +141,12 @@ class _Counted(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         wanted = self._left + 1 if size < 0 else min(size, self._left + 1)
-        content: bytes = self._file.read(wanted)
+        try:
+            content: bytes = self._file.read(wanted)
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise ValueError(str(error)) from error  # so bz2 and gzip speak of their data, and not of the disk
         self._left -= len(content)
         if self._left < 0:
             raise self._taken.fault("an archive that does not end", f"at most {MAX_ARCHIVE_BYTES} bytes in it")

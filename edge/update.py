@@ -41,10 +41,7 @@ from edge.slots import Slots
 from edge.strict_toml import Within
 from edge.trial import TrialSettings
 
-__all__ = ["DEFAULT_SLOTS", "UpdateSettings", "check_runs", "install", "install_folder", "open_slots", "update_trust"]
-
-DEFAULT_SLOTS = Path("/var/lib/vivavoce/bundles")
-"""Folder of the slots, where nobody names another."""
+__all__ = ["UpdateSettings", "check_runs", "install", "install_folder", "open_slots", "update_trust"]
 
 _WORK = "fetch"
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edge.answers import Answer
 from edge.bundle import Bundle
 from edge.bundle_identity import bundle_hash
-from edge.errors import MissingExtraError, VivavoceError
+from edge.errors import VivavoceError
 from edge.events import SAMPLE_RATE_HZ, Event
 from edge.slots import Slots
 from edge.trial import Shadow, Trial, Verdict
@@ -46,11 +46,11 @@ class UpdateWatch:
         self._slots, self._settings, self._make = slots, settings, shadow
         self._trial: Trial | None = None
         self._rate = SAMPLE_RATE_HZ
-        self._used = self._candidate = ""
-        """Hashes of the bundle that is used, and of the candidate that is tried or was."""
+        self._seen = self._candidate = ""
+        """Hashes of the bundle that the slots said is to be used, and of the candidate that is tried or was."""
         self._probation = False
         self._healthy = 0
-        self._needed = settings.confirm_minutes * 60 * SAMPLE_RATE_HZ
+        self._needed = 0.0
         self._since_look = 0
         self._stamp: object = None
         self.verdict: Verdict | None = None
@@ -64,7 +64,11 @@ class UpdateWatch:
         BundleError, MissingExtraError
             If nothing can be used, see :meth:`edge.slots.Slots.open_active`.
         """
-        return self._use(self._slots.starting())
+        bundle = self._slots.starting()
+        self._use(self._slots.open_active())
+        # A bundle whose start could not be counted is not used, and what is used in its place confirms nothing.
+        self._probation = self._probation and bundle_hash(bundle.path) == self._seen
+        return bundle
 
     def restarted(self, *, native_rate_hz: int = SAMPLE_RATE_HZ) -> None:
         """Say that a new stream begins, recorded at this rate, Hz."""
@@ -122,7 +126,7 @@ class UpdateWatch:
         if not self._probation:
             return None
         try:
-            self._slots.roll_back(reason)
+            self._slots.roll_back(reason, sha256=self._seen)
             _log.error("the bundle on probation was rolled back: %s", reason)
             return self._look()
         except VivavoceError as error:
@@ -141,15 +145,16 @@ class UpdateWatch:
         elif (candidate := self._slots.candidate()) is not None:
             self._begin_trial(candidate)
         bundle = self._slots.open_active()
-        if bundle_hash(bundle.path) != self._used:
+        if bundle_hash(bundle.path) != self._seen:
             return self._use(bundle)
-        self._probation = state.probation
+        self._probation = self._probation and state.probation
         return None
 
     def _use(self, bundle: Bundle) -> Bundle:
         self._stamp = None  # what changed meanwhile is seen at the next look
         state = self._slots.state()
-        self._used, self._probation, self._healthy = bundle_hash(bundle.path), state.probation, 0
+        self._seen, self._probation, self._healthy = bundle_hash(bundle.path), state.probation, 0
+        self._needed = self._settings.confirm_minutes * 60 * SAMPLE_RATE_HZ
         _log.info("bundle %s is used, from %s", bundle.bundle_version, bundle.path)
         return bundle
 
@@ -160,11 +165,9 @@ class UpdateWatch:
         self._candidate, self._trial = found, None
         try:
             shadow = self._make(candidate)
-        except MissingExtraError:
-            raise
-        except VivavoceError as error:
+        except Exception as error:  # whatever it is, it must not reach the active bundle
             _log.error("the candidate %s is given up: %s", candidate.bundle_version, error)
-            self._slots.reject(str(error))
+            self._slots.reject(f"it does not start: {error}", sha256=found)
             return
         self._trial = Trial(shadow, self._settings.trial)
         self._trial.restart(native_rate_hz=self._rate)
@@ -174,16 +177,15 @@ class UpdateWatch:
         assert self._trial is not None, "a trial ended"
         verdict, self._trial = self._trial.verdict, None
         _log.log(logging.INFO if verdict.state == "passed" else logging.ERROR, "trial of a bundle: %s", verdict.told())
-        if self._slots.state().candidate:  # and a command did not give it up meanwhile
-            if verdict.state == "passed":
-                self._slots.accept_trial()
-            else:
-                self._slots.reject("; ".join(verdict.reasons))
+        if verdict.state == "passed":
+            self._slots.accept_trial(sha256=self._candidate)
+        else:
+            self._slots.reject("; ".join(verdict.reasons), sha256=self._candidate)
 
     def _confirm(self) -> None:
         # Where it cannot be written, it is tried again after as much sound as this.
         self._healthy, self._needed = 0, min(self._needed, _AGAIN_SAMPLES)
         if self._slots.state().probation:
-            self._slots.confirm()
+            self._slots.confirm(sha256=self._seen)
             _log.info("the bundle on probation was confirmed")
-        self._probation, self._needed = False, self._settings.confirm_minutes * 60 * SAMPLE_RATE_HZ
+        self._probation = False

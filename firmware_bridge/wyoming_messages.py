@@ -16,7 +16,18 @@ from edge.bundle_parts import Word
 from edge.output import PROGRAM
 from firmware_bridge.wyoming_sound import Clock
 
-__all__ = ["REFUSED", "detection", "error", "info", "liveness", "marked", "not_detected", "program_version", "refusal"]
+__all__ = [
+    "REFUSED",
+    "detection",
+    "error",
+    "info",
+    "liveness",
+    "mark",
+    "marked",
+    "not_detected",
+    "program_version",
+    "refusal",
+]
 
 REFUSED = "liveness-refused"
 """Name of the ``user-event`` that tells of a word by which nothing may pass."""
@@ -72,6 +83,11 @@ def info(name: str, words: Sequence[Word], bundle: str) -> Event:
     return Info(wake=[program]).event()
 
 
+def mark(name: str) -> str:
+    """Return what goes before the names of another service's programs."""
+    return f"{name}: "
+
+
 def marked(data: dict[str, Any], name: str) -> Event:
     """Return the wake programs of another service's ``info`` with the mark that they are heard through this one.
 
@@ -87,7 +103,7 @@ def marked(data: dict[str, Any], name: str) -> Event:
     wake = [
         one
         | {
-            "name": f"{name}: {one.get('name')}",
+            "name": f"{mark(name)}{one.get('name')}",
             "description": f"{one.get('description') or one.get('name')}, behind the gate of {PROGRAM} "
             f"{program_version()}",
         }

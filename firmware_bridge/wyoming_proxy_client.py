@@ -18,7 +18,7 @@ from edge.house import House
 from firmware_bridge.wyoming_connection import Connection, LinkError
 from firmware_bridge.wyoming_framing import FrameError
 from firmware_bridge.wyoming_gated import GatedStream, Heard
-from firmware_bridge.wyoming_messages import detection, error, marked, not_detected, refusal
+from firmware_bridge.wyoming_messages import detection, error, mark, marked, not_detected, refusal
 from firmware_bridge.wyoming_proxy import Settings
 from firmware_bridge.wyoming_server import Client
 from firmware_bridge.wyoming_session import AsyncSession
@@ -130,8 +130,7 @@ class ProxyClient:
             self._detect = Detect(names=list(names_of(event.data)) or None).event()
             await self._forward(self._detect)
         elif SelectProgram.is_type(event.type):
-            self._program = event
-            await self._forward(event)
+            await self._select(event.data.get("name"))
         elif Describe.is_type(event.type):
             described = await self._upstream.info()
             await self._connection.write(
@@ -141,6 +140,13 @@ class ProxyClient:
             )
         elif Ping.is_type(event.type):
             await self._connection.write(pong(event.data))
+
+    async def _select(self, name: Any) -> None:
+        if not isinstance(name, str):
+            raise DataError("select-program: name: expected the name of a program")
+        # Under the name that it has here, or its own.
+        self._program = SelectProgram(name=name.removeprefix(mark(self._settings.name))).event()
+        await self._forward(self._program)
 
     # ------------------------------------------------------------------------------------ sound
 

@@ -7,6 +7,7 @@ done for it in a task of its own; what takes time is done in a pool of threads, 
 import asyncio
 import contextlib
 import logging
+import re
 import socket
 import ssl
 import threading
@@ -30,6 +31,8 @@ _log = logging.getLogger(__name__)
 _BACKLOG = 16
 _PAUSE_S = 1.0
 """Rest after a connection could not be accepted, s: most often there are no file descriptors left."""
+_MAKING_ROOM_S = 0.5
+"""Time that one client too many waits for another to leave, s."""
 _REMEMBERED = 256
 """Addresses of which is known that a fault of theirs was told."""
 
@@ -78,7 +81,7 @@ class WyomingServer:
         self._settings = settings
         self._health = health
         self._serve = serve
-        self._gauge = name.replace("-", "_")
+        self._gauge = re.sub(r"\W", "_", name)
         self._faulty: OrderedDict[str, None] = OrderedDict()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -178,7 +181,7 @@ class WyomingServer:
                 told = True
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            if not self._welcome(address[0]):
+            if not await self._welcome(address[0]):
                 connected.close()
                 self._count("refused")
                 continue
@@ -187,12 +190,17 @@ class WyomingServer:
             self._health.gauges[f"{self._gauge}_clients"] = len(self._clients)
             task.add_done_callback(self._gone)
 
-    def _welcome(self, address: str) -> bool:
+    async def _welcome(self, address: str) -> bool:
         if not permits(self._settings, address):
             self._told(address, "it is not among the networks of allow")
             return False
-        if len(self._clients) >= self._settings.max_clients:
-            self._told(address, f"there are {self._settings.max_clients} clients already (max_clients)")
+        most = self._settings.max_clients
+        if len(self._clients) >= most:
+            # Who comes back at once may be faster than the end of his connection before.
+            await asyncio.wait(self._clients, timeout=_MAKING_ROOM_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(0)
+        if len(self._clients) >= most:
+            self._told(address, f"there are {most} clients already (max_clients)")
             return False
         return True
 

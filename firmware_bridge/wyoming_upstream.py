@@ -1,6 +1,7 @@
 """The wake service that stands behind the proxy: reached when needed, described, and told of once where it is away."""
 
 import asyncio
+import json
 import logging
 import time
 from typing import Any
@@ -94,7 +95,15 @@ class Upstream:
             while (event := await link.read()) is not None:
                 if Info.is_type(event.type):
                     data: dict[str, Any] = event.data
-                    return data
+                    return _sayable(data)
         finally:
             await link.close()
         raise LinkError("it closed the connection before it described itself")
+
+
+def _sayable(data: dict[str, Any]) -> dict[str, Any]:
+    try:
+        json.dumps(data, allow_nan=False)
+    except ValueError as error:
+        raise FrameError(f"info: got what cannot be said again ({error})") from error
+    return data

@@ -26,6 +26,7 @@ STEPS = {
     "evaluate": "train.steps.evaluate",
     "baseline": "train.steps.baseline",
     "protocol": "train.steps.protocol",
+    "reference": "train.steps.reference",
     "report": "train.steps.report",
     "scene": "train.steps.scene",
 }

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from edge.errors import UsageError
 
-__all__ = ["add_json_argument", "add_store_arguments", "chosen_audio_folders", "chosen_store"]
+__all__ = ["add_json_argument", "add_store_arguments", "chosen_audio_folders", "chosen_store", "settings_table"]
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ def chosen_store(args: argparse.Namespace) -> Path:
     if args.store is not None:
         path: Path = args.store
         return path
-    own = _settings(args, StoreSettings, "store").file
+    own = settings_table(args, StoreSettings, "store").file
     # Without settings, people look for what the system's service keeps; it has another folder than they have.
     service = SERVICE_FOLDER / FILE_NAME
     return service if args.config is None and not own.exists() and service.exists() else own
@@ -76,11 +76,17 @@ def chosen_audio_folders(args: argparse.Namespace) -> list[Path]:
     """
     from edge.kept_audio import AudioSettings
 
-    return [] if args.config is None else [_settings(args, AudioSettings, "audio").folder]
+    return [] if args.config is None else [settings_table(args, AudioSettings, "audio").folder]
 
 
-def _settings(args: argparse.Namespace, kind: type[T], name: str) -> T:
-    """Read one table of the settings: what is wrong in another one must not hide what happened."""
+def settings_table(args: argparse.Namespace, kind: type[T], name: str) -> T:
+    """Read one table of the settings: what is wrong in another one must not hide what happened.
+
+    Raises
+    ------
+    UsageError
+        If the file or the table cannot be read.
+    """
     from edge.strict_toml import from_tables, load_tables
 
     if args.config is None:

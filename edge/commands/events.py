@@ -22,6 +22,8 @@ STEPS = {
 """Steps by name."""
 
 _POLL_S = 0.5
+_PATIENCE = 10
+"""How often in a row the store may not be readable while it is followed."""
 
 _EPILOG = """\
 Without a command, the events are listed, the newest last: answers, and changes of the daemon's state. It may be running
@@ -100,7 +102,8 @@ def run(args: argparse.Namespace) -> int:
         shown = _print(reader, selection, args.limit, output)
         damaged = reader.damaged
     if damaged:
-        warn(f"{path}: {damaged} events are damaged, and left out: the disk gives back what was not written to it")
+        those = "1 event is" if damaged == 1 else f"{damaged} events are"
+        warn(f"{path}: {those} damaged, and left out: the disk gives back what was not written to it")
     if not shown and not args.follow:
         # Not on stdout: with --json every line there is an event.
         warn(f"{path}: there are no events{' like these' if last else ' yet'}")
@@ -125,16 +128,25 @@ def _follow(path: "Path", selection: "Selection", last: int, output: "Output") -
     import time
     from dataclasses import replace
 
+    from edge.errors import StoreError
     from edge.event_reading import EventReader
 
+    faults = 0
     while True:
         time.sleep(_POLL_S)
         # Opened anew each time: the daemon may have set the file aside, or not made it again yet.
         if not path.exists():
             continue
-        with EventReader(path) as reader:
-            newest = reader.last_seq()
-            if newest < last:
-                last = 0  # deleted meanwhile, or a new file
-            if newest > last:
-                last = max(newest, _print(reader, replace(selection, after_seq=last), 0, output))
+        try:
+            with EventReader(path) as reader:
+                newest = reader.last_seq()
+                if newest < last:
+                    last = 0  # deleted meanwhile, or a new file
+                if newest > last:
+                    last = max(newest, _print(reader, replace(selection, after_seq=last), 0, output))
+            faults = 0
+        except StoreError:
+            # The daemon, which looks at the same file, may be about to set it aside.
+            faults += 1
+            if faults >= _PATIENCE:
+                raise

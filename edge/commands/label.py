@@ -111,8 +111,9 @@ def _export(args: argparse.Namespace, path: "Path") -> int:
     for line in done.faults:
         report_error(line)
     if done.silent:
-        warn(f"{done.silent} labels are left out: their sound was not kept, or is deleted by now")
+        those = "1 label is left out: its" if done.silent == 1 else f"{done.silent} labels are left out: their"
+        warn(f"{those} sound was not kept, or is deleted by now")
     record = {"event": "exported", "out": str(args.out), "recordings": done.written, "without_sound": done.silent}
-    told = f"{done.written} recordings are in {args.out}"
+    told = f"{done.written} {'recording is' if done.written == 1 else 'recordings are'} in {args.out}"
     out(args).event(record, told + (f"; check them: vivavoce train check {args.out}" if done.written else ""))
     return EXIT_FAULT if done.faults else 0

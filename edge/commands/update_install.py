@@ -24,7 +24,7 @@ examples:
   vivavoce update install https://example.org/bundle-1.3.0.tar.gz --public-key /etc/vivavoce/vendor.pub
   vivavoce update install build/bundle --slots /tmp/slots --allow-unsigned --now
 
-exit code: 0, or 2 with the reason; then the bundle in use, and the one that waited, are as they were
+exit code: 0, or 2 with the reason; then the bundle in use is as it was
 """
 
 

@@ -1,6 +1,7 @@
 """What the steps of ``vivavoce update`` share: the folder of the slots, and how they are shown."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -8,13 +9,16 @@ if TYPE_CHECKING:
     from edge.slot_state import SlotState
     from edge.slots import Slots
 
-__all__ = ["add_slots_argument", "shown_slots", "status_record"]
+__all__ = ["DEFAULT_SLOTS", "add_slots_argument", "shown_slots", "status_record"]
+
+
+DEFAULT_SLOTS = Path("/var/lib/vivavoce/bundles")
+"""Folder of the slots, where nobody names another."""
 
 
 def add_slots_argument(parser: argparse.ArgumentParser) -> None:
     """Add the option that names the folder of the slots."""
     from edge.commands.sourcing import named_path
-    from edge.update import DEFAULT_SLOTS
 
     parser.add_argument(
         "--slots",

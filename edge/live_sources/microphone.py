@@ -1,6 +1,7 @@
 """A microphone as the source of the daemon, through PortAudio (the extra ``mic``)."""
 
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -51,7 +52,6 @@ class LiveMicrophone:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._sounddevice = portaudio.load()
         self.overflows = 0
         self._open: MicSource | None = None
         self.name = str(settings.device) or "microphone"
@@ -65,7 +65,7 @@ class LiveMicrophone:
     def blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
         """Look for the device, open it, and yield its blocks; see :class:`edge.live.LiveSource`."""
         settings = self._settings
-        with portaudio.in_use(self._sounddevice, hush=False):
+        with portaudio.in_use(portaudio.load(), hush=False):
             opened = MicSource(
                 None if settings.device == "" else settings.device,
                 latency=settings.latency,
@@ -78,9 +78,10 @@ class LiveMicrophone:
             self._open = opened
             before = self.overflows
             try:
-                for block in opened.blocks():
-                    self.overflows = before + opened.overflows
-                    yield block
+                with closing(opened.blocks()) as blocks:
+                    for block in blocks:
+                        self.overflows = before + opened.overflows
+                        yield block
             finally:
                 self.overflows = before + opened.overflows
                 self._open = None
@@ -94,4 +95,5 @@ def make(settings: Settings) -> LiveMicrophone:
     MissingExtraError, UsageError
         If sounddevice, or PortAudio below it, is not installed.
     """
+    portaudio.require()
     return LiveMicrophone(settings)

@@ -141,18 +141,22 @@ class MetricsSink:
         metrics = make_wsgi_app(registry)
 
         def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-            path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
+            method = environ["REQUEST_METHOD"]
             if method not in ("GET", "HEAD"):
                 return _told(start_response, "405 Method Not Allowed", "ask with GET", [("Allow", "GET, HEAD")])
-            if path == "/metrics":
-                # All of them whatever is asked for: the registry does not know beforehand which there will be.
-                found: Iterable[bytes] = metrics(
-                    {**environ, "REQUEST_METHOD": "GET", "QUERY_STRING": ""}, start_response
-                )
-                return [] if method == "HEAD" else found
-            if path == "/healthz":
-                why = stalled(self._house)
-                return _told(start_response, "503 Service Unavailable" if why else "200 OK", why or "ok")
+            found = answered(environ, start_response)
+            return [] if method == "HEAD" else found
+
+        def answered(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            match environ.get("PATH_INFO", ""):
+                case "/metrics":
+                    # All of them whatever is asked for: the registry does not know beforehand which there will be.
+                    plain = {**environ, "REQUEST_METHOD": "GET", "QUERY_STRING": ""}
+                    found: Iterable[bytes] = metrics(plain, start_response)
+                    return found
+                case "/healthz":
+                    why = stalled(self._house)
+                    return _told(start_response, "503 Service Unavailable" if why else "200 OK", why or "ok")
             return _told(start_response, "404 Not Found", "there are /metrics and /healthz")
 
         return app

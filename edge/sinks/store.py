@@ -1,10 +1,12 @@
 """The sink that keeps events, and sound where the owner asked for it: always there while ``[store]`` is enabled."""
 
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
 
 from edge.answers import Answer, Message, Status
 from edge.errors import StoreError, UsageError, VivavoceError
@@ -54,7 +56,7 @@ class StoreSink:
     def __init__(
         self, settings: StoreSettings, audio: AudioSettings, health: Health, *, clock: Callable[[], float] = time.time
     ) -> None:
-        if audio.keep and not settings.enabled:
+        if audio.kept and not settings.enabled:
             raise UsageError(
                 "audio.keep: got sound to keep while store.enabled is false, expected events to be kept, too; turn "
                 "[store] on, or keep no sound"
@@ -69,15 +71,13 @@ class StoreSink:
         self._lost = self._lost_audio = 0
         self._audio_told = self._tidy_told = False
         self._since_tidied = 0
-        self._due = threading.Event()
-        self._closing = False
-        self._housekeeper: threading.Thread | None = None
+        self._tidied_s = -_TIDY_S
         # All of them at once: whoever reads goes through the mapping meanwhile.
         self._gauges.update(dict.fromkeys(("store_events", "store_bytes", "audio_files", "audio_bytes"), 0.0))
         self._tell_losses()
 
     def open(self) -> None:
-        """Open the store, write what waits, and begin to look after what is too old.
+        """Open the store, and write what waits.
 
         Raises
         ------
@@ -93,10 +93,7 @@ class StoreSink:
         while self._held:
             self._store.add(*self._held[0])
             self._held.popleft()
-        self._closing = False
-        self._due.set()
-        self._housekeeper = threading.Thread(target=self._keep_house, args=(self._store,), name="store", daemon=True)
-        self._housekeeper.start()
+        self._tidied_s = -_TIDY_S
 
     def push(self, message: Message) -> None:
         """Keep an answer, or a change of how the daemon is.
@@ -110,31 +107,54 @@ class StoreSink:
             return
         audio = self._sound_of(message) if isinstance(message, Answer) else ""
         try:
-            if self._store is None:
-                raise StoreError(f"{self._settings.file}: is closed, expected it to be open; open it again")
-            self._store.add(message, audio)
+            self._opened().add(message, audio)
         except StoreError:
-            if len(self._held) >= _HELD:
-                self._held.popleft()
-                self._lost += 1
-                self._tell_losses()
-            self._held.append((message, audio))
+            self._hold(message, audio)
             raise
         self._since_tidied += 1
         if self._since_tidied >= _TIDY_EVENTS:
-            self._since_tidied = 0
-            self._due.set()
+            self._tidied_s = -_TIDY_S
+            self.check()
+
+    def check(self) -> None:
+        """Delete what is too old or too much, when it is time to.
+
+        That it cannot be deleted is told once, and closes nothing: new events may be written all the same.
+        """
+        if self._store is None or time.monotonic() - self._tidied_s < _TIDY_S:
+            return
+        self._tidied_s = time.monotonic()
+        self._since_tidied = 0
+        try:
+            self._tidy(self._store)
+            self._tidy_told = False
+        except (VivavoceError, OSError) as error:
+            if not self._tidy_told:
+                _log.error("what is too old is not deleted: %s", error)
+            self._tidy_told = True
 
     def close(self) -> None:
         """Close the store."""
-        self._closing = True
-        self._due.set()
         if self._store is not None:
             self._store.close()
             self._store = None
-        if self._housekeeper is not None:
-            self._housekeeper.join()
-            self._housekeeper = None
+
+    def _opened(self) -> EventStore:
+        if self._store is None:
+            raise StoreError(f"{self._settings.file}: is closed, expected it to be open; open it again")
+        return self._store
+
+    def _hold(self, message: Answer | Status, audio: str) -> None:
+        """Let a message wait; of many the oldest is lost. The bus may bring the same one again."""
+        if isinstance(message, Answer):
+            if any(isinstance(one, Answer) and one.id == message.id for one, _ in self._held):
+                return
+            message = replace(message, pre_roll=np.zeros(0, np.int16))
+        if len(self._held) >= _HELD:
+            self._held.popleft()
+            self._lost += 1
+            self._tell_losses()
+        self._held.append((message, audio))
 
     def _sound_of(self, answer: Answer) -> str:
         """Keep the sound of an answer, and return its path; empty if none is kept."""
@@ -154,21 +174,6 @@ class StoreSink:
 
     def _tell_losses(self) -> None:
         self._gauges.update(store_lost_events=float(self._lost), store_lost_audio=float(self._lost_audio))
-
-    def _keep_house(self, store: EventStore) -> None:
-        """Delete what is too old or too much, as long as the store is open."""
-        while True:
-            self._due.wait(_TIDY_S)
-            self._due.clear()
-            if self._closing:
-                return
-            try:
-                self._tidy(store)
-                self._tidy_told = False
-            except (VivavoceError, OSError) as error:
-                if not self._tidy_told and not self._closing:
-                    _log.error("what is too old is not deleted: %s", error)
-                    self._tidy_told = True
 
     def _tidy(self, store: EventStore) -> None:
         now_s = self._clock()

@@ -20,7 +20,8 @@ import numpy.typing as npt
 from drift_scores import CONDITIONS, FIELDS, GROUPS, score
 from processes import ROOT, data_folder, write_result
 
-SEED = 20261126
+SEED = 20261127
+"""Not that of the draws on which the default tolerance was chosen."""
 _DAY_S = 86_400.0
 _START_S = 1_790_000_000.0 // _DAY_S * _DAY_S
 _LIVE, _REPLAYS = 10.0, 1.0

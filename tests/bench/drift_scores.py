@@ -58,6 +58,7 @@ def score(data: Path, cache: Path, kept: Path) -> dict[str, npt.NDArray[Any]]:
     from tqdm import tqdm
 
     from edge.bundle import open_bundle
+    from edge.drift_reference import figures_of_decision
     from edge.events import Decision
     from edge.pipeline import Pipeline
     from train.corpus import load_manifest
@@ -91,13 +92,8 @@ def score(data: Path, cache: Path, kept: Path) -> dict[str, npt.NDArray[Any]]:
                 pipeline.reset()
                 for event in (*pipeline.push(samples), *pipeline.finish()):
                     if isinstance(event, Decision) and event.word == words[str(rendered["source"][number])]:
-                        assert event.wake is not None
-                        assert event.evidence is not None
-                        quality = event.evidence.quality
-                        accepted = float(event.decision == "accept")
-                        rows.append(
-                            (event.wake.score, event.evidence.score, quality.level_dbfs, quality.snr_db, accepted)
-                        )
+                        figures = figures_of_decision(event)
+                        rows.append([figures[name] for name in FIELDS])
                         numbers.append(number)
                         break
             found[f"{condition}/{group}"] = np.array(rows).reshape(-1, len(FIELDS))

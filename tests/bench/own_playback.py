@@ -2,11 +2,11 @@
 
     python tests/bench/own_playback.py --split dev     # chooses the cut-off; the default writes both splits
 
-Every scene (``playback_scenes.py``) runs through the gate as in the daemon: the guard is asked when a decision about the
-word falls, about the span that the pipeline gave, with as much of the reference as had come by then. Where the wake
-network does not hear the word, the guard is asked about where it lies, 0.3 s after its end: others may hear it. The
-cut-off is the lowest, in steps of 0.01, that blocks at most 3 % of the words of dev that people said over playback, heard
-or not, from 10 dB above it to 5 dB below.
+Every scene (``playback_scenes.py``) runs through the gate as in the daemon: the guard is asked when a decision about
+the word falls, about the span that the pipeline gave, with as much of the reference as had come by then. Where the wake
+network does not hear the word, the guard is asked about where it lies, 0.3 s after its end: other networks may hear it.
+The cut-off is the lowest, in steps of 0.01, that blocks at most 3 % of the words of dev that people said over playback,
+heard or not, from 10 dB above it to 5 dB below.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def main() -> int:
         "what": "simulated scenes; shares are of words that the wake network heard, except where it says *said*",
         "settings": {
             "scenes": COUNTS, "ranges": RANGES, "simulator_recipe": shipped_recipe().hash,
-            "cutoff_rule": f"blocks at most {LIVE_BLOCKED:g} of live words of dev, {CHOSEN_OVER_DB:g} dB over playback or more",
+            "cutoff_rule": f"blocks at most {LIVE_BLOCKED:g} of live words of dev, {CHOSEN_OVER_DB:g} dB or more",
         },
         "cutoff": cutoff,
         "dev": figures(dev, cutoff),
@@ -99,7 +99,7 @@ def judged(scene: Any, pipeline: Any, seed: int) -> dict[str, Any]:
     from edge.events import SAMPLE_RATE_HZ, Decision, Wake
     from edge.playback_guard import GuardSettings, PlaybackGuard
 
-    guard = PlaybackGuard(GuardSettings(reference="monitor"))
+    guard = PlaybackGuard(GuardSettings())
     coming = scene.blocks(np.random.default_rng(seed))
     block, at = next(coming, (None, 0))
     near, patience = (round(s * SAMPLE_RATE_HZ) for s in (HEARD_WITHIN_S, ASKED_AFTER_S))

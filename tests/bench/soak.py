@@ -25,6 +25,7 @@ from processes import ROOT, data_folder, write_result
 RATE_HZ = 16_000
 MIX_S = 3600
 LOOK_AUDIO_S = 300
+LONGEST_S = 20
 WARM_UP_H = 2.0
 """Caches and pools grow until everything has happened once."""
 
@@ -39,7 +40,7 @@ window_h = 0.5
 [store]
 enabled = true
 path = "{folder}/events.sqlite"
-max_mb = 4
+max_mb = 8
 
 [metrics]
 enabled = true
@@ -54,13 +55,11 @@ def mixed(data: Path, seconds: int, seed: int):
     """Return the sound ``(n,) int16``, and how many words are in it."""
     sys.path.insert(0, str(ROOT))
     import numpy as np
-    import soundfile
-    import soxr
 
-    from train.corpus import load_manifest
+    from train.corpus import load_manifest, read_clip
 
     random = np.random.default_rng(seed)
-    clips = [clip for clip in load_manifest(data) if clip.split == "dev" and clip.path.is_file()]
+    clips = [clip for clip in load_manifest(data) if clip.split == "dev"]
     words = [clip for clip in clips if clip.role == "wake"]
     other = [clip for clip in clips if clip.role != "wake"]
     sound = random.normal(0, 12, seconds * RATE_HZ)
@@ -68,10 +67,10 @@ def mixed(data: Path, seconds: int, seed: int):
     while True:
         is_word = random.random() < 0.5
         clip = (words if is_word else other)[random.integers(len(words if is_word else other))]
-        x, rate_hz = soundfile.read(clip.path, dtype="float64", always_2d=True)
-        x = x[: 20 * rate_hz, 0]
-        if rate_hz != RATE_HZ:
-            x = soxr.resample(x, rate_hz, RATE_HZ)
+        x = read_clip(clip).astype(np.float64)
+        # Of long recordings another part each time.
+        start = random.integers(max(1, x.size - LONGEST_S * RATE_HZ))
+        x = x[start : start + LONGEST_S * RATE_HZ]
         x *= 32767 * 10 ** (random.uniform(-36, -6) / 20) / max(1e-9, np.abs(x).max())
         if at + x.size + 2 * RATE_HZ > sound.size:
             break
@@ -170,7 +169,7 @@ def main() -> int:
         fed = 0
         began = time.monotonic()
         try:
-            with tqdm(total=passes * sound.size // RATE_HZ, unit="s", desc="sound") as bar:
+            with tqdm(total=passes * sound.size // RATE_HZ, unit="s", desc="sound", mininterval=5) as bar:
                 for _ in range(passes):
                     for at in range(0, sound.size, RATE_HZ):
                         piece = sound[at : at + RATE_HZ]
@@ -180,7 +179,10 @@ def main() -> int:
                         if fed // RATE_HZ % LOOK_AUDIO_S == 0:
                             looks.append({"hours": fed / RATE_HZ / 3600, **looked_at(daemon.pid)})
             deadline = time.monotonic() + 60
-            while (said := metrics(port)).get("vivavoce_samples_total") != fed and time.monotonic() < deadline:
+            while (
+                round((said := metrics(port)).get("vivavoce_audio_seconds_total", 0) * RATE_HZ) != fed
+                and time.monotonic() < deadline
+            ):
                 time.sleep(0.5)
             store_mb = sum(path.stat().st_size for path in folder.glob("events.sqlite*")) / 1e6
             daemon.stdin.close()
@@ -211,8 +213,8 @@ def main() -> int:
             "passes": passes,
             "passes_that_differ": differing,
             "samples_fed": fed,
-            "samples_counted": said.get("vivavoce_samples_total"),
-            "samples_dropped": said.get("vivavoce_dropped_samples_total"),
+            "samples_counted": round(said["vivavoce_audio_seconds_total"] * RATE_HZ),
+            "samples_dropped": round(said["vivavoce_audio_dropped_seconds_total"] * RATE_HZ),
             "rss_kb_first": looks[0]["rss_kb"],
             "rss_kb_last": looks[-1]["rss_kb"],
             "rss_kb_spread_settled": noise_kb,

@@ -499,6 +499,7 @@ def main() -> int:
         body = {
             "made_by": "python tests/bench/store_faults.py",
             "sqlite": sqlite3.sqlite_version,
+            "load_average_at_start": round(os.getloadavg()[0], 2),
             "kills": kills(folder / "kills", args.kills, rng),
             "power": losses(folder / "power", args.draws, rng),
             # Whether the model can find anything: ways to write that promise less.

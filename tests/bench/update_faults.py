@@ -129,6 +129,11 @@ def fault_of(folder: Path, bundles: dict[str, Path], allowed: tuple[str, ...]) -
         found = slots.open_active()
         if bundle_hash(found.path) not in {bundle_hash(bundles[version]) for version in allowed}:
             return f"version {found.bundle_version} is active, expected {' or '.join(allowed)}"
+        state = slots.state()
+        if found.path != slots.path(state.active):
+            return f"the state names {state.active}, which is damaged"
+        if state.candidate and slots.candidate() is None:
+            return f"the state names the candidate {state.candidate}, which is damaged"
         if slots.state().probation:
             slots.roll_back("stopped")
         slots.stage(bundles["9.0"], retry=True)
@@ -262,9 +267,9 @@ def main() -> int:
     body = {
         "method": (
             "each step of an update, in a process that is killed with SIGKILL before every call that changes a file, "
-            "and at six places of every write; the same steps with the power lost after every call, where of names that "
-            "were not flushed any first part is kept, and of data nothing, half, zeros, or all; and the command killed "
-            "from outside; after each the active bundle is opened, and the next update made"
+            "and at six places of every write; the same steps with the power lost after every call, where of names "
+            "that were not flushed a first part is kept, and of data nothing, half, zeros, or all; and the command "
+            "killed from outside; after each the active bundle is opened, and the next update made"
         ),
         "kills": sum(part["kills"] for part in steps.values()) + commands.get("kills", 0),
         "kills_inside_a_write": sum(part["inside_a_write"] for part in steps.values()),

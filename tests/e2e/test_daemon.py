@@ -63,9 +63,9 @@ class Client(threading.Thread):
     def of(self, event):
         return [line for line in self.lines if line["event"] == event]
 
-    def wait(self, condition):
+    def wait(self, condition, patience_s=PATIENCE_S):
         with self.news:
-            assert self.news.wait_for(lambda: condition(self), PATIENCE_S), self.lines
+            assert self.news.wait_for(lambda: condition(self), patience_s), self.lines
 
     def say(self, **command):
         self.connection.sendall(json.dumps(command).encode() + b"\n")
@@ -91,7 +91,7 @@ class Process:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "edge", "daemon", "--config", str(self.config)],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "STATE_DIRECTORY": str(folder), **environment},
             stdin=subprocess.PIPE,
             stderr=self.log,
         )

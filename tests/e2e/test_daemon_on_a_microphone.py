@@ -33,7 +33,9 @@ class Service:
     """The daemon in a process of its own, and the lines of its log as they come."""
 
     def __init__(self, room: Room, folder: Path, source: str) -> None:
-        (folder / "daemon.toml").write_text(f"[store]\nenabled = false\n[source]\n{source}\n")
+        (folder / "daemon.toml").write_text(
+            f"[store]\nenabled = false\n[memory]\nenabled = false\n[source]\n{source}\n"
+        )
         self.process = subprocess.Popen(
             [sys.executable, "-m", "edge", "daemon", "--config", str(folder / "daemon.toml")],
             cwd=ROOT, env={**room.environment, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL,
@@ -106,8 +108,9 @@ def test_it_hears_and_hears_again_after_the_microphone_was_gone(room, service, s
     assert time.monotonic() - began < PATIENCE_S / 2
     text = "\n".join(one.lines)
     assert "Traceback" not in text
-    # ALSA's library complains of devices that are configured and not there: not into the log of a service.
+    # Libraries complain of devices and servers that are not there: not into the log of a service.
     assert "ALSA lib" not in text
+    assert "jack" not in text.casefold()
     assert one.count("tried again from now on") == 1
 
 
@@ -130,5 +133,16 @@ def test_it_ends_in_time_while_the_microphone_gives_nothing(room, service):
     try:
         one.process.send_signal(signal.SIGTERM)
         assert one.process.wait(PATIENCE_S) == 0
+    finally:
+        os.kill(room.server.pid, signal.SIGCONT)
+
+
+def test_it_ends_in_time_though_the_sound_server_hangs_from_the_beginning(room, service):
+    os.kill(room.server.pid, signal.SIGSTOP)
+    try:
+        one = service('device = "pulse"')
+        one.wait("edge.daemon: bundle")
+        one.process.send_signal(signal.SIGTERM)
+        assert one.process.wait(PATIENCE_S / 3) == 0
     finally:
         os.kill(room.server.pid, signal.SIGCONT)

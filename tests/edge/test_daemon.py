@@ -84,7 +84,7 @@ class Running:
         self.path = folder / "daemon.toml"
         self.path.write_text(
             'pre_roll_s = 1.0\n[gate]\nrefractory_s = 0.0\n[source]\nkind = "file"\npath = "x"\n'
-            "[store]\nenabled = false\n" + (text or "[memory]\nenabled = false\n")
+            "[store]\nenabled = false\n[monitor]\nenabled = false\n" + (text or "[memory]\nenabled = false\n")
         )
         file = load(self.path)
         source = Chosen("tape", SimpleNamespace(make=lambda settings: self.tape), None)

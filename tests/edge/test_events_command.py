@@ -201,7 +201,7 @@ def test_a_damaged_event_hides_no_other(path, events):
     assert code == 0
     assert len(out.splitlines()) == 1
     assert one_line(err)
-    assert "1 events are damaged" in err
+    assert "1 event is damaged" in err
 
 
 def test_the_settings_name_the_store(tmp_path, capsys):
@@ -239,8 +239,8 @@ def test_following_prints_what_comes(path, tmp_path):
             for at in range(1, 4):
                 (told,) = filled(path, answer(AT_S + at))
                 assert json.loads(child.stdout.readline())["id"] == told.id
-            # All of it is deleted, and the file is another one: what comes then is printed, too.
-            path.unlink()
+            # It is damaged, and set aside: what comes then is printed, too.
+            path.write_bytes(b"damaged" * 1000)
             (told,) = filled(path, answer(AT_S + 9))
             assert json.loads(child.stdout.readline())["id"] == told.id
             child.send_signal(signal.SIGINT)
@@ -248,6 +248,25 @@ def test_following_prints_what_comes(path, tmp_path):
         finally:
             patience.cancel()
     assert child.returncode == 130
+
+
+def test_following_a_store_that_stays_damaged_ends(path, events, monkeypatch):
+    monkeypatch.setattr("edge.commands.events._POLL_S", 0.01)
+    filled(path, answer())
+    real = EventReader.last_seq
+
+    calls = []
+
+    def damaged(reader):
+        calls.append(reader)
+        if len(calls) == 2:
+            path.write_bytes(b"damaged" * 1000)
+        return real(reader)
+
+    monkeypatch.setattr(EventReader, "last_seq", damaged)
+    code, out, err = events("--follow")
+    assert (code, len(calls), out.count("\n")) == (2, 2, 1)
+    assert one_line(err)
 
 
 # ---------------------------------------------------------------------------------------- explaining

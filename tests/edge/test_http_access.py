@@ -4,6 +4,7 @@ import datetime
 import ipaddress
 import os
 import socket
+import socketserver
 import ssl
 import threading
 import time
@@ -379,6 +380,17 @@ def test_one_connection_too_many_is_hung_up_on():
                 assert exchange(client, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n") == "200 OK"
         # There is room again.
         wait_for(lambda: ask(server) == "200 OK")
+
+
+def test_a_thread_that_cannot_be_started_leaves_its_room(monkeypatch):
+    def full(self, request, client_address):
+        raise RuntimeError("can't start new thread")
+
+    with serving(connections=1) as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(socketserver.ThreadingMixIn, "process_request", full)
+            assert ask(server) == ""
+        assert ask(server) == "200 OK"
 
 
 def test_nonsense_is_no_error_of_ours(caplog):

@@ -56,7 +56,12 @@ def test_nothing_is_kept_unless_it_is_asked_for(tmp_path, monkeypatch):
         (("unsure",), "u"),
         (("rejected", "unsure"), "au"),
         (("all",), "apu"),
+        (("all", "none"), "apu"),
         ((), ""),
+        (("none",), ""),
+        ("none", ""),
+        ("all", "apu"),
+        ("unsure", "u"),
     ],
 )
 def test_what_is_kept_follows_the_decision_about_the_sound(keep, expected):
@@ -195,15 +200,27 @@ def test_an_id_that_is_none_becomes_no_file(name, folder):
     assert list(folder.iterdir()) == []
 
 
-def test_the_settings_are_strict():
-    assert from_tables(AudioSettings, {"keep": ["rejected", "unsure"]}, "f", name="audio").keep == (
-        "rejected",
-        "unsure",
-    )
-    with pytest.raises(UsageError, match=r"f: audio\.keep: got 'all', expected an array"):
-        from_tables(AudioSettings, {"keep": "all"}, "f", name="audio")
-    with pytest.raises(UsageError, match=r"f: audio\.keep\[0\]: got 'blocked', expected one of"):
-        from_tables(AudioSettings, {"keep": ["blocked"]}, "f", name="audio")
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({}, set()),
+        ({"keep": "none"}, set()),
+        ({"keep": []}, set()),
+        ({"keep": "all"}, {"accept", "reject", "unsure"}),
+        ({"keep": ["rejected", "unsure"]}, {"reject", "unsure"}),
+    ],
+    ids=str,
+)
+def test_the_settings_say_what_is_kept(given, kept):
+    assert from_tables(AudioSettings, given, "f", name="audio").kept == kept
+
+
+@pytest.mark.parametrize("wrong", ["blocked", ["blocked"], "", 1, [1]], ids=str)
+def test_the_settings_are_strict(wrong):
+    with pytest.raises(
+        UsageError, match=r"f: audio\.keep: got .*, expected one of 'none', .*, or an array, each one of"
+    ):
+        from_tables(AudioSettings, {"keep": wrong}, "f", name="audio")
 
 
 # ---------------------------------------------------------------------------------------- the sink
@@ -251,6 +268,6 @@ def test_sound_that_was_kept_before_leaves_in_its_time(tmp_path):
     kept = opened(tmp_path / "audio").keep(answer(AT_S - 13 * DAY_S, pre_roll=sound(0.1)))
     sink, _ = sink_with(tmp_path)
     sink.open()
-    sink._tidy(sink._store)
+    sink.check()
     sink.close()
     assert names(tmp_path / "audio") == [kept.stem]

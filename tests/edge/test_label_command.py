@@ -149,7 +149,7 @@ def test_an_export_is_a_folder_for_training(told, label, tmp_path, capsys):
     code, text, err = label("export", "--out", out, "--json")
     assert code == 0
     assert json.loads(text) == {"event": "exported", "out": str(out), "recordings": 2, "without_sound": 1}
-    assert "1 labels are left out" in err
+    assert "1 label is left out: its sound" in err
     found = rows(out)
     assert set(found) == {f"live/{told[0].id}.flac", f"replay/{told[1].id}.flac"}
     for name, row in found.items():

@@ -1,6 +1,7 @@
 """Metrics over HTTP: read by prometheus_client's own parser from a real socket."""
 
 import http.client
+import socket
 import threading
 import time
 from dataclasses import replace
@@ -207,6 +208,17 @@ def test_only_two_paths_are_there(sink, path, method, status):
     got, text = ask(sink, path, method)
     assert got == status
     assert (text == "") == (method == "HEAD")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/none"])
+def test_the_answer_to_head_ends_with_its_headers(sink, path):
+    with socket.create_connection(("127.0.0.1", sink.port), timeout=10) as client:
+        client.sendall(f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        got = b""
+        while block := client.recv(4096):
+            got += block
+    assert got.endswith(b"\r\n\r\n")
+    assert got.count(b"\r\n\r\n") == 1
 
 
 def test_a_token_is_demanded_of_every_path(house, tmp_path):

@@ -214,6 +214,7 @@ class TestLive:
     @pytest.fixture(autouse=True)
     def nobody_else(self, monkeypatch):
         monkeypatch.setattr(portaudio, "_fresh", False)
+        monkeypatch.setattr(portaudio, "require", lambda: None)
 
     def test_portaudio_looks_for_devices_every_time_it_is_opened(self, fake):
         audio = fake(np.ones(5000, np.int16), rate_hz=16_000, channels=1)
@@ -284,7 +285,7 @@ def test_nothing_of_a_c_library_reaches_stderr_while_it_is_hushed(capfd):
     assert capfd.readouterr().err == "we are heard"
 
 
-def test_in_a_service_only_alsa_is_silenced(python):
+def test_in_a_service_the_library_of_alsa_is_silenced(python):
     # A device that is not configured: ALSA's library complains, by itself.
     code = """
 import ctypes, os
@@ -320,6 +321,23 @@ def python():
         return done.stdout
 
     return run
+
+
+MAKE = "from edge.live_sources.microphone import Settings, make\nfrom edge.errors import VivavoceError\n"
+MAKE += SAY.replace("list_devices()", "make(Settings())")
+
+
+def test_portaudio_is_not_loaded_before_anybody_listens(python):
+    out = python(MAKE + "import sys\nprint('sounddevice' in sys.modules)")
+    assert out.splitlines()[-1] == "False"
+
+
+def test_what_is_not_installed_is_told_when_the_daemon_is_started(python):
+    out = python("import sys\nsys.modules['sounddevice'] = None\n" + MAKE)
+    assert out.startswith("MissingExtraError listening to a microphone is not installed here")
+    code = "import ctypes.util, importlib.util\nimportlib.util.find_spec = ctypes.util.find_library = {}\n"
+    code = code.replace("= {}", "= lambda name: 'there' if name == 'sounddevice' else None")
+    assert python(code + MAKE).startswith("UsageError microphone: the library PortAudio is not installed here")
 
 
 def test_without_the_extra_the_message_names_it(python):

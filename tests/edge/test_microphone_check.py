@@ -17,6 +17,7 @@ def fake(monkeypatch):
     def install(samples, rate_hz=16_000):
         audio = FakeAudio(np.asarray(samples, np.int16), rate_hz=rate_hz, channels=1)
         monkeypatch.setattr(portaudio, "load", lambda: audio)
+        monkeypatch.setattr(portaudio, "require", lambda: None)
         return audio
 
     return install
@@ -77,7 +78,7 @@ def test_one_that_does_not_work_is_a_fault_only_where_it_is_needed(fake, setting
     def missing():
         raise MissingExtraError("listening to a microphone", "mic")
 
-    monkeypatch.setattr(portaudio, "load", missing)
+    monkeypatch.setattr(portaudio, "require", missing)
     ((found, text, _),) = states(settings)
     assert (found, "pip install 'vivavoce[mic]'" in text) == (state, True)
 

@@ -117,6 +117,8 @@ LIMITS = FrameLimits(header=60, data=10, payload=20)
         ({"data_length": 11}, b'{"a":12345}', False),
         ({"payload_length": 20}, bytes(20), True),
         ({"payload_length": 21}, bytes(21), False),
+        ({"data_length": -1}, b"", False),
+        ({"payload_length": -1}, b"", False),
         ({"x": "y" * 37}, b"", True),
         ({"x": "y" * 38}, b"", False),
     ],

@@ -51,6 +51,7 @@ class Other:
         self.sound = np.zeros(0, np.int16)
         self.connections = []
         self.extra = {}
+        self.info = Info(wake=[PROGRAM]).event().data
 
 
 class Handler(AsyncEventHandler):
@@ -71,7 +72,7 @@ class Handler(AsyncEventHandler):
         other = self._other
         other.events.append(event)
         if Describe.is_type(event.type):
-            await self.write_event(Info(wake=[PROGRAM]).event())
+            await self.write_event(Event("info", other.info))
         elif AudioStart.is_type(event.type):
             self._heard, self._any = [], False
         elif AudioChunk.is_type(event.type):
@@ -184,11 +185,12 @@ def test_the_other_service_hears_what_the_client_sends(house):
     talk(
         house,
         other,
-        lambda client: client.write_event(Event("select-program", {"name": "other"})),
+        lambda client: client.write_event(Event("select-program", {"name": "vivavoce: other"}, b"x")),
         lambda client: client.write_event(detect),
         streaming(samples, clock=lambda at: 10**9 + at),
     )
     assert [event.type for event in other.events[:3]] == ["select-program", "detect", "audio-start"]
+    assert (other.events[0].data, other.events[0].payload) == ({"name": "other"}, None)
     assert other.events[1].data == detect.data
     assert other.events[-1].type == "audio-stop"
     np.testing.assert_array_equal(other.sound, samples)
@@ -263,6 +265,53 @@ def test_what_cannot_be_used_of_a_detection_is_left_out(house, extra):
 def test_a_service_that_says_nothing_more_after_a_detection(house):
     events = talk(house, Other(stop="if none", late=10_000), streaming(sound(2, _20000=1.0)), settle_s=0.2)
     assert [event.type for event in events] == ["detection"]
+
+
+def test_the_answer_waits_for_no_more_sound_than_the_gate_needs(house):
+    async def run():
+        async with served(Other()) as port:
+            with opened(wyoming_proxy, house, "proxy", upstream=f"tcp://127.0.0.1:{port}") as sink:
+                async with client_of(sink) as client:
+                    await send(client, sound(1, _20000=1.0), stop=False)
+                    await until(lambda: house.sessions and house.sessions[0].told)
+                    assert not house.answers
+                    await send(client, sound(0.1), begin=False, stop=False)
+                    await told(client, "detection")
+                await asyncio.to_thread(sink.close)
+
+    in_time(run())
+
+
+def test_a_word_of_a_stream_that_was_cut_off_is_not_answered_by_the_next(house):
+    async def cut(client):
+        await send(client, sound(1, _20000=1.0), stop=False)
+        await until(lambda: house.sessions and house.sessions[0].told)
+
+    events = talk(house, Other(), cut, streaming(sound(3, _22000=1.0)))
+    assert [event.type for event in events] == ["detection"]
+    assert events[0].data["name"] == "hey_house"
+
+
+def test_every_stream_is_waited_for_at_its_end(house):
+    events = talk(house, Other(late=10_000), streaming(sound(1)), streaming(sound(2, _20000=1.0)))
+    assert [event.type for event in events] == ["not-detected", "detection"]
+
+
+def test_nobody_waits_for_a_service_that_has_gone(house):
+    async def run():
+        other = Other(stop="never")
+        async with served(other) as port:
+            tables = {"upstream": f"tcp://127.0.0.1:{port}", "settle_s": 60.0}
+            with opened(wyoming_proxy, house, "proxy", **tables) as sink:
+                async with client_of(sink) as client:
+                    await send(client, sound(0.5))
+                    await until(lambda: other.events and AudioStop.is_type(other.events[-1].type))
+                    for connection in other.connections:
+                        await connection.stop()
+                    await told(client, "not-detected")
+                await asyncio.to_thread(sink.close)
+
+    in_time(run())
 
 
 def test_a_stream_that_is_cut_off_by_another(house):
@@ -364,6 +413,54 @@ def test_a_service_that_goes_away_in_the_middle_ends_the_connection_if_asked(hou
     in_time(run())
 
 
+def test_a_service_that_takes_nothing_more_is_away(house, caplog):
+    async def deaf(reader, writer):
+        reader._transport.pause_reading()
+        await go_on.wait()
+        writer.close()
+
+    async def run():
+        server = await asyncio.start_server(deaf, "127.0.0.1", 0, limit=1000)
+        uri = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server:
+            with opened(wyoming_proxy, house, "proxy", upstream=uri, upstream_s=0.2) as sink:
+                async with client_of(sink) as client:
+                    await client.write_event(AudioStart(16_000, 2, 1).event())
+                    while "is away" not in caplog.text:
+                        await send(client, sound(10), chunk=32_000, begin=False, stop=False)
+                    await send(client, sound(0.1), begin=False)
+                    await told(client, "not-detected")
+                go_on.set()
+                await asyncio.to_thread(sink.close)
+
+    go_on = asyncio.Event()
+    in_time(run())
+    assert "not taken within 0.2 s" in caplog.text
+
+
+def test_clients_that_are_killed_and_a_service_that_is_opened_again(house):
+    async def run():
+        other = Other()
+        async with served(other) as port:
+            with opened(wyoming_proxy, house, "proxy", upstream=f"tcp://127.0.0.1:{port}") as sink:
+                for _ in range(3):
+                    async with client_of(sink) as client:
+                        await send(client, sound(0.5, _20000=0.4), stop=False)
+                        client._writer.transport.abort()
+                        with suppress(ConnectionError):
+                            await client.disconnect()
+                        client._writer = None
+                await until(lambda: len(house.sessions) == 3 and not house.open)
+                await asyncio.to_thread(sink.close)
+                sink.open()
+                async with client_of(sink) as client:
+                    await send(client, sound(2, _20000=1.0))
+                    await told(client, "detection")
+                await asyncio.to_thread(sink.close)
+
+    in_time(run())
+
+
 @pytest.mark.parametrize("fault", ["no room", "session fails"])
 def test_without_a_session_words_pass_only_if_it_fails_open(house, fault, caplog):
     def break_it():
@@ -401,10 +498,20 @@ def test_closed_a_connection_without_a_session_ends(house, fault):
     in_time(run())
 
 
-def test_what_the_other_service_says_is_limited_too(house, caplog):
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        (b'{"type": "info", "data_length": 4294967296}\n', "data_length"),
+        (b'{"type": "info", "data": {"wake": [{"name": 1e999}]}}\n', "cannot be said again"),
+        (b"nonsense\n", "not JSON"),
+        (b"", "closed the connection before"),
+    ],
+)
+def test_what_the_other_service_says_is_limited_too(house, caplog, said, fault):
     async def hostile(reader, writer):
         await reader.readline()
-        writer.write(b'{"type": "info", "data_length": 4294967296}\n')
+        writer.write(said)
+        writer.write_eof()
         await reader.read()
         writer.close()
 
@@ -419,7 +526,17 @@ def test_what_the_other_service_says_is_limited_too(house, caplog):
                 await asyncio.to_thread(sink.close)
 
     in_time(run())
-    assert "data_length" in caplog.text
+    assert fault in caplog.text
+
+
+def test_descriptions_that_make_little_sense(house):
+    other = Other()
+    other.info = {"wake": [5, {"name": None}, {"description": "x", "models": 3}], "asr": [{}]}
+    (event,) = talk(house, other, lambda client: client.write_event(Describe().event()))
+    assert [one["name"] for one in event.data["wake"]] == ["vivavoce: None", "vivavoce: None"]
+    other.info = {"wake": "none"}
+    (event,) = talk(house, other, lambda client: client.write_event(Describe().event()))
+    assert event.data["wake"] == []
 
 
 @pytest.mark.parametrize(

@@ -302,7 +302,7 @@ def test_silence_ends_a_connection(house):
 
 def test_a_client_that_does_not_listen_is_left(house):
     with opened(wyoming_wake, house, message_s=0.2) as sink:
-        with socket.create_connection(("127.0.0.1", sink.port), timeout=20) as deaf, suppress(OSError):
+        with socket.create_connection(("127.0.0.1", sink.port), timeout=20) as deaf, suppress(ConnectionError):
             while True:
                 deaf.sendall(b'{"type": "describe"}\n' * 1000)
         in_time(until(lambda: house.health.gauges["wyoming_clients"] == 0))
@@ -448,3 +448,15 @@ def test_the_real_gate_hears_through_it_what_it_hears_in_a_file(rate, width, cha
     for one, answer in zip(detections, passed, strict=True):
         assert one.timestamp == round(answer.end_sample / 16)
         assert one.context["liveness"]["live_probability"] == round(answer.live_probability, 4)
+
+
+def test_who_comes_back_at_once_finds_his_own_place(house):
+    async def talk(sink):
+        for _ in range(20):
+            async with client_of(sink) as client:
+                await send(client, sound(0.1))
+                await told(client, "not-detected")
+
+    with opened(wyoming_wake, house, max_clients=1) as sink:
+        in_time(talk(sink))
+    assert house.health.gauges["wyoming_refused"] == 0

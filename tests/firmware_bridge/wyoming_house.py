@@ -22,7 +22,7 @@ from edge.strict_toml import from_tables
 WORDS = (Word("smart_mirror", "smart mirror", 0.5), Word("hey_house", "hey house", 0.5))
 POST_ROLL = 1600
 WORD_SAMPLES = 8000
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 # A sample of this value is the last of a word.
 MARKERS = {
     20_000: ("smart_mirror", "pass"),

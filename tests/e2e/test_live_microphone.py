@@ -1,0 +1,162 @@
+"""The microphone as a source, in its rates and channels: PortAudio on the monitor of a null sink."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from e2e.virtual_microphone import Room, missing
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.slow
+
+HEAR = """
+import json, sys
+import numpy as np
+from edge.live_sources.microphone import Settings, make
+from edge.strict_toml import from_tables
+source = make(from_tables(Settings, json.loads(sys.argv[1]), "test"))
+print("ready", flush=True)
+blocks, n = [], 0
+for block in source.blocks():
+    blocks.append(block)
+    n += block.size
+    if n >= 16_000 * float(sys.argv[2]):
+        break
+np.save(sys.argv[3], np.concatenate(blocks))
+print(json.dumps([source.name, source.native_rate_hz, source.overflows]))
+"""
+
+LOOK = """
+import json, sys
+from edge.capture import leave
+from edge.live_sources.microphone import Settings
+from edge.microphone_check import look_at_microphone
+for finding in look_at_microphone(Settings(device=sys.argv[1]) if sys.argv[1] else None):
+    print(json.dumps(finding), flush=True)
+sys.exit(leave(0))
+"""
+
+
+LOADED = """
+import sounddevice
+from edge import portaudio
+loaded = lambda: sum("libasound_module_" in line for line in open("/proc/self/maps"))
+for _ in range(2):
+    with portaudio.in_use(portaudio.load(), hush=False):
+        before = loaded()
+sounddevice._lib.Pa_Terminate()
+print(before, loaded())
+sounddevice._lib.Pa_Initialize()
+"""
+
+
+@pytest.fixture
+def make_room(tmp_path_factory) -> Iterator:
+    if reason := missing():
+        pytest.skip(reason)
+    rooms = []
+
+    def start(**format_) -> Room:
+        folder = tmp_path_factory.mktemp("pa")
+        folder.chmod(0o700)
+        rooms.append(Room(folder, **format_))
+        return rooms[-1]
+
+    yield start
+    for room in rooms:
+        room.close()
+
+
+def python(room: Room, code: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], cwd=ROOT, env={**room.environment, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def tones(rate_hz: int) -> np.ndarray:
+    """Return 30 s of two channels: 1 kHz in the left one, 3 kHz in the right one."""
+    t = np.arange(30 * rate_hz) / rate_hz
+    both = np.stack((np.sin(2 * np.pi * 1000 * t), np.sin(2 * np.pi * 3000 * t)), axis=1)
+    return np.round(6000 * both).astype(np.int16)
+
+
+def amplitude(samples: np.ndarray, frequency_hz: float) -> float:
+    """Return the amplitude of a tone in the last second at 16 kHz."""
+    x = samples[-16_000:].astype(float)
+    return 2 / x.size * float(np.abs(x @ np.exp(-2j * np.pi * frequency_hz / 16_000 * np.arange(x.size))))
+
+
+@pytest.mark.parametrize("rate_hz", [44_100, 48_000])
+@pytest.mark.parametrize(("channel", "low", "high"), [(0, 6000, 0), (1, 0, 6000), (-1, 3000, 3000)])
+def test_rates_and_channels_become_16_khz_mono(make_room, tmp_path, rate_hz, channel, low, high):
+    room = make_room(rate_hz=rate_hz, channels=2)
+    soundfile.write(room.folder / "tones.wav", tones(rate_hz), rate_hz)
+    room.play(room.folder / "tones.wav")
+    settings = {"device": "pulse", "rate_hz": rate_hz, "channels": 2, "channel": channel}
+    process = python(room, HEAR, json.dumps(settings), "3", str(tmp_path / "heard.npy"))
+    out, complaint = process.communicate(timeout=60)
+    assert (process.returncode, complaint) == (0, "")
+    assert json.loads(out.splitlines()[-1]) == ["pulse", rate_hz, 0]
+    heard = np.load(tmp_path / "heard.npy")
+    assert heard.dtype == np.int16
+    assert amplitude(heard, 1000) == pytest.approx(low, abs=60)
+    assert amplitude(heard, 3000) == pytest.approx(high, abs=60)
+
+
+def test_a_number_names_a_device_as_its_name_does(make_room, tmp_path):
+    room = make_room()
+    room.make_noise()
+    listed = python(room, "from edge.microphone import list_devices as l; print([d.name for d in l()].index('pulse'))")
+    number = int(listed.communicate(timeout=60)[0])
+    process = python(room, HEAR, json.dumps({"device": number}), "0.2", str(tmp_path / "heard.npy"))
+    out, complaint = process.communicate(timeout=60)
+    assert (process.returncode, complaint) == (0, "")
+    assert json.loads(out.splitlines()[-1])[:2] == ["pulse", 16_000]
+
+
+def look(room: Room, device: str) -> list[list[str]]:
+    process = python(room, LOOK, device)
+    out, complaint = process.communicate(timeout=60)
+    assert process.returncode == 0, complaint
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_the_doctor_tells_what_a_microphone_gives(make_room):
+    room = make_room()
+    room.make_noise()
+    ((check, state, found, _),) = look(room, "pulse")
+    assert (check, state) == ("microphone", "ok")
+    assert found.startswith("pulse: 16000 Hz, latency ")
+    assert "level -75 dBFS" in found
+
+
+def test_the_doctor_tells_of_one_that_is_muted_or_gone(make_room):
+    room = make_room()
+    soundfile.write(room.folder / "nothing.wav", np.zeros(30 * 16_000, np.int16), 16_000)
+    room.play(room.folder / "nothing.wav")
+    (_, state, found, _), (_, worse, told, remedy) = look(room, "pulse")
+    assert (state, worse) == ("ok", "fault")
+    assert "gives the same value all the time (0)" in told
+    assert "unmute" in remedy
+    room.unplug()
+    ((_, state, found, _),) = look(room, "pulse")
+    assert state == "fault"
+    # PulseAudio's device is only listed while the server is there.
+    assert "no input" in found
+    ((_, state, found, _),) = look(room, "")
+    assert state == "note"
+
+
+def test_plugins_of_alsa_stay_loaded_when_devices_are_looked_for(make_room):
+    process = python(make_room(), LOADED)
+    out, complaint = process.communicate(timeout=60)
+    assert (process.returncode, complaint) == (0, "")
+    before, after = map(int, out.split())
+    assert before == after > 0
