@@ -368,7 +368,10 @@ class MqttSink:
                 _log.warning("%s: got %r%s, expected %s or %s, not retained", message.topic, said, kept, ON, OFF)
             return
         self._refused.discard(message.topic)
-        order(said == ON.encode())
+        try:
+            order(said == ON.encode())
+        except Exception:  # the thread of the client must live on
+            _log.exception("%s: the order failed", message.topic)
 
 
 def _switch(on: bool) -> str:

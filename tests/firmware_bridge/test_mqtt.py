@@ -137,6 +137,17 @@ class TestOrders:
         lines = [record.message for record in caplog.records if record.levelno == logging.WARNING]
         assert lines == ["vivavoce/test/mute/set: got b'on', expected ON or OFF, not retained"]
 
+    def test_an_order_that_fails_ends_nothing(self, running, watcher, house, monkeypatch, caplog):
+        def fail(muted):
+            raise RuntimeError("a bug")
+
+        monkeypatch.setattr(house, "mute", fail)
+        running()
+        watcher.say(f"{TOPIC}/mute/set", "ON")
+        watcher.say(f"{TOPIC}/playing/set", "ON")
+        assert house.asked.get(timeout=DEADLINE_S) == ("playing", True)
+        assert "the order failed" in caplog.text
+
     def test_what_the_broker_kept_is_of_another_time(self, running, watcher, house, caplog):
         watcher.say(f"{TOPIC}/mute/set", "ON", retain=True)
         running()
