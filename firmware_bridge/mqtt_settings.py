@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import os
 import re
 import ssl
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ def check_settings(settings: Settings, where: str) -> None:
         raise UsageError(f"{where}: got one of tls_certificate and tls_key, expected both or none; give the other")
     for entry in ("password_file", "tls_ca", "tls_certificate", "tls_key"):
         path = getattr(settings, entry)
-        if path and not Path(path).is_file():
+        if path and not os.path.isfile(path):
             raise UsageError(f"{where}.{entry}: {path}: no such file; check the path, and that it can be read")
     if _wild(settings.hermes_site) or "/" in settings.hermes_site:
         raise UsageError(f"{where}.hermes_site: got {settings.hermes_site!r}, expected a name without / + # and NUL")
