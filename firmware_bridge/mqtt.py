@@ -147,6 +147,9 @@ class MqttSink:
             while not gone.is_published() and not self._lost and time.monotonic() < ends:
                 gone.wait_for_publish(0.05) if not gone.rc else time.sleep(0.05)
             client.disconnect()
+            # Gone in order; else the broker would tell of our last will, too.
+            while not self._lost and time.monotonic() < ends:
+                time.sleep(0.01)
         connection = client.socket()
         if connection is not None:
             # The thread of the client waits for confirmations, and a broker that hangs gives none. Not the method of a

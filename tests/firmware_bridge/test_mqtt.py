@@ -96,9 +96,14 @@ class TestTold:
             assert later.kept[f"{TOPIC}/availability"] == "online"
             assert f"{TOPIC}/answer" not in later.latest
 
-    def test_a_planned_end_is_told(self, running, watcher):
+    def test_a_planned_end_is_told_once_and_is_no_last_will(self, running, watcher):
         running().close()
         assert watcher.until(f"{TOPIC}/availability", "offline")
+        watcher.say("end", "1")
+        told = []
+        while (message := watcher.told.get(timeout=DEADLINE_S))[0] != "end":
+            told.append(message)
+        assert told == []
 
     def test_an_old_answer_is_not(self, running, watcher, caplog):
         bus = running(stale_s=5.0)
