@@ -145,7 +145,7 @@ class MqttSink:
             gone = client.publish(self.topics["availability"], OFFLINE, qos=1, retain=True)
             ends = time.monotonic() + _FAREWELL_S
             while not gone.is_published() and not self._lost and time.monotonic() < ends:
-                gone.wait_for_publish(0.05) if not gone.rc else time.sleep(0.05)
+                time.sleep(0.01)
             client.disconnect()
             # Gone in order; else the broker would tell of our last will, too.
             while not self._lost and time.monotonic() < ends:
