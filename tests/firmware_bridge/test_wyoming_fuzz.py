@@ -127,7 +127,7 @@ async def behave(sink, done):
 def used():
     """Return resident bytes, descriptors, and how many objects of the services there are."""
     gc.collect()
-    ours = [one for one in gc.get_objects() if type(one).__module__.startswith("firmware_bridge")]
+    ours = [one for one in gc.get_objects() if str(type(one).__module__).startswith("firmware_bridge")]
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGESIZE"), len(os.listdir("/proc/self/fd")), len(ours)
 

@@ -168,7 +168,7 @@ class RealHouse(FakeHouse):
     def publish(self, answer):
         self.answers.append(answer)
 
-    def circumstances(self, origin, samples, start, stop):
+    def circumstances(self, origin, samples, start, stop, at_s):
         return Circumstances()
 
 
