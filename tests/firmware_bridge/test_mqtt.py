@@ -277,6 +277,7 @@ class TestBroker:
 
     def test_the_end_does_not_wait_for_one_that_hangs(self, running, broker, monkeypatch):
         monkeypatch.setattr(mqtt, "_CONFIRM_S", 0.2)
+        monkeypatch.setattr(mqtt, "_KEEPALIVE_S", 1000)
         bus = running()
         broker.process.send_signal(signal.SIGSTOP)
         try:
