@@ -227,7 +227,8 @@ class TestSettings:
         assert (found.state, found.found) == ("ok", f"{tmp_path}/a.toml: listens to a pipe for computer; tells nobody")
 
     @pytest.mark.parametrize(
-        ("text", "problem"), [("bundles = 1", "did you mean bundle?"), ('words = ["hello"]', "hello"), ("=", "not TOML")]
+        ("text", "problem"),
+        [("bundles = 1", "did you mean bundle?"), ('words = ["hello"]', "hello"), ("=", "not TOML")],
     )
     def test_what_cannot_work_is_a_fault_and_the_rest_is_looked_at(self, tmp_path, text, problem):
         (tmp_path / "a.toml").write_text(text)
