@@ -28,8 +28,13 @@ class Scripted:
         self.live, self.endless = live, endless
         self.overflows = 0
         self.closed = 0
+        self._given: list[Iterator[np.ndarray]] = []
 
     def blocks(self) -> Iterator[np.ndarray]:
+        self._given.append(self._blocks())  # kept, so that it is not closed by being forgotten
+        return self._given[-1]
+
+    def _blocks(self) -> Iterator[np.ndarray]:
         opening = self.openings.pop(0) if self.openings else [AudioError("nothing is there")]
         try:
             for one in opening:
