@@ -164,6 +164,15 @@ def test_a_candidate_that_joined_late_may_decide_a_little_earlier():
     assert (trial.verdict.compared, trial.verdict.agreed) == (1, 1)
 
 
+def test_what_was_waited_for_when_the_stream_began_anew_is_not_compared():
+    trial = Trial(Puppet(), TrialSettings(minutes=1.0), clock=Clock())
+    for second in range(1, 11):
+        trial.push(SECOND, [decision(10 * RATE)] if second == 10 else (), start_sample=(second - 1) * RATE)
+    for second in range(100, 110):
+        trial.push(SECOND, start_sample=second * RATE)
+    assert (trial.verdict.compared, trial.verdict.state) == (0, "running")
+
+
 def test_a_few_decisions_say_too_little_unless_the_owner_waits_for_more():
     theirs = {second: [decision(second * RATE)] for second in (10, 12, 14, 16, 18)}
     verdict = run(Puppet(), 17, {second: theirs[second] for second in (10, 12, 14, 16)})
