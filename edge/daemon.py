@@ -54,6 +54,8 @@ class Daemon:
     settings : DaemonSettings
     notifier : Notifier, optional
         Tells systemd; by default whoever the environment names, or nobody.
+    checking : bool
+        True to see whether it can work, and nothing more: the start is not counted against a new bundle.
 
     Raises
     ------
@@ -62,12 +64,12 @@ class Daemon:
         tried again.
     """
 
-    def __init__(self, settings: DaemonSettings, *, notifier: Notifier | None = None) -> None:
+    def __init__(self, settings: DaemonSettings, *, notifier: Notifier | None = None, checking: bool = False) -> None:
         self._settings = settings
         self._notifier = Notifier() if notifier is None else notifier
         self.health = Health(started_at_s=time.time())
         self._watch = self._updates()
-        self._rules: Rules = rules_of(settings, opened=None if self._watch is None else self._watch.start())
+        self._rules: Rules = self._first_rules(checking)
         self._failing = ""
         self._changing = threading.Lock()
         self._status = Status(
@@ -101,6 +103,27 @@ class Daemon:
         self._bus = Bus(sinks, lambda: self.status)
         heard = settings.source.plugin.make(settings.source.settings)
         self._capture = Capture(heard, health=self.health, checked=heard.live)
+
+    def _first_rules(self, checking: bool) -> Rules:
+        """Open the bundle; one on probation that does not fit the settings is rolled back, and not the end."""
+        if self._watch is None:
+            return rules_of(self._settings)
+        if checking:
+            update = update_settings(self._settings)
+            assert update is not None, "there are slots"
+            return rules_of(self._settings, opened=open_slots(update).open_active())
+        bundle = self._watch.start()
+        while True:
+            try:
+                rules = rules_of(self._settings, opened=bundle)
+                rules.pipeline()
+            except VivavoceError as error:
+                other = self._watch.failed(str(error))
+                if other is None:
+                    raise
+                bundle = other
+            else:
+                return rules
 
     def _updates(self) -> UpdateWatch | None:
         """Make what looks after the slots of bundles, where there are some."""
@@ -209,7 +232,10 @@ class Daemon:
                 return
 
     def _skip(self, samples: int, *, native_rate_hz: int | None = None) -> None:
-        """Go on after samples that were not heard."""
+        """Go on after samples that were not heard; what was heard before them is decided first."""
+        if self._own.busy:
+            for _ in self._own.finish():
+                pass
         self._own.skip(samples, native_rate_hz=native_rate_hz)
         if self._guard is not None:
             self._guard.skip(self._own.position)
@@ -281,7 +307,8 @@ class Daemon:
             if new == old:
                 return
             self._status = replace(new, at_s=time.time())
-        self._bus.push(self._status)
+            # Under the lock, so that the last change is told last.
+            self._bus.push(self._status)
         self._notifier.status(_told(self._status))
 
     # ------------------------------------------------------------------------------------ for its sinks

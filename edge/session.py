@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 _PIECE = 4096
 """Samples that are pushed at once: no more than this is in the ring beyond what was decided."""
+_LONGEST_WORD = 100
+"""Characters of a word that somebody else detects."""
 _REMEMBERED_BEFORE = round(0.3 * SAMPLE_RATE_HZ)
 """Sound before a word that the replay memory is given, too."""
 _WARM_UP = 3 * SAMPLE_RATE_HZ
@@ -271,7 +273,8 @@ class GateSession:
         try:
             word = find_word(self._rules.bundle.words, word, "the bundle").id
         except UsageError:
-            word = word.strip()
+            # It goes into logs, topics and environments.
+            word = word.strip()[:_LONGEST_WORD]
         self._home.health.count_wake(self.origin, word)
         return self._placed(self._pipeline.heard(word, score))
 

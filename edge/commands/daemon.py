@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         )
     path: Path = args.config
     begin_logging("error" if args.check else args.log)
-    daemon = Daemon(load(path))
+    daemon = Daemon(load(path), checking=args.check)
     if args.check:
         from edge.output import out
 

@@ -293,6 +293,17 @@ def test_the_same_recording_passes_once(running, scene, decisions):
     assert [a.decision for a in again] == [d.decision for d in decisions], "the sound is judged as before"
 
 
+def test_a_word_before_the_source_fails_is_still_answered(running, scene, decisions):
+    one = running()
+    one.hear(scene[: decisions[0].wake.decided_sample + 160])
+    assert one.ear.of(Answer) == []
+    one.tape.waiting.put(AudioError("tape: torn"))
+    one.tape.put(scene[:512])
+    one.ear.wait(lambda ear: len(ear.of(Answer)) == 1)
+    assert one.ear.of(Answer)[0].word == decisions[0].word
+    one.end()
+
+
 def test_others_may_send_sound_of_their_own(running, scene, decisions):
     one = running()
     session = one.daemon.session("wyoming 1", words=(decisions[0].word,))

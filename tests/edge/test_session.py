@@ -263,6 +263,12 @@ def test_a_known_word_of_somebody_else_has_our_id(scene):
     assert one.heard(bundle.words[0].phrase.upper(), 1.0).word == bundle.words[0].id
 
 
+def test_a_word_of_somebody_else_is_not_endless(scene):
+    one = GateSession("proxy 1", rules(), Home(), listen=False)
+    list(one.push(scene[:RATE]))
+    assert one.heard("x" * 1_000_000, 1.0).word == "x" * 100
+
+
 def test_a_low_rate_stays_known(scene):
     one = session(Home())
     one.skip(0, native_rate_hz=8000)
