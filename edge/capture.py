@@ -20,9 +20,10 @@ import numpy.typing as npt
 from edge.errors import VivavoceError
 from edge.events import SAMPLE_RATE_HZ
 from edge.health import Health
+from edge.input_check import InputCheck, InputReport
 from edge.live import LiveSource
 
-__all__ = ["Block", "Capture", "Ended", "Gap", "Item", "Lost", "Nothing", "Opened", "leave"]
+__all__ = ["Block", "Capture", "Ended", "Gap", "Idle", "Item", "Lost", "Nothing", "Opened", "leave"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +34,8 @@ _WAITING_SAMPLES = SAMPLE_RATE_HZ
 _RETRY_S = (0.5, 30.0)
 """Time until a source that failed is opened again, s: the first, and the longest, doubling from one to the other."""
 _STEADY_S = 10.0
-"""A source that gave sound for so long begins with the first time again when it fails."""
+"""A source that gave sound for so long begins with the first time again when it fails; one that ended without a fault,
+as when whoever writes into a pipe leaves, always does."""
 _CLOSE_S = 1.0
 _THREAD = "capture"
 
@@ -79,6 +81,11 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """The source works, and has no sound: a pipe that nobody writes to."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The source is at its end, and there will be no more."""
 
@@ -88,7 +95,7 @@ class Nothing:
     """Nothing came in the time that was waited."""
 
 
-Item = Block | Gap | Opened | Lost | Ended | Nothing
+Item = Block | Gap | Opened | Lost | Idle | Ended | Nothing
 
 
 class Capture:
@@ -99,6 +106,9 @@ class Capture:
     source : LiveSource
     health : Health
         Gets overflows, dropped samples, attempts to open again, and how much sound waits.
+    checked : bool, optional
+        Look at the first seconds whenever the source was opened, and log what is wrong with them: a microphone is
+        never as silent as what a device plays may be.
     wait : callable, optional
         Waits for an event, so many seconds at most, and returns whether it happened; for tests.
     """
@@ -108,10 +118,12 @@ class Capture:
         source: LiveSource,
         *,
         health: Health,
+        checked: bool = False,
         wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
     ) -> None:
         self._source = source
         self._health = health
+        self._checked = checked
         self._wait = wait
         self._items: deque[Item] = deque()
         self._held = 0
@@ -119,11 +131,6 @@ class Capture:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=_THREAD, daemon=True)
         self._started = False
-
-    @property
-    def live(self) -> bool:
-        """Whether sound comes at its own pace: then it is a fault when none comes."""
-        return self._source.live
 
     def take(self, timeout_s: float) -> Item:
         """Return the next item; :class:`Nothing` if none came in this time. The first call opens the source.
@@ -162,29 +169,28 @@ class Capture:
     def _run(self) -> None:
         attempt = 0
         wait_s = _RETRY_S[0]
+        told = ""
         while not self._closing.is_set():
-            began = time.monotonic()
-            opened = False
-            reason = f"{self._source.name}: ended"
+            reason, fault = f"{self._source.name}: ended", False
             try:
-                opened = self._read()
-                if self._closing.is_set():
-                    return
-                if not self._source.endless:
-                    self._put(Ended())
-                    return
+                self._read()
             except VivavoceError as error:
-                opened = self._was_open
-                reason = str(error)
+                reason, fault = str(error), True
             except Exception as error:
                 # A source of a third party, or a driver: the daemon outlives all of them.
-                opened = self._was_open
-                reason = f"{self._source.name}: {type(error).__name__}: {error}"
-                _log.exception("%s", self._source.name)
-            if opened:
+                reason, fault = f"{self._source.name}: {type(error).__name__}: {error}", True
+                if reason != told:
+                    told = reason
+                    _log.exception("%s", self._source.name)
+            if self._closing.is_set():
+                return
+            if not (fault or self._source.endless):
+                self._put(Ended())
+                return
+            if self._heard_at_s:
                 attempt = 0
-                if time.monotonic() - began >= _STEADY_S:
-                    wait_s = _RETRY_S[0]
+                if not fault or time.monotonic() - self._heard_at_s >= _STEADY_S:
+                    wait_s, told = _RETRY_S[0], ""
             attempt += 1
             self._put(Lost(reason, attempt, wait_s))
             if self._wait(self._closing, wait_s):
@@ -192,25 +198,48 @@ class Capture:
             self._health.reopens += 1
             wait_s = min(2 * wait_s, getattr(self._source, "longest_retry_s", _RETRY_S[1]))
 
-    def _read(self) -> bool:
-        """Read the source to its end; return whether it gave any sound."""
-        self._was_open = False
+    def _read(self) -> None:
+        """Read the source to its end."""
+        self._heard_at_s = 0.0
+        check = InputCheck() if self._checked else None
         blocks = self._source.blocks()
         try:
             for samples in blocks:
                 if self._closing.is_set():
                     break
-                if not self._was_open:
-                    self._was_open = True
+                if not samples.size:
+                    self._put_idle()
+                    continue
+                if not self._heard_at_s:
+                    self._heard_at_s = time.monotonic()
                     self._put(Opened(self._source.name, self._source.native_rate_hz))
                 self._health.overflows = self._source.overflows
                 self._put_block(samples)
+                if check is not None:
+                    self._tell(check.push(samples))
         finally:
             blocks.close()
             self._health.overflows = self._source.overflows
-        return self._was_open
 
-    _was_open = False
+    def _tell(self, report: InputReport | None) -> None:
+        """Log what is wrong with the input, once for as long as it is the same."""
+        if report is None:
+            return
+        kinds = tuple(problem.kind for problem in report.problems())
+        for problem in report.problems() if kinds != self._told_kinds else ():
+            _log.warning("%s: %s; %s", self._source.name, problem.found, problem.remedy)
+        self._told_kinds = kinds
+        _log.info("%s: %s", self._source.name, report.told())
+
+    _told_kinds: tuple[str, ...] = ()
+    _heard_at_s = 0.0
+    """When the source gave its first sound since it was opened; 0 if it has not."""
+
+    def _put_idle(self) -> None:
+        with self._changed:
+            if not self._items:
+                self._items.append(Idle())
+                self._changed.notify_all()
 
     def _put(self, item: Item) -> None:
         with self._changed:

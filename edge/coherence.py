@@ -60,12 +60,12 @@ def find_offset(reference: _Samples, heard: _Samples) -> int:
         raise ValueError(f"offset: got a reference of {reference.size} samples, expected at least {heard.size}")
     # What wraps around lands at places that are not looked at.
     size = 1 << (reference.size - 1).bit_length()
-    cross = np.fft.rfft(reference, size) * np.conj(np.fft.rfft(heard, size))
-    hz = np.fft.rfftfreq(size, 1.0 / SAMPLE_RATE_HZ)
-    inside = (hz >= _DELAY_HZ[0]) & (hz <= _DELAY_HZ[1])
-    cross = np.where(inside, cross / np.maximum(np.abs(cross), 1e-9), 0.0)
+    inside = _bins(_DELAY_HZ, size)
+    cross = np.fft.rfft(reference, size)[inside] * np.conj(np.fft.rfft(heard, size)[inside])
+    phases = np.zeros(size // 2 + 1, np.complex128)
+    phases[inside] = cross / np.maximum(np.abs(cross), 1e-9)
     # A loudspeaker may be wired the other way round.
-    correlation = np.abs(np.fft.irfft(cross, size)[:places])
+    correlation = np.abs(np.fft.irfft(phases, size)[:places])
     return int(np.argmax(correlation))
 
 
@@ -129,5 +129,11 @@ def _power(spectra: _Spectra) -> _Floats:
     return power
 
 
+def _bins(band_hz: tuple[float, float], size: int) -> slice:
+    """Return which bins of a transform of so many samples lie in a band."""
+    first, last = (hz * size / SAMPLE_RATE_HZ for hz in band_hz)
+    return slice(int(np.ceil(first)), int(last) + 1)
+
+
 _HANN = np.hanning(_WINDOW + 1)[:-1]
-_BINS = slice(int(np.ceil(_SPEECH_HZ[0] * _WINDOW / SAMPLE_RATE_HZ)), int(_SPEECH_HZ[1] * _WINDOW / SAMPLE_RATE_HZ) + 1)
+_BINS = _bins(_SPEECH_HZ, _WINDOW)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edge.answers import SOURCE, Answer, Audio, SourceState, Status
 from edge.bundle_parts import Word
 from edge.bus import Bus, Sink, SinkCounts
-from edge.capture import Block, Capture, Ended, Gap, Lost, Nothing, Opened
+from edge.capture import Block, Capture, Ended, Gap, Idle, Lost, Opened
 from edge.daemon_settings import DaemonSettings, load, needs_restart, rules_of, update_settings
 from edge.drift_monitor import MonitorSink
 from edge.errors import UsageError, VivavoceError
@@ -99,7 +99,8 @@ class Daemon:
             played = settings.reference.plugin.make(settings.reference.settings)
             self._guard = ReferenceGuard(played, settings.tables.guard, self.health.gauges)
         self._bus = Bus(sinks, lambda: self.status)
-        self._capture = Capture(settings.source.plugin.make(settings.source.settings), health=self.health)
+        heard = settings.source.plugin.make(settings.source.settings)
+        self._capture = Capture(heard, health=self.health, checked=heard.live)
 
     def _updates(self) -> UpdateWatch | None:
         """Make what looks after the slots of bundles, where there are some."""
@@ -159,8 +160,7 @@ class Daemon:
                     self._change(source="lost", source_name=reason)
                     # A finished attempt is progress, too: a microphone that is unplugged is no reason to be killed.
                     self._progress()
-                case Nothing() if not self._capture.live:
-                    # Who writes into a pipe may take a break.
+                case Idle():
                     self._progress()
                 case Ended():
                     for _ in self._own.finish():

@@ -8,7 +8,6 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -17,30 +16,18 @@ from edge.bundle import Bundle, open_bundle
 from edge.bundle_manifest import CARD_NAME
 from edge.bundle_trust import ANYBODY, BundleTrust
 from edge.cues import CueSettings
+from edge.daemon_settings import DaemonSettings, load, rules_of
+from edge.device_check import device_checks
 from edge.errors import VivavoceError
 from edge.events import SAMPLE_RATE_HZ
+from edge.finding import Finding
 from edge.frontend import Frontend
 from edge.kernel_form import wanted_form
 
-__all__ = ["FEATURES_SHA256", "Finding", "State", "examine", "known_signal"]
-
-State = Literal["ok", "note", "fault"]
+__all__ = ["FEATURES_SHA256", "examine", "known_signal"]
 
 FEATURES_SHA256 = "277880ef568b0c53a0b6c444cc417ed97e4c8debefad6f3c6cbe3aeed589d136"
 """Hash of the features of :func:`known_signal`, as the reference implementation computes them."""
-
-
-class Finding(NamedTuple):
-    """What one check found."""
-
-    check: str
-    """What was looked at."""
-    state: State
-    """``ok``; ``note``, it works, but not as well as it could; ``fault``, it does not."""
-    found: str
-    """What there is."""
-    remedy: str = ""
-    """What to do; empty if all is well."""
 
 
 def known_signal() -> np.ndarray[tuple[int], np.dtype[np.int16]]:
@@ -51,7 +38,14 @@ def known_signal() -> np.ndarray[tuple[int], np.dtype[np.int16]]:
     return np.asarray(noise + sawtooth * (n // 2000 % 2), np.int16)
 
 
-def examine(*, warm: bool = False, bundle: Path | None = None, trust: BundleTrust = ANYBODY) -> Iterator[Finding]:
+def examine(
+    *,
+    warm: bool = False,
+    bundle: Path | None = None,
+    trust: BundleTrust = ANYBODY,
+    config: Path | None = None,
+    device: bool = True,
+) -> Iterator[Finding]:
     """Look at everything that the program needs, most basic things first.
 
     Parameters
@@ -62,6 +56,10 @@ def examine(*, warm: bool = False, bundle: Path | None = None, trust: BundleTrus
         The bundle to look at; by default the one that ships.
     trust : BundleTrust, optional
         Whose signature it must have.
+    config : Path, optional
+        Settings of the daemon: that they can work, and what they name in place of what is usual.
+    device : bool, optional
+        Look at what is around the program, too: microphone, clock and folders.
 
     Yields
     ------
@@ -73,6 +71,25 @@ def examine(*, warm: bool = False, bundle: Path | None = None, trust: BundleTrus
     yield _interpreter()
     yield _guarded("kernels", lambda: _kernels(warm))
     yield _guarded("arithmetic", _arithmetic)
+    settings = None
+    if config is not None:
+        try:
+            settings = load(config)
+            if bundle is None and settings.tables.bundle:
+                bundle = Path(settings.tables.bundle)
+            if trust == ANYBODY:
+                trust = settings.tables.trust.trust()
+        except VivavoceError as error:
+            yield Finding("settings", "fault", str(error))
+    yield from _bundle(bundle, trust)
+    if settings is not None:
+        yield _guarded("settings", lambda: _settings(settings, bundle))
+    if device:
+        for check, look in device_checks(settings):
+            yield _guarded(check, look)
+
+
+def _bundle(bundle: Path | None, trust: BundleTrust) -> Iterator[Finding]:
     try:
         opened = open_bundle(bundle, trust=trust)
     except VivavoceError as error:
@@ -91,6 +108,15 @@ def _guarded(check: str, look: Callable[[], Finding]) -> Finding:
         return Finding(check, "fault", str(error))
     except Exception as error:
         return Finding(check, "fault", f"{type(error).__name__}: {error}", "report it with this output")
+
+
+def _settings(settings: DaemonSettings, bundle: Path | None) -> Finding:
+    opened = None if bundle is None else open_bundle(bundle, trust=settings.tables.trust.trust())
+    rules = rules_of(settings, opened=opened)
+    words = ", ".join(rules.words or [word.id for word in rules.bundle.words])
+    told = ", ".join(settings.sinks) or "nobody"
+    found = f"{settings.path}: listens to a {settings.source.kind} for {words}; tells {told}"
+    return Finding("settings", "ok", found)
 
 
 def _versions() -> Iterator[Finding]:

@@ -1,162 +1,148 @@
-"""What the first seconds of a microphone tell about it: mutes, offsets and gains that somebody has to mend.
+"""Is this the sound of a microphone? Level, offset and clipping of the first seconds of an input, in plain sentences.
 
-A word is judged with :mod:`edge.quality`; this looks at the input itself, before anybody speaks, and says in words what
-a person at the device can do about it.
+A wrong device, a switch on the microphone's side or a gain that is far off look like a wake word that is never heard.
+They can be told from a few seconds, whatever is said in them.
 """
 
-import logging
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.events import SAMPLE_RATE_HZ
+from edge.quality import at_full_scale
 
-__all__ = ["Complaint", "InputCheck", "InputLevels", "complaints", "log_levels"]
+__all__ = ["CHECK_S", "InputCheck", "InputReport", "Problem"]
 
-_log = logging.getLogger(__name__)
-
-_LOOK_S = 3.0
-"""Sound that is looked at, s."""
+CHECK_S = 3.0
+"""Sound that is looked at, s: what a driver gives while it starts is a small part of it."""
 _SETTLING_S = 0.25
-"""Sound that is left out before, s: inputs click and swing when they are opened, and drivers begin with zeros."""
-_FLOOR_DBFS = -120.0
-_FULL_SCALE = 32_112
-"""0.98 of full scale, as in :mod:`edge.quality`."""
-_OFFSET = 0.003
-"""-50 dBFS: above, levels of quiet speech are those of the offset, and nothing stands out from it any more."""
-_CLIPPED_FRACTION = 0.001
-"""Nobody speaks all the time; a thousandth of seconds that held a word or two is a gain that is far too high."""
-_LOW_DBFS = -85.0
-"""Less than two steps of 16 bits: quiet rooms and microphones of any make give more, at a gain that suits speech."""
+"""Sound at the beginning that is left out, s: inputs settle, and many give zeros until they have."""
+_FULL_SCALE = 32768.0
+_QUIET_DBFS = -80.0
+"""Below this level of a room without speech the gain is doubted, dB re full scale: the noise of one step of 16 bits is
+at -101 dB, so that soft speech has few bits left."""
+_OFFSET = 0.02
+"""Mean, as a part of full scale, from which the input has an offset that is told: it is no sound, but it takes room
+from it."""
+_CLIPPED = 0.001
+"""Part of samples at full scale from which the gain is too high, with nobody asked to shout."""
 
 
-class Complaint(NamedTuple):
+class Problem(NamedTuple):
     """What is wrong with an input."""
 
-    text: str
-    """What was found."""
+    kind: str
+    """``mute``, ``loud``, ``soft`` or ``offset``."""
+    found: str
+    """What was found, as a sentence without its end."""
     remedy: str
     """What to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class InputLevels:
-    """Levels of the first seconds."""
+class InputReport(NamedTuple):
+    """What the first seconds of an input look like."""
 
     seconds: float
     """How much was looked at, s."""
     level_dbfs: float
-    """Level without the offset, dB re full scale."""
+    """Root mean square without the offset, dB re full scale; -inf if there is nothing but it."""
     peak_dbfs: float
-    """Largest sample, dB re full scale."""
+    """Largest sample, dB re full scale; -inf if all are zero."""
     offset: float
-    """Mean of all samples (DC offset), of full scale, -1 to 1."""
-    clipped_fraction: float
-    """Share of samples at full scale, 0 to 1."""
-    constant: bool
-    """Whether every sample has the same value."""
+    """Mean, as a part of full scale."""
+    clipped: float
+    """Part of samples at full scale."""
 
     @classmethod
-    def of(cls, samples: npt.NDArray[np.int16]) -> "InputLevels":
-        """Measure samples ``(n,) int16``, 16 kHz; n is at least 1."""
-        x = samples.astype(np.float64) / 32768.0
-        mean = float(x.mean())
-        size = np.abs(samples.astype(np.int32))
+    def of(cls, samples: npt.NDArray[np.int16]) -> "InputReport":
+        """Look at sound, ``(n,) int16``, 16 kHz, from the opening of the input on; n must not be 0."""
+        settled = samples[round(_SETTLING_S * SAMPLE_RATE_HZ) :]
+        x = (settled if settled.size else samples).astype(np.float64) / _FULL_SCALE
+        offset = float(x.mean())
         return cls(
-            seconds=samples.size / SAMPLE_RATE_HZ,
-            level_dbfs=_decibels(float(np.sqrt(np.mean((x - mean) ** 2)))),
-            peak_dbfs=_decibels(float(size.max()) / 32768.0),
-            offset=mean,
-            clipped_fraction=float(np.mean(size >= _FULL_SCALE)),
-            constant=bool(samples.min() == samples.max()),
+            samples.size / SAMPLE_RATE_HZ,
+            _decibels(float(np.sqrt(np.mean((x - offset) ** 2)))),
+            _decibels(float(np.abs(x).max())),
+            offset,
+            float(np.mean(at_full_scale(settled if settled.size else samples))),
         )
+
+    def problems(self) -> list[Problem]:
+        """Return what is wrong, worst first; empty if nothing is."""
+        if self.level_dbfs == -math.inf:
+            return [
+                Problem(
+                    "mute",
+                    "the input gives no sound at all: every sample is the same",
+                    "look for a switch on the microphone, for a mute in the mixer (alsamixer, F4), and whether this is "
+                    "the microphone that was meant (vivavoce collect --list-devices)",
+                )
+            ]
+        found = []
+        if self.clipped > _CLIPPED:
+            found.append(
+                Problem(
+                    "loud",
+                    f"the input is too loud: {100 * self.clipped:.1f} % of its samples are at full scale",
+                    "lower the gain of the input in the mixer (alsamixer, F4), and switch off its boost",
+                )
+            )
+        if self.level_dbfs < _QUIET_DBFS:
+            found.append(
+                Problem(
+                    "soft",
+                    f"the input is very soft: {self.level_dbfs:.0f} dB re full scale",
+                    "raise the gain of the input in the mixer (alsamixer, F4); see whether this is the microphone that "
+                    "was meant",
+                )
+            )
+        if abs(self.offset) > _OFFSET:
+            found.append(
+                Problem(
+                    "offset",
+                    f"the input has an offset of {100 * self.offset:.1f} % of full scale",
+                    "look for a microphone that needs another supply (bias), or another channel; what is over it "
+                    "clips sooner",
+                )
+            )
+        return found
 
     def told(self) -> str:
-        """Return the levels in a line."""
-        return f"level {self.level_dbfs:.0f} dBFS, peak {self.peak_dbfs:.0f} dBFS, offset {100 * self.offset:.2f} %"
-
-
-def complaints(levels: InputLevels) -> tuple[Complaint, ...]:
-    """Return what is wrong with an input, worst first; nothing if all is well."""
-    if levels.constant:
+        """Return the figures for people."""
         return (
-            Complaint(
-                f"gives the same value all the time ({round(32768 * levels.offset)}): it is muted, or the wrong input",
-                "look for a switch at the microphone, unmute it (alsamixer, pavucontrol), or name another as "
-                "source.device",
-            ),
+            f"level {self.level_dbfs:.0f} dB, peak {self.peak_dbfs:.0f} dB re full scale, "
+            f"offset {100 * self.offset:.2f} %, clipped {100 * self.clipped:.2f} %"
         )
-    found = []
-    if levels.clipped_fraction > _CLIPPED_FRACTION:
-        found.append(
-            Complaint(
-                f"{100 * levels.clipped_fraction:.1f} % of the samples are at full scale: what is distorted cannot be "
-                "judged",
-                "lower its gain (alsamixer, pavucontrol)",
-            )
-        )
-    elif abs(levels.offset) > _OFFSET:  # what is clipped has a mean, too
-        found.append(
-            Complaint(
-                f"its samples are off zero by {100 * levels.offset:+.1f} % of full scale (DC offset): quiet speech "
-                "drowns in it",
-                "try another input or rate (source.rate_hz); some cards need a high-pass filter in alsamixer",
-            )
-        )
-    if levels.level_dbfs < _LOW_DBFS:
-        found.append(
-            Complaint(
-                f"a level of {levels.level_dbfs:.0f} dBFS is lower than that of any room: speech will hardly be heard",
-                "raise its gain (alsamixer, pavucontrol), or look for a switch at the microphone",
-            )
-        )
-    return tuple(found)
 
 
 class InputCheck:
-    """Look at the first seconds of a source, after the click of opening it.
+    """Collect the first seconds of an input, and report on them once.
 
     Parameters
     ----------
-    look_s : float, optional
-        Sound that is looked at, s.
+    seconds : float, optional
+        How much to collect, s.
     """
 
-    def __init__(self, look_s: float = _LOOK_S) -> None:
+    def __init__(self, seconds: float = CHECK_S) -> None:
+        self._left = round(seconds * SAMPLE_RATE_HZ)
         self._pieces: list[npt.NDArray[np.int16]] = []
-        self._left = round((_SETTLING_S + look_s) * SAMPLE_RATE_HZ)
 
-    def push(self, samples: npt.NDArray[np.int16]) -> InputLevels | None:
-        """Take what was heard, ``(n,) int16``; return the levels once, when enough was heard."""
+    def push(self, samples: npt.NDArray[np.int16]) -> InputReport | None:
+        """Take sound, ``(n,) int16``; return the report with the last of it, before and after that None."""
         if self._left <= 0:
             return None
-        self._pieces.append(samples)
+        self._pieces.append(samples[: self._left].copy())
         self._left -= samples.size
-        if self._left > 0:
-            return None
-        levels = InputLevels.of(np.concatenate(self._pieces)[round(_SETTLING_S * SAMPLE_RATE_HZ) :])
-        self._pieces.clear()
-        return levels
+        return self.report() if self._left <= 0 else None
+
+    def report(self) -> InputReport | None:
+        """Return the report on what there is so far, and forget it; None if there is nothing."""
+        pieces, self._pieces = self._pieces, []
+        return InputReport.of(np.concatenate(pieces)) if pieces else None
 
 
-def log_levels(name: str, levels: InputLevels) -> None:
-    """Tell in the log what is wrong with a source, or its levels if nothing is.
-
-    Parameters
-    ----------
-    name : str
-        What listens.
-    levels : InputLevels
-    """
-    found = complaints(levels)
-    for complaint in found:
-        _log.warning("%s: %s: %s", name, complaint.text, complaint.remedy)
-    if not found:
-        _log.info("%s: %s", name, levels.told())
-
-
-def _decibels(amplitude: float) -> float:
-    return max(_FLOOR_DBFS, 20.0 * math.log10(amplitude)) if amplitude > 0 else _FLOOR_DBFS
+def _decibels(value: float) -> float:
+    return 20.0 * math.log10(value) if value > 0 else -math.inf

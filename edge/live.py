@@ -31,10 +31,12 @@ class LiveSource(Protocol):
     def blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
         """Open it and yield blocks ``(n,) int16``, 16 kHz mono, as they come; closing the generator closes it.
 
-        Called again after it ended or failed, it opens what is there then.
+        Called again after it ended or failed, it opens what is there then. A source that may have nothing to say for
+        seconds yields an empty block now and then meanwhile: it works, it waits, and can be closed.
 
         Raises
         ------
         AudioError
-            If it cannot be opened, or fails.
+            If it cannot be opened, or fails, and may be tried again. A source that has an end tells of a fault that
+            will be there each time, as of a file that is cut short, in the log, and ends.
         """

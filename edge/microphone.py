@@ -25,6 +25,7 @@ _PATIENCE_S = 5.0
 """A device that gives no sample for so long is gone: USB microphones that are pulled out often just fall silent."""
 _LOOK_S = 0.25
 _USUAL_RATES_HZ = (48_000, 44_100)
+"""Rates that are tried where a device takes neither 16 kHz nor what it calls its own, Hz."""
 _REPEAT = "see: vivavoce collect --list-devices"
 
 
@@ -235,7 +236,7 @@ class MicSource:
         waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         samples = _Samples(self, waiting)
         try:
-            with portaudio.hushed(self._hush):
+            with portaudio.turn, portaudio.hushed(self._hush):
                 stream = self._sounddevice.RawInputStream(
                     samplerate=self.native_rate_hz,
                     channels=self._channels,
@@ -261,7 +262,7 @@ class MicSource:
             yield from self._source(samples).blocks()
         finally:
             # A device that is gone cannot be closed properly, and that is no second fault.
-            with portaudio.hushed(self._hush):
+            with portaudio.turn, portaudio.hushed(self._hush):
                 stream.abort(ignore_errors=True)
                 stream.close(ignore_errors=True)
 

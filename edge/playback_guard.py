@@ -107,7 +107,7 @@ class PlaybackGuard:
                 self._heard.write(samples)
 
     def push_reference(self, samples: npt.NDArray[np.int16], at_sample: int) -> None:
-        """Take what the device plays.
+        """Take what the device plays; what came at once is to be given at once, and not in pieces.
 
         Parameters
         ----------

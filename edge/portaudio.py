@@ -12,12 +12,12 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from types import ModuleType
 
 from edge.errors import MissingExtraError, UsageError
 
-__all__ = ["hushed", "in_use", "load", "require"]
+__all__ = ["hushed", "in_use", "load", "require", "turn"]
 
 _WHAT, _EXTRA = "listening to a microphone", "mic"
 _NO_LIBRARY = "microphone: the library PortAudio is not installed here; install it with: apt-get install libportaudio2"
@@ -29,7 +29,8 @@ _COMPLAINTS = {
 """Libraries that PortAudio asks for devices, and what sets the function that they complain to. Together they write
 about a hundred lines whenever it looks for devices."""
 
-_lock = threading.Lock()
+turn = threading.RLock()
+"""Held while PortAudio starts, ends, opens or closes anything: its lists have no lock of their own."""
 _kept: set[str] = set()
 _users = 0
 _fresh = False
@@ -44,8 +45,10 @@ def load() -> ModuleType:
         If sounddevice, or PortAudio below it, is not installed.
     """
     global _fresh
+    # sounddevice turns stderr away by itself while it is loaded; later nobody has to.
+    loaded = sys.modules.get("sounddevice") is not None
     try:
-        with hushed():
+        with turn, nullcontext() if loaded else hushed():
             import sounddevice
     except ImportError as error:
         raise MissingExtraError(_WHAT, _EXTRA) from error
@@ -141,7 +144,7 @@ def in_use(sounddevice: ModuleType, *, hush: bool = True) -> Iterator[None]:
         See :func:`hushed`.
     """
     global _users, _fresh
-    with _lock:
+    with turn:
         if not _users and not _fresh:
             with hushed(hush):
                 _keep_plugins()
@@ -154,5 +157,5 @@ def in_use(sounddevice: ModuleType, *, hush: bool = True) -> Iterator[None]:
     try:
         yield
     finally:
-        with _lock:
+        with turn:
             _users -= 1

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from edge.endpoint import FRAME_SAMPLES, frame_levels_db, speech_span
 from edge.events import SAMPLE_RATE_HZ
 
-__all__ = ["FLAGS", "Quality", "QualityMeter", "assess", "flags_of_rate", "merged"]
+__all__ = ["FLAGS", "Quality", "QualityMeter", "assess", "at_full_scale", "flags_of_rate", "merged"]
 
 FLAGS = {
     "silent": "no sound: check that the microphone is on and connected",
@@ -127,7 +127,7 @@ def assess(samples: npt.NDArray[np.int16]) -> Quality:
     gauge = _Gauge()
     gauge.add(samples, hop=_FFT // 2)
     speech = samples[span.start : span.stop]
-    clipped = float(np.mean(_at_full_scale(speech))) if speech.size else 0.0
+    clipped = float(np.mean(at_full_scale(speech))) if speech.size else 0.0
     return gauge.quality(snr_db=gauge.snr_db, clipped=clipped, speech_s=speech.size / SAMPLE_RATE_HZ)
 
 
@@ -171,7 +171,8 @@ class QualityMeter:
         return gauge.quality(snr_db=snr_db, clipped=gauge.clipped, speech_s=gauge.active_s).flags
 
 
-def _at_full_scale(samples: _Samples) -> npt.NDArray[np.bool_]:
+def at_full_scale(samples: _Samples) -> npt.NDArray[np.bool_]:
+    """Return which samples are at full scale, or near enough to have been: ``(n,) bool`` for ``(n,) int16``."""
     mask: npt.NDArray[np.bool_] = (samples >= _FULL_SCALE) | (samples <= -_FULL_SCALE)
     return mask
 
@@ -209,7 +210,7 @@ class _Gauge:
         """Take samples; frames do not reach across two calls."""
         self.n += samples.size
         self._add_levels(samples)
-        mask = _at_full_scale(samples)
+        mask = at_full_scale(samples)
         if mask.any():
             self.loud_clipped += int(mask.sum())
         # Only stretches that come near full scale can clip; pauses must not dilute the share.

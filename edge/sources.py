@@ -25,7 +25,7 @@ from edge.errors import AudioError, UsageError
 from edge.events import SAMPLE_RATE_HZ
 from edge.raw_formats import RAW_FORMATS
 
-__all__ = ["DEFAULT_BLOCK", "AudioSource", "FileSource", "PipeSource", "RawDecoder"]
+__all__ = ["DEFAULT_BLOCK", "AudioSource", "FileSource", "PipeSource", "RawDecoder", "refuse_container"]
 
 DEFAULT_BLOCK = 512
 """Samples in a block, 32 ms: with a chunk and the delay of the resampler (at most 58 ms) the blocks of a live
@@ -432,6 +432,30 @@ class RawDecoder:
         return frames
 
 
+def refuse_container(name: str, sample_format: str, begin: bytes) -> None:
+    """Refuse a stream that begins as a file of audio does: its header is no sound, and what follows may be packed.
+
+    Parameters
+    ----------
+    name : str
+        Of the source, for messages.
+    sample_format : str
+        What was expected, one of :data:`edge.raw_formats.RAW_FORMATS`.
+    begin : bytes
+        The first bytes, four or more.
+
+    Raises
+    ------
+    AudioError
+        If they are those of such a file.
+    """
+    kind = _CONTAINERS.get(begin[:_MARK_BYTES])
+    if kind is not None:
+        raise AudioError(
+            f"{name}: got a {kind} file, expected raw {sample_format} samples; give the file by its name instead"
+        )
+
+
 # -------------------------------------------------------------------------------------------- pipes
 
 
@@ -512,7 +536,7 @@ class PipeSource:
         while data := self._read():
             if len(begin) < _MARK_BYTES:
                 begin += data[: _MARK_BYTES - len(begin)]
-                self._refuse_container(begin)
+                refuse_container(self.name, self._format, begin)
             yield from decoder.feed(data)
         yield from decoder.flush()
         if not begin:
@@ -532,11 +556,3 @@ class PipeSource:
                 "check where it comes from"
             ) from error
         return bytes(data)
-
-    def _refuse_container(self, begin: bytes) -> None:
-        kind = _CONTAINERS.get(begin)
-        if kind is not None:
-            raise AudioError(
-                f"{self.name}: got a {kind} file, expected raw {self._format} samples; "
-                "give the file by its name instead"
-            )

@@ -10,6 +10,8 @@ __all__ = ["Notifier"]
 
 _log = logging.getLogger(__name__)
 
+_PATIENCE_S = 0.5
+
 
 class Notifier:
     """Tell systemd how the service is; nobody, where it does not ask.
@@ -63,10 +65,11 @@ class Notifier:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
-                connection.setblocking(False)
-                connection.sendto(message.encode(), self._address)
+                # Not without waiting at all: a READY that is lost would be the end of the service.
+                connection.settimeout(_PATIENCE_S)
+                connection.sendto(message.encode(errors="replace"), self._address)
             self._told_fault = False
         except OSError as error:
             if not self._told_fault:
-                _log.warning("systemd cannot be told (%s): %s", error.strerror, message.partition("\n")[0])
+                _log.warning("systemd cannot be told (%s): %s", error.strerror or error, message.partition("\n")[0])
             self._told_fault = True

@@ -5,24 +5,20 @@ seconds: a connection that is lost is told of, and made anew with everything tha
 """
 
 import contextlib
-import ipaddress
 import json
 import logging
 import re
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge.answers import Answer, Message, Status
-from edge.errors import DataError, MissingExtraError, UsageError
+from edge.errors import DataError, MissingExtraError
 from edge.house import House
-from edge.strict_toml import Within
 from firmware_bridge.home_assistant import OFF, OFFLINE, ON, ONLINE, Topics, discovery
+from firmware_bridge.mqtt_settings import Settings, check_settings, checked_topic, encryption, password
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
@@ -33,8 +29,6 @@ SUMMARY = "answers over MQTT, with a device in Home Assistant"
 
 _log = logging.getLogger(__name__)
 
-_PORTS = (1883, 8883)
-"""Without and with TLS, where the settings name none."""
 _CONNECT_S = 5.0
 """Time to connect, and then to be welcomed, s."""
 _CONFIRM_S = 5.0
@@ -44,58 +38,11 @@ _FAREWELL_S = 1.0
 _KEEPALIVE_S = 15
 _LONGEST_PAYLOAD = 64
 """Bytes of what is said to a device, at most; ON and OFF have three."""
-_LONGEST_TOPIC = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Settings of the sink ``mqtt``."""
-
-    host: str = "127.0.0.1"
-    """Name or address of the broker."""
-    port: Annotated[int, Within(0, 65535)] = 0
-    """Its port; 0 for 1883, or 8883 with TLS."""
-    username: str = ""
-    """Name to log in with; empty for none."""
-    password_file: str = ""
-    """File whose first line is the password."""
-    tls: bool = False
-    """Whether the connection is encrypted; it is where one of the following is given, too."""
-    tls_ca: str = ""
-    """File of the certificates that may sign the broker's; empty for those of the system."""
-    tls_certificate: str = ""
-    """File of our own certificate, where the broker wants one."""
-    tls_key: str = ""
-    """File of its key."""
-    client_id: str = ""
-    """Name of the connection, one of its kind at the broker; empty for the topic."""
-    topic: str = ""
-    """Topic that everything of this device is below; empty for ``vivavoce/`` and the name of the host."""
-    discovery: bool = True
-    """Whether Home Assistant is told of the device."""
-    discovery_prefix: str = "homeassistant"
-    """Topic under which Home Assistant looks for devices."""
-    hermes_site: str = ""
-    """Site id under which an answer that passes is told as a hotword of the Hermes protocol, too; empty for not."""
-    stale_s: Annotated[float, Within(0.1, 3600.0)] = 30.0
-    """An answer that is older, s, because the broker was away, is not told any more: nobody acts on it in time."""
 
 
 def make(settings: Settings, name: str, house: House) -> "MqttSink":
     """Make the sink; see :class:`edge.plugins.SinkPlugin`."""
     return MqttSink(settings, name, house)
-
-
-class _TlsSocket(ssl.SSLSocket):
-    """A connection that is closed where its greeting fails; the client would leave that to the garbage collector."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        """Greet the other side."""
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
 
 
 class _Packet(NamedTuple):
@@ -133,41 +80,16 @@ class MqttSink:
         self._house = house
         where = f"sinks.{name}"
         topic = settings.topic or f"vivavoce/{re.sub(r'[^A-Za-z0-9_-]', '_', socket.gethostname()) or 'device'}"
-        self.topics = Topics(_checked_topic(topic, f"{where}.topic"))
-        self._prefix = _checked_topic(settings.discovery_prefix, f"{where}.discovery_prefix")
-        self._tls = settings.tls or bool(settings.tls_ca or settings.tls_certificate or settings.tls_key)
-        self._port = settings.port or _PORTS[self._tls]
-        self._broker = f"broker {settings.host}:{self._port}"
-        self._check(where)
+        self.topics = Topics(checked_topic(topic, f"{where}.topic"))
+        self._prefix = checked_topic(settings.discovery_prefix, f"{where}.discovery_prefix")
+        self._broker = settings.broker
+        check_settings(settings, where)
         self._client: Client | None = None
         self._welcomed = threading.Event()
         self._lost = ""
         """Why there is no connection; empty while there is one."""
         self._refused: set[str] = set()
         """Topics under which something was said that could not be used, and nothing since that could."""
-
-    def _check(self, where: str) -> None:
-        settings = self._settings
-        if not settings.host or re.search(r"[\s\x00]", settings.host):
-            raise UsageError(f"{where}.host: got {settings.host!r}, expected the name or address of a broker")
-        if settings.password_file and not settings.username:
-            raise UsageError(f"{where}.password_file: got a password without a name; give username, too")
-        if bool(settings.tls_certificate) != bool(settings.tls_key):
-            raise UsageError(f"{where}: got one of tls_certificate and tls_key, expected both or none; give the other")
-        for entry in ("password_file", "tls_ca", "tls_certificate", "tls_key"):
-            path = getattr(settings, entry)
-            if path and not Path(path).is_file():
-                raise UsageError(f"{where}.{entry}: {path}: no such file; check the path, and that it can be read")
-        if _wild(settings.hermes_site) or "/" in settings.hermes_site:
-            raise UsageError(
-                f"{where}.hermes_site: got {settings.hermes_site!r}, expected a name without / + # and NUL"
-            )
-        if settings.password_file and not self._tls and not _is_loopback(settings.host):
-            _log.warning(
-                "%s: the password goes to %s as plain text; everybody on the way can read it: set tls = true",
-                where,
-                settings.host,
-            )
 
     # ------------------------------------------------------------------------------------ for the bus
 
@@ -183,7 +105,7 @@ class MqttSink:
         self._welcomed.clear()
         client = self._client = self._made()
         try:
-            client.connect(self._settings.host, self._port, keepalive=_KEEPALIVE_S)
+            client.connect(self._settings.host, self._settings.actual_port, keepalive=_KEEPALIVE_S)
         except (OSError, ValueError) as error:
             raise DataError(f"{self._broker}: cannot be reached ({error}); check host, port and network") from error
         client.loop_start()
@@ -223,8 +145,11 @@ class MqttSink:
             gone = client.publish(self.topics["availability"], OFFLINE, qos=1, retain=True)
             ends = time.monotonic() + _FAREWELL_S
             while not gone.is_published() and not self._lost and time.monotonic() < ends:
-                gone.wait_for_publish(0.05) if not gone.rc else time.sleep(0.05)
+                time.sleep(0.01)
             client.disconnect()
+            # Gone in order; else the broker would tell of our last will, too.
+            while not self._lost and time.monotonic() < ends:
+                time.sleep(0.01)
         connection = client.socket()
         if connection is not None:
             # The thread of the client waits for confirmations, and a broker that hangs gives none. Not the method of a
@@ -311,29 +236,15 @@ class MqttSink:
         )
         client.connect_timeout = _CONNECT_S
         if settings.username:
-            client.username_pw_set(settings.username, _password(settings.password_file))
-        if self._tls:
-            client.tls_set_context(self._encryption())
+            client.username_pw_set(settings.username, password(settings.password_file))
+        if settings.encrypted:
+            client.tls_set_context(encryption(settings))
         client.will_set(self.topics["availability"], OFFLINE, qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         return client
-
-    def _encryption(self) -> ssl.SSLContext:
-        settings = self._settings
-        try:
-            context = ssl.create_default_context(cafile=settings.tls_ca or None)
-            if settings.tls_certificate:
-                # Without a password a key that wants one would ask for it at the terminal.
-                context.load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
-        except OSError as error:
-            raise DataError(
-                f"{self._broker}: certificates or key cannot be used ({error}); check tls_ca, tls_certificate, tls_key"
-            ) from error
-        context.sslsocket_class = _TlsSocket
-        return context
 
     def _on_connect(self, client: "Client", data: Any, flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
@@ -368,7 +279,10 @@ class MqttSink:
                 _log.warning("%s: got %r%s, expected %s or %s, not retained", message.topic, said, kept, ON, OFF)
             return
         self._refused.discard(message.topic)
-        order(said == ON.encode())
+        try:
+            order(said == ON.encode())
+        except Exception:  # the thread of the client must live on
+            _log.exception("%s: the order failed", message.topic)
 
 
 def _switch(on: bool) -> str:
@@ -377,37 +291,3 @@ def _switch(on: bool) -> str:
 
 def _json(record: Mapping[str, Any]) -> str:
     return json.dumps(record, allow_nan=False)
-
-
-def _password(path: str) -> str | None:
-    if not path:
-        return None
-    try:
-        return Path(path).read_text().partition("\n")[0].rstrip("\r")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: the password cannot be read ({error}); check its permissions") from error
-
-
-def _wild(topic: str) -> bool:
-    return bool(re.search(r"[+#\x00\ud800-\udfff]", topic))
-
-
-def _checked_topic(topic: str, where: str) -> str:
-    if (
-        _wild(topic)
-        or not 0 < len(topic.encode(errors="replace")) <= _LONGEST_TOPIC
-        or "" in topic.split("/")
-        or topic[0] == "$"
-    ):
-        raise UsageError(
-            f"{where}: got {topic!r}, expected a topic of at most {_LONGEST_TOPIC} bytes such as vivavoce/kitchen: no "
-            "empty level, no + # or NUL, no $ in front"
-        )
-    return topic
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

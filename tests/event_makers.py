@@ -1,12 +1,16 @@
-"""Answers and statuses as the daemon sends them, for tests of what is done with them."""
+"""Answers and statuses as the daemon sends them, and stores of them, for tests of what is done with them."""
 
 import itertools
 import math
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edge.answers import Answer, Status, new_id
+from edge.event_reading import EventReader, Selection
+from edge.event_store import EventStore
 from edge.quality import Quality
 
 AT_S = 1_795_000_000.0
@@ -77,3 +81,35 @@ def sound(seconds: float = 0.5) -> np.ndarray:
     """Return noise ``(n,) int16`` that nobody else gets."""
     rng = np.random.default_rng(next(_SERIAL))
     return rng.integers(-3000, 3000, round(16_000 * seconds)).astype(np.int16)
+
+
+def ids(path: Path, selection: Selection | None = None) -> list[str]:
+    """Return the ids of the events of a store, in their order."""
+    with EventReader(path) as reader:
+        return [event.id for event in reader.events(selection or Selection())]
+
+
+def integrity(path: Path) -> str:
+    """Return what SQLite's own check says: ``"ok"``."""
+    connection = sqlite3.connect(path)
+    try:
+        (found,) = connection.execute("PRAGMA integrity_check").fetchone()
+    finally:
+        connection.close()
+    return str(found)
+
+
+def without_waiting(store: EventStore) -> None:
+    """Let a store that a test only fills not wait for the disk."""
+    assert store._connection is not None
+    store._connection.execute("PRAGMA synchronous=OFF").fetchall()
+
+
+def filled(path: Path, events: int = 40) -> list[str]:
+    """Make a store, and return the ids of its answers."""
+    told = [answer(AT_S + at) for at in range(events)]
+    with EventStore(path) as store:
+        without_waiting(store)
+        for one in told:
+            store.add(one)
+    return [one.id for one in told]

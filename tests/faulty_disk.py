@@ -51,7 +51,7 @@ class _File:
     def write(self, content: bytes) -> int:
         view = memoryview(content).cast("B")
         done = 0
-        for fraction in FRACTIONS:
+        for fraction in self._tell.fractions:
             upto = max(done, min(len(view), max(1, int(fraction * len(view)))))
             self._raw.write(view[done:upto])
             self._tell.wrote(self._path, bytes(view[done:upto]))
@@ -62,6 +62,9 @@ class _File:
 
 class _Watch:
     """Takes what is done; a subclass acts on it."""
+
+    fractions = FRACTIONS
+    """Parts in which a write is made."""
 
     def point(self, kind: str, path: str) -> None:
         """Tell of a moment."""
@@ -197,6 +200,8 @@ class Journal(_Watch):
     root : Path
         What is in it at the beginning is on the disk.
     """
+
+    fractions = (1.0,)  # what was lost of a write is another matter, see LOSSES
 
     def __init__(self, root: Path) -> None:
         self._root = str(root)

@@ -1,5 +1,6 @@
-"""Recordings as the source of the daemon: heard once, or again and again; their end is the end of the daemon's work."""
+"""Files as the source of the daemon: heard once, or again and again; their end is the end of the daemon's work."""
 
+import logging
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -8,40 +9,40 @@ from typing import Annotated, Literal
 import numpy as np
 import numpy.typing as npt
 
+from edge.errors import AudioError, UsageError
 from edge.events import SAMPLE_RATE_HZ
 from edge.sources import FileSource
 from edge.strict_toml import Within
 
 __all__ = ["SUMMARY", "FileLoop", "Settings", "make"]
 
-SUMMARY = "recordings, to try the daemon without a microphone"
+_log = logging.getLogger(__name__)
+
+SUMMARY = "a recording, to try the daemon without a microphone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Table of a source of the kind ``file``."""
 
-    path: str | tuple[str, ...]
-    """The file, in any format that libsndfile reads, or an array of files, heard one after the other."""
+    path: str = ""
+    """The file, in any format that libsndfile reads."""
+    paths: tuple[str, ...] = ()
+    """Files that are heard one after another, in place of one; all of one rate."""
     pace: Literal["fast", "real"] = "fast"
     """As fast as it is looked at, or as fast as it was recorded."""
     repeat: Annotated[int, Within(0, 1_000_000)] = 1
-    """How often all are heard; 0 for ever."""
+    """How often all is heard; 0 for ever."""
     channel: Annotated[int, Within(-1, 63)] = -1
     """Channel to listen to, from 0; -1 for the mean of all."""
 
     def __post_init__(self) -> None:
-        if not self.paths or not all(self.paths):
-            raise ValueError(f"path: got {self.path!r}, expected the name of a file, or an array of them")
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Names of all files."""
-        return (self.path,) if isinstance(self.path, str) else self.path
+        if bool(self.path) == bool(self.paths) or "" in self.paths:
+            raise ValueError("expected the name of a file as path, or of several as paths")
 
 
 class FileLoop:
-    """Files, heard so often; see :class:`edge.live.LiveSource`. Its rate is the lowest of theirs."""
+    """Files, heard so often; see :class:`edge.live.LiveSource`."""
 
     live = False
     endless = False
@@ -50,13 +51,26 @@ class FileLoop:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         channel = None if settings.channel < 0 else settings.channel
-        self._files = [FileSource(path, channel=channel) for path in settings.paths]
-        first = self._files[0].name
-        self.name = first if len(self._files) == 1 else f"{first} and {len(self._files) - 1} more"
-        self.native_rate_hz = min(file.native_rate_hz for file in self._files)
+        self._files = [FileSource(path, channel=channel) for path in settings.paths or (settings.path,)]
+        first = self._files[0]
+        self.name = first.name if len(self._files) == 1 else f"{first.name} and {len(self._files) - 1} more"
+        self.native_rate_hz = first.native_rate_hz
+        for file in self._files:
+            if file.native_rate_hz != self.native_rate_hz:
+                # What a voice is judged by depends on the rate of the recording, and one source has one.
+                raise UsageError(
+                    f"{file.name}: got {file.native_rate_hz} Hz, expected {self.native_rate_hz} Hz as in {first.name}; "
+                    "give files of one rate"
+                )
 
     def blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
-        """Yield their blocks; see :class:`edge.live.LiveSource`."""
+        """Yield their blocks; a fault ends them; see :class:`edge.live.LiveSource`."""
+        try:
+            yield from self._blocks()
+        except AudioError as error:
+            _log.error("%s", error)
+
+    def _blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
         began, heard, times = time.monotonic(), 0, 0
         while not self._settings.repeat or times < self._settings.repeat:
             times += 1
@@ -74,6 +88,6 @@ def make(settings: Settings) -> FileLoop:
     Raises
     ------
     AudioError, UsageError
-        If a file cannot be read, or has no such channel.
+        If a file cannot be read or has no such channel, or the files differ in their rates.
     """
     return FileLoop(settings)

@@ -1,26 +1,36 @@
 """Raw samples on standard input, or from a named pipe, as the source of the daemon."""
 
-import io
+import logging
 import os
+import select
 import stat
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import IO, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.errors import AudioError, UsageError
 from edge.events import SAMPLE_RATE_HZ
-from edge.sources import PipeSource
+from edge.sources import RawDecoder, refuse_container
 from edge.strict_toml import Within
 
 __all__ = ["SUMMARY", "RawPipe", "Settings", "make"]
 
+_log = logging.getLogger(__name__)
+
 SUMMARY = "raw samples on standard input, or from a named pipe"
 
 _STDIN = "-"
+_LOOK_MS = 250
+"""How long nothing may come before it is said that the pipe waits, ms."""
+_READ_BYTES = 1 << 15
+_LEAST_SAMPLES = 160
+"""Samples in a block at least, but in the last: 10 ms."""
+_MARK_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,39 +60,117 @@ class RawPipe:
         self.name = "standard input" if settings.path == _STDIN else settings.path
         self.native_rate_hz = settings.rate_hz
         self.endless = settings.path != _STDIN
-        self._source(io.BytesIO())  # complains of settings now
+        self._decoder()  # complains of settings now
 
-    def _source(self, stream: IO[bytes]) -> PipeSource:
+    def _decoder(self) -> RawDecoder:
         settings = self._settings
-        return PipeSource(
-            stream,
+        return RawDecoder(
+            self.name,
             rate_hz=settings.rate_hz,
             sample_format=settings.format,
             channels=settings.channels,
             channel=None if settings.channel < 0 else settings.channel,
-            name=self.name,
         )
 
     def blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
-        """Yield blocks as they come; see :class:`edge.live.LiveSource`. A named pipe waits for who writes."""
-        with self._opened() as stream:
-            yield from self._source(stream).blocks()
-
-    def _opened(self) -> IO[bytes]:
-        if self._settings.path == _STDIN:
-            # Without the buffer, whose lock a thread that waits for sound would hold when the process ends.
-            return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
+        """Yield blocks as they come; see :class:`edge.live.LiveSource`."""
         try:
-            if not stat.S_ISFIFO(os.stat(self._settings.path).st_mode):
-                raise AudioError(
-                    f"{self.name}: got something else than a named pipe; recordings are a source of the kind 'file'"
-                )
-            return open(self._settings.path, "rb", buffering=0)
+            yield from self._blocks()
+        except AudioError as error:
+            if self.endless:
+                raise
+            # What was on standard input is gone, and reading it again does not bring it back.
+            _log.error("%s", error)
+
+    def _blocks(self) -> Generator[npt.NDArray[np.int16], None, None]:
+        """Put pieces together: who writes sample by sample does not make everything else work for each of them."""
+        held: list[npt.NDArray[np.int16]] = []
+        n = 0
+        fault: AudioError | None = None
+        with closing(self._pieces()) as pieces:
+            while True:
+                try:
+                    piece = next(pieces)
+                except StopIteration:
+                    break
+                except AudioError as error:
+                    fault = error  # after what came before
+                    break
+                if not piece.size:
+                    yield piece
+                    continue
+                held.append(piece)
+                n += piece.size
+                if n >= _LEAST_SAMPLES:
+                    yield np.concatenate(held)
+                    held, n = [], 0
+        if held:
+            yield np.concatenate(held)
+        if fault is not None:
+            raise fault
+
+    def _pieces(self) -> Generator[npt.NDArray[np.int16], None, None]:
+        decoder = self._decoder()
+        begin = b""
+        with self._opened() as descriptor:
+            ready = select.poll()
+            ready.register(descriptor, select.POLLIN)
+            while True:
+                if not ready.poll(_LOOK_MS):
+                    yield np.zeros(0, np.int16)
+                    continue
+                data = self._read(descriptor)
+                if not data:
+                    break
+                if len(begin) < _MARK_BYTES:
+                    begin += data[: _MARK_BYTES - len(begin)]
+                    refuse_container(self.name, self._settings.format, begin)
+                yield from (piece for piece in decoder.feed(data) if piece.size)
+        yield from (piece for piece in decoder.flush() if piece.size)
+        if not begin and not self.endless:
+            raise AudioError(
+                f"{self.name}: ended without a sample, expected raw audio; check the program that writes it"
+            )
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        if self._settings.path == _STDIN:
+            yield sys.stdin.fileno()
+            return
+        try:
+            # A pipe that nobody writes to would make this wait, where nobody could close it.
+            descriptor = os.open(self._settings.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise AudioError(
                 f"{self.name}: cannot be opened ({error.strerror}), expected a named pipe; make it with: "
                 f"mkfifo {self._settings.path}"
             ) from error
+        try:
+            if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+                raise AudioError(_no_pipe(self._settings.path))
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _read(self, descriptor: int) -> bytes:
+        try:
+            return os.read(descriptor, _READ_BYTES)
+        except BlockingIOError:
+            # Two read the same pipe, and the other one was faster.
+            raise AudioError(
+                f"{self.name}: somebody else reads it, too, expected to be the only one; end the other program"
+            ) from None
+        except OSError as error:
+            raise AudioError(
+                f"{self.name}: cannot be read ({error.strerror}), expected raw audio; check where it comes from"
+            ) from error
+
+
+def _no_pipe(path: str) -> str:
+    return (
+        f"{path}: got a file or folder, expected a named pipe; make one with mkfifo, or play a file with a source of "
+        'the kind "file"'
+    )
 
 
 def make(settings: Settings) -> RawPipe:
@@ -91,11 +179,16 @@ def make(settings: Settings) -> RawPipe:
     Raises
     ------
     UsageError
-        If there is no standard input, or the settings do not fit each other.
+        If there is no standard input, the path is no pipe, or the settings do not fit each other.
     """
-    if settings.path == _STDIN and (sys.stdin is None or sys.stdin.isatty()):
-        raise UsageError(
-            "source.path: got a terminal or nothing on standard input, expected raw samples; pipe them in, or name a "
-            "pipe"
-        )
+    if settings.path == _STDIN:
+        if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+            raise UsageError(
+                "source.path: got a terminal or nothing on standard input, expected raw samples; pipe them in, or name "
+                "a pipe"
+            )
+    elif not settings.path:
+        raise UsageError("source.path: got an empty name, expected that of a named pipe, or '-' for standard input")
+    elif os.path.exists(settings.path) and not stat.S_ISFIFO(os.stat(settings.path).st_mode):
+        raise UsageError(_no_pipe(settings.path))
     return RawPipe(settings)

@@ -41,7 +41,6 @@ def main() -> int:
     sys.path.insert(0, str(ROOT))
     import json
 
-    import numpy as np
     from repeat_scenes import RANGES
 
     from edge.replay_memory import MemorySettings
@@ -73,7 +72,6 @@ def main() -> int:
         body["test"] = figures(test, {kind: similarities(pairs) for kind, pairs in test.items()}, cutoff)
         write_result(args.out, body, data_hash=hashed, seed=args.seed)
     print(json.dumps({key: body[key] for key in body if key not in ("settings", "made_by")}, indent=1))
-    assert np.isfinite(cutoff)
     return 0
 
 

@@ -11,6 +11,7 @@ import argparse
 import collections
 import json
 import logging
+import multiprocessing
 import random
 import shutil
 import signal
@@ -193,6 +194,15 @@ def lose_power_everywhere(scene: Scene, bundles: dict[str, Path], work: Path, ev
     return {"modelled": modelled, "outcomes": len(seen), "faults": faults}
 
 
+def stop_everywhere(part: tuple[str, dict[str, Path], Path, int]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Stop one step in both ways."""
+    scene, bundles, work, every = part
+    return (
+        kill_everywhere(SCENES[scene], bundles, work),
+        lose_power_everywhere(SCENES[scene], bundles, work, every),
+    )
+
+
 def kill_commands(count: int, bundles: dict[str, Path], work: Path) -> dict[str, Any]:
     """Kill the command from outside, at any time between the first sign of work and its end."""
     rng = random.Random(SEED)
@@ -242,6 +252,7 @@ def main() -> int:
     parser.add_argument(
         "--every", type=int, default=1, metavar="N", help="look at each N-th outcome of a loss of power"
     )
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="steps at a time")
     parser.add_argument("-o", "--out", type=Path, default=ROOT / "results" / "update_faults.json")
     args = parser.parse_args()
     logging.disable(logging.CRITICAL)  # what is damaged is told of thousands of times
@@ -249,18 +260,20 @@ def main() -> int:
     commands: dict[str, Any] = {"faults": []}
     with tempfile.TemporaryDirectory() as name:
         bundles = make_bundles(Path(name))
-        for i, (scene, what) in enumerate(SCENES.items()):
-            if args.scene and scene not in args.scene:
-                continue
-            work = Path(name, f"scene-{i}")
+        chosen = [scene for scene in SCENES if not args.scene or scene in args.scene]
+        parts = []
+        for scene in chosen:
+            work = Path(name, scene.replace(" ", "-"))
             work.mkdir()
-            steps[scene] = kill_everywhere(what, bundles, work)
-            losses[scene] = lose_power_everywhere(what, bundles, work, args.every)
-            print(
-                f"{scene:26} {steps[scene]['kills']:4} kills, {steps[scene]['inside_a_write']:4} inside a write; "
-                f"{losses[scene]['outcomes']:5} outcomes of a loss of power",
-                flush=True,
-            )
+            parts.append((scene, bundles, work, args.every))
+        with multiprocessing.get_context("fork").Pool(args.jobs) as pool:
+            found = zip(chosen, pool.imap(stop_everywhere, parts, chunksize=1), strict=True)
+            for scene, (steps[scene], losses[scene]) in found:
+                print(
+                    f"{scene:26} {steps[scene]['kills']:4} kills, {steps[scene]['inside_a_write']:4} inside a write; "
+                    f"{losses[scene]['outcomes']:5} outcomes of a loss of power",
+                    flush=True,
+                )
         if args.commands:
             commands = kill_commands(args.commands, bundles, Path(name))
     faults = [fault for part in (*steps.values(), *losses.values(), commands) for fault in part["faults"]]

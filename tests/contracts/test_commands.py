@@ -10,6 +10,9 @@ import pytest
 
 from edge.cli import installed_commands
 from edge.commands.bundle import STEPS as BUNDLE_STEPS
+from edge.commands.events import STEPS as EVENTS_STEPS
+from edge.commands.monitor import STEPS as MONITOR_STEPS
+from edge.commands.update import STEPS as UPDATE_STEPS
 from quantize.command import STEPS as QUANTIZE_STEPS
 from train.command import STEPS as TRAIN_STEPS
 
@@ -22,7 +25,16 @@ COMMANDS = [
     ("bundle",),
     ("train",),
     ("quantize",),
+    ("daemon",),
+    ("events",),
+    ("label",),
+    ("monitor",),
+    ("update",),
+    ("install-service",),
     *(("bundle", step) for step in BUNDLE_STEPS),
+    *(("events", step) for step in EVENTS_STEPS),
+    *(("monitor", step) for step in MONITOR_STEPS),
+    *(("update", step) for step in UPDATE_STEPS),
     *(("train", step) for step in TRAIN_STEPS),
     *(("quantize", step) for step in QUANTIZE_STEPS),
 ]

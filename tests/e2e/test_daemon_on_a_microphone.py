@@ -125,6 +125,23 @@ def test_it_waits_for_a_microphone_that_is_not_there_yet(room, service):
     assert one.process.wait(PATIENCE_S) == 0
 
 
+def test_microphone_and_reference_both_come_again(room, service):
+    # PortAudio is initialised again only while neither of the two has a stream open.
+    one = service('device = "pulse"\n[reference]\nkind = "microphone"\ndevice = "pulse"')
+    one.wait("listening to pulse")
+    one.wait("comparing with what is played: pulse")
+    room.unplug()
+    one.wait("edge.daemon: .*tried again from now on")
+    one.wait("edge.reference: what is played is not heard")
+    room.plug_in()
+    room.make_noise()
+    one.wait("listening to pulse", 2)
+    one.wait("comparing with what is played: pulse", 2)
+    one.process.send_signal(signal.SIGTERM)
+    assert one.process.wait(PATIENCE_S) == 0
+    assert "Traceback" not in "\n".join(one.lines)
+
+
 def test_it_ends_in_time_while_the_microphone_gives_nothing(room, service):
     one = service('device = "pulse"')
     one.wait("listening to pulse")

@@ -1,6 +1,7 @@
 """The microphone as a source, in its rates and channels: PortAudio on the monitor of a null sink."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,17 +32,6 @@ for block in source.blocks():
 np.save(sys.argv[3], np.concatenate(blocks))
 print(json.dumps([source.name, source.native_rate_hz, source.overflows]))
 """
-
-LOOK = """
-import json, sys
-from edge.capture import leave
-from edge.live_sources.microphone import Settings
-from edge.microphone_check import look_at_microphone
-for finding in look_at_microphone(Settings(device=sys.argv[1]) if sys.argv[1] else None):
-    print(json.dumps(finding), flush=True)
-sys.exit(leave(0))
-"""
-
 
 LOADED = """
 import sounddevice
@@ -121,37 +111,57 @@ def test_a_number_names_a_device_as_its_name_does(make_room, tmp_path):
     assert json.loads(out.splitlines()[-1])[:2] == ["pulse", 16_000]
 
 
-def look(room: Room, device: str) -> list[list[str]]:
-    process = python(room, LOOK, device)
-    out, complaint = process.communicate(timeout=60)
-    assert process.returncode == 0, complaint
-    return [json.loads(line) for line in out.splitlines()]
+def look(room: Room, *options: str) -> tuple[int, dict[str, str]]:
+    """Return the exit code of the doctor, and what it says of the microphone."""
+    done = subprocess.run(
+        [sys.executable, "-m", "edge", "doctor", "--json", *options], cwd=ROOT,
+        env={**room.environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    return done.returncode, next(one for one in found if one["check"] == "microphone")
 
 
-def test_the_doctor_tells_what_a_microphone_gives(make_room):
+@pytest.fixture
+def config(tmp_path) -> tuple[str, str]:
+    """Make settings that name the microphone."""
+    (tmp_path / "daemon.toml").write_text('[store]\nenabled = false\n[source]\ndevice = "pulse"\n')
+    return "--config", str(tmp_path / "daemon.toml")
+
+
+def test_the_doctor_tells_what_a_microphone_gives(make_room, config):
     room = make_room()
     room.make_noise()
-    ((check, state, found, _),) = look(room, "pulse")
-    assert (check, state) == ("microphone", "ok")
-    assert found.startswith("pulse: 16000 Hz, latency ")
-    assert "level -75 dBFS" in found
+    _, microphone = look(room, *config)
+    assert microphone["state"] == "ok"
+    assert microphone["found"].startswith("pulse, 16000 Hz: level -75 dB")
 
 
-def test_the_doctor_tells_of_one_that_is_muted_or_gone(make_room):
+def test_the_doctor_tells_of_one_that_is_muted_or_gone(make_room, config):
     room = make_room()
     soundfile.write(room.folder / "nothing.wav", np.zeros(30 * 16_000, np.int16), 16_000)
     room.play(room.folder / "nothing.wav")
-    (_, state, found, _), (_, worse, told, remedy) = look(room, "pulse")
-    assert (state, worse) == ("ok", "fault")
-    assert "gives the same value all the time (0)" in told
-    assert "unmute" in remedy
+    _, microphone = look(room, *config)
+    assert microphone["state"] == "note"
+    assert "every sample is the same" in microphone["found"]
+    assert "mute" in microphone["remedy"]
     room.unplug()
-    ((_, state, found, _),) = look(room, "pulse")
-    assert state == "fault"
+    code, microphone = look(room, *config)
+    assert (code, microphone["state"]) == (2, "fault")
     # PulseAudio's device is only listed while the server is there.
-    assert "no input" in found
-    ((_, state, found, _),) = look(room, "")
-    assert state == "note"
+    assert "no input" in microphone["found"]
+    _, microphone = look(room)
+    assert microphone["state"] == "note"
+
+
+def test_the_doctor_ends_though_the_sound_server_hangs(make_room, config):
+    room = make_room()
+    room.make_noise()
+    room.server.send_signal(signal.SIGSTOP)
+    try:
+        code, microphone = look(room, *config)
+    finally:
+        room.server.send_signal(signal.SIGCONT)
+    assert (code, microphone["state"]) == (2, "fault")
 
 
 def test_plugins_of_alsa_stay_loaded_when_devices_are_looked_for(make_room):

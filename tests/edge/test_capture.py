@@ -1,243 +1,288 @@
-"""The capture: order, gaps, opening again, and an end in time, with a source that the test holds in its hands."""
+"""A source in a thread of its own: order, losses, failures, and closing."""
 
-import queue
+import logging
 import threading
 import time
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
-from edge import capture as module
-from edge.capture import Block, Capture, Ended, Gap, Lost, Nothing, Opened
+from edge import capture
+from edge.capture import Block, Capture, Ended, Gap, Idle, Item, Lost, Nothing, Opened
 from edge.errors import AudioError
 from edge.health import Health
 
-PATIENCE_S = 20.0
-END = object()
+LONG_S = 20.0
+"""A deadline that no test reaches unless something is wrong."""
 
 
-class Tape:
-    """A source that yields what the test puts in; exceptions are raised, END ends it."""
+class Scripted:
+    """A source whose openings are written down: each is a list of blocks, faults to raise, and callables."""
 
-    name = "tape"
+    name = "scripted"
     native_rate_hz = 48_000
 
-    def __init__(self, *, live, endless=True):
+    def __init__(self, *openings: list[object], live: bool = True, endless: bool = True) -> None:
+        self.openings = list(openings)
         self.live, self.endless = live, endless
         self.overflows = 0
-        self.waiting = queue.Queue()
-        self.opened = 0
         self.closed = 0
-        self.yielded = 0
+        self._given: list[Iterator[np.ndarray]] = []
 
-    def blocks(self):
-        self.opened += 1
+    def blocks(self) -> Iterator[np.ndarray]:
+        self._given.append(self._blocks())  # kept, so that it is not closed by being forgotten
+        return self._given[-1]
+
+    def _blocks(self) -> Iterator[np.ndarray]:
+        opening = self.openings.pop(0) if self.openings else [AudioError("nothing is there")]
         try:
-            while (item := self.waiting.get()) is not END:
-                if isinstance(item, Exception):
-                    raise item
-                self.yielded += 1
-                yield item
+            for one in opening:
+                if isinstance(one, Exception):
+                    raise one
+                if callable(one):
+                    one()
+                else:
+                    yield one
         finally:
             self.closed += 1
 
-    def put(self, *items):
-        for item in items:
-            self.waiting.put(item)
-
-
-def block(first, size=512):
-    return np.arange(first, first + size).astype(np.int16)
-
 
 class Waits:
-    """In place of waiting: what was asked for is kept, and the time passes at once."""
+    """Waits for no time, and remembers for how long it should have; the last one is for the end."""
 
-    def __init__(self):
-        self.asked = []
+    def __init__(self, times: int) -> None:
+        self.asked: list[float] = []
+        self._times = times
 
-    def __call__(self, event, timeout_s):
-        self.asked.append(timeout_s)
-        return event.is_set()
+    def __call__(self, closing: threading.Event, seconds: float) -> bool:
+        self.asked.append(seconds)
+        return closing.wait(LONG_S) if len(self.asked) >= self._times else closing.is_set()
 
 
 @pytest.fixture
-def started():
-    made = []
+def begin() -> Iterator[Callable[..., Capture]]:
+    running: list[Capture] = []
 
-    def start(*, live=True, endless=True, **options):
-        tape = Tape(live=live, endless=endless)
-        capture = Capture(tape, health=Health(), **options)
-        made.append((tape, capture))
-        return tape, capture
+    def make(source: Scripted, **options: object) -> Capture:
+        options.setdefault("health", Health())
+        running.append(Capture(source, **options))
+        return running[-1]
 
-    yield start
-    for tape, capture in made:
-        tape.put(END, END, END)
-        capture.close()
+    yield make
+    for one in running:
+        one.close()
 
 
-def take(capture):
-    item = capture.take(PATIENCE_S)
-    assert not isinstance(item, Nothing), "nothing came"
-    return item
+def items(capture: Capture, n: int) -> list[Item]:
+    found = [capture.take(LONG_S) for _ in range(n)]
+    assert not any(isinstance(one, Nothing) for one in found), found
+    return found
 
 
-def until(condition):
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+def ones(n: int, value: int = 1) -> np.ndarray:
+    return np.full(n, value, np.int16)
 
 
-def test_blocks_come_in_order_after_what_opened_and_are_not_copied(started):
-    tape, capture = started()
-    assert tape.opened == 0
-    first, second = block(0), block(512)
-    tape.put(first, second)
-    assert take(capture) == Opened("tape", 48_000)
-    assert take(capture).samples is first
-    assert take(capture).samples is second
-    assert capture.take(0.01) == Nothing()
+def test_blocks_come_in_order_after_the_name_and_are_not_copied(begin):
+    first, second = ones(320, 1), ones(100, 2)
+    took = begin(Scripted([first, second], live=False, endless=False))
+    opened, one, two, ended = items(took, 4)
+    assert opened == Opened("scripted", 48_000)
+    assert one.samples is first
+    assert two.samples is second
+    assert ended == Ended()
 
 
-def test_an_end_is_the_last_that_comes(started):
-    tape, capture = started(live=False, endless=False)
-    tape.put(block(0), END)
-    assert [type(take(capture)) for _ in range(3)] == [Opened, Block, Ended]
-    assert capture.take(0.05) == Nothing()
-    assert (tape.opened, tape.closed) == (1, 1)
+def test_nothing_is_opened_before_the_first_take(begin):
+    source = Scripted([ones(3)])
+    begin(source)
+    assert len(source.openings) == 1
 
 
-def test_what_a_slow_consumer_loses_is_the_oldest_and_stands_as_one_gap(started, monkeypatch):
-    monkeypatch.setattr(module, "_HELD_SAMPLES", 4 * 512)
-    tape, capture = started(live=True)
-    health = capture._health
-    tape.put(block(0))
-    assert isinstance(take(capture), Opened)
-    tape.put(*(block(512 * i) for i in range(1, 10)))
-    until(lambda: tape.waiting.empty() and health.dropped_samples >= 6 * 512)
-    gap = take(capture)
-    assert isinstance(gap, Gap)
-    assert gap.lost_samples == 6 * 512 == health.dropped_samples
-    np.testing.assert_array_equal(
-        np.concatenate([take(capture).samples for _ in range(4)]), np.arange(6 * 512, 10 * 512)
-    )
-    assert health.queue_s == 0
-    # And what comes then joins.
-    tape.put(block(0))
-    assert isinstance(take(capture), Block)
+def test_a_consumer_that_waits_in_vain_is_told_so(begin):
+    hold = threading.Event()
+    took = begin(Scripted([hold.wait]))
+    assert took.take(0.01) == Nothing()
+    hold.set()
 
 
-def test_lost_sound_and_a_lost_source_keep_their_order(started, monkeypatch):
-    monkeypatch.setattr(module, "_HELD_SAMPLES", 2 * 512)
-    tape, capture = started(live=True, wait=Waits())
-    tape.put(block(0))
-    take(capture)
-    tape.put(block(0), block(0), AudioError("gone"), block(0), block(0))
-    until(lambda: tape.waiting.empty() and capture._health.dropped_samples == 3 * 512)
-    items = [take(capture) for _ in range(5)]
-    assert [type(item) for item in items] == [Gap, Lost, Opened, Block, Block]
-    assert items[0].lost_samples == 3 * 512
+class TestFailures:
+    def test_time_doubles_up_to_the_longest(self, begin):
+        waits = Waits(9)
+        health = Health()
+        took = begin(Scripted(), wait=waits, health=health)
+        lost = items(took, 9)
+        assert [one.next_in_s for one in lost] == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+        assert [one.attempt for one in lost] == list(range(1, 10))
+        assert lost[0].reason == "nothing is there"
+        assert waits.asked == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+        assert health.reopens == 8
+
+    def test_steady_sound_begins_with_the_first_time_again(self, begin, monkeypatch):
+        monkeypatch.setattr(capture, "_STEADY_S", 0.0)
+        gone = AudioError("gone")
+        took = begin(Scripted([gone], [gone], [gone], [ones(3), gone]), wait=Waits(5))
+        found = items(took, 7)
+        assert [type(one) for one in found] == [Lost, Lost, Lost, Opened, Block, Lost, Lost]
+        assert [(one.attempt, one.next_in_s) for one in found if isinstance(one, Lost)] == [
+            (1, 0.5), (2, 1.0), (3, 2.0), (1, 0.5), (2, 1.0),
+        ]  # fmt: skip
+
+    def test_sound_that_fails_at_once_goes_on_doubling(self, begin):
+        # A device that gives a block and fails, again and again, is not opened twice a second for ever.
+        gone = AudioError("gone")
+        took = begin(Scripted(*([ones(3), gone] for _ in range(4))), wait=Waits(4))
+        lost = [one for one in items(took, 12) if isinstance(one, Lost)]
+        assert [(one.attempt, one.next_in_s) for one in lost] == [(1, 0.5), (1, 1.0), (1, 2.0), (1, 4.0)]
+
+    def test_an_end_without_a_fault_is_opened_soon_again(self, begin):
+        took = begin(Scripted(*([ones(3)] for _ in range(4))), wait=Waits(4))
+        lost = [one for one in items(took, 12) if isinstance(one, Lost)]
+        assert [(one.reason, one.next_in_s) for one in lost] == [("scripted: ended", 0.5)] * 4
+
+    def test_whatever_a_source_raises_is_survived_and_its_trace_told_once(self, begin, caplog):
+        faults = [[ZeroDivisionError("of all things")] for _ in range(3)]
+        took = begin(Scripted(*faults, [ones(3)]), wait=Waits(4))
+        found = items(took, 5)
+        assert [type(one) for one in found] == [Lost, Lost, Lost, Opened, Block]
+        assert found[0].reason == "scripted: ZeroDivisionError: of all things"
+        assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+    def test_what_has_an_end_is_read_again_when_it_fails(self, begin):
+        source = Scripted([ones(3), AudioError("torn")], [ones(3)], live=False, endless=False)
+        assert [type(one) for one in items(begin(source, wait=Waits(2)), 6)] == [
+            Opened, Block, Lost, Opened, Block, Ended,
+        ]  # fmt: skip
+
+    def test_every_opening_is_closed(self, begin):
+        source = Scripted([ones(3), AudioError("gone")], [ValueError("x")], [ones(3)])
+        took = begin(source, wait=Waits(3))
+        items(took, 6)
+        took.close()
+        assert source.closed == 3
 
 
-def test_a_source_that_can_wait_waits_and_loses_nothing(started, monkeypatch):
-    monkeypatch.setattr(module, "_WAITING_SAMPLES", 3 * 512)
-    tape, capture = started(live=False, endless=False)
-    tape.put(*(block(512 * i) for i in range(20)), END)
-    take(capture)
-    until(lambda: tape.yielded >= 4)
-    time.sleep(0.05)
-    assert tape.yielded <= 5
-    heard = []
-    while isinstance(item := take(capture), Block):
-        heard.append(item.samples)
-    assert isinstance(item, Ended)
-    np.testing.assert_array_equal(np.concatenate(heard), np.arange(20 * 512))
-    assert capture._health.dropped_samples == 0
+class TestSlowConsumer:
+    def test_live_sound_gives_way_from_its_oldest_and_a_gap_stands_for_it(self, begin, monkeypatch):
+        monkeypatch.setattr(capture, "_HELD_SAMPLES", 1000)
+        done = threading.Event()
+        health = Health()
+        took = begin(Scripted([*(ones(100, i) for i in range(25)), done.set, done.wait]), health=health)
+        took.take(0.0)  # begins; it may be that Opened is there already
+        assert done.wait(LONG_S)
+        heard: list[int] = []
+        gaps: list[Gap] = []
+        while not isinstance(item := took.take(0.05), Nothing):
+            if isinstance(item, Gap):
+                assert not heard
+                gaps.append(item)
+            elif isinstance(item, Block):
+                heard.append(int(item.samples[0]))
+        # What is kept is the newest, the gap is one, and it is as long as what is not there.
+        assert heard == list(range(15, 25))
+        assert [gap.lost_samples for gap in gaps] == [1500]
+        assert gaps[0].reason
+        assert health.dropped_samples == 1500
+
+    def test_places_hold_when_a_loss_lies_between(self, begin, monkeypatch):
+        monkeypatch.setattr(capture, "_HELD_SAMPLES", 300)
+        done = threading.Event()
+        source = Scripted(
+            [ones(100, 1), ones(100, 2), AudioError("gone")],
+            [*(ones(100, i) for i in range(3, 7)), done.set, done.wait],
+        )
+        took = begin(source, wait=Waits(2))
+        took.take(0.0)
+        assert done.wait(LONG_S)
+        found: list[Item] = []
+        while not isinstance(item := took.take(0.05), Nothing):
+            found.append(item)
+            if isinstance(item, Lost) and item.reason == "scripted: ended":
+                break
+        kinds = [type(one) for one in found]
+        assert kinds.index(Gap) < kinds.index(Lost) < len(kinds) - 1 - kinds[::-1].index(Opened)
+        assert sum(one.lost_samples for one in found if isinstance(one, Gap)) == 300
+        assert [int(one.samples[0]) for one in found if isinstance(one, Block)] == [4, 5, 6]
+
+    def test_a_file_waits(self, begin, monkeypatch):
+        monkeypatch.setattr(capture, "_WAITING_SAMPLES", 300)
+        given = []
+        script: list[object] = []
+        for i in range(50):
+            script += [ones(100, i), lambda i=i: given.append(i)]
+        health = Health()
+        took = begin(Scripted(script, live=False, endless=False), health=health)
+        (opened,) = items(took, 1)
+        assert isinstance(opened, Opened)
+        deadline = time.monotonic() + LONG_S
+        while health.queue_s < 300 / 16_000 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert len(given) <= 3
+        found = items(took, 51)
+        assert [int(one.samples[0]) for one in found[:-1]] == list(range(50))
+        assert health.dropped_samples == 0
+        assert health.queue_s == 0.0
 
 
-def test_a_source_that_fails_is_tried_again_ever_less_often(started):
-    waits = Waits()
-    tape, capture = started(wait=waits)
-    tape.put(*(AudioError(f"fault {i}") for i in range(9)), block(0))
-    lost = [take(capture) for _ in range(9)]
-    assert [(item.reason, item.attempt) for item in lost] == [(f"fault {i}", i + 1) for i in range(9)]
-    assert [item.next_in_s for item in lost] == [0.5, 1, 2, 4, 8, 16, 30, 30, 30] == waits.asked
-    assert isinstance(take(capture), Opened)
-    assert capture._health.reopens == 9
-    assert tape.closed == 9
+def test_an_empty_block_says_that_the_source_waits_and_is_told_once(begin):
+    done = threading.Event()
+    took = begin(Scripted([ones(0), ones(0), ones(0), done.set, ones(3)], endless=False))
+    took.take(0.0)
+    assert done.wait(LONG_S)
+    found = [one for one in items(took, 3) if not isinstance(one, Idle)]
+    assert isinstance(found[0], Opened)
+    assert isinstance(found[1], Block) or len(found) == 2
 
 
-@pytest.mark.parametrize(("steady_s", "next_in_s"), [(0.0, 0.5), (1e9, 2.0)])
-def test_what_was_heard_for_a_while_is_tried_again_soon_and_what_flaps_is_not(
-    started, monkeypatch, steady_s, next_in_s
-):
-    monkeypatch.setattr(module, "_STEADY_S", steady_s)
-    tape, capture = started(wait=Waits())
-    tape.put(AudioError("a"), AudioError("b"), block(0), AudioError("c"))
-    items = [take(capture) for _ in range(5)]
-    assert [type(item) for item in items] == [Lost, Lost, Opened, Block, Lost]
-    assert (items[-1].attempt, items[-1].next_in_s) == (1, next_in_s)
+def test_only_idle_comes_while_there_is_no_sound(begin):
+    go_on = threading.Event()
+    took = begin(Scripted([ones(0), go_on.wait, ones(3)]))
+    assert items(took, 1) == [Idle()]
+    go_on.set()
+    assert [type(one) for one in items(took, 2)] == [Opened, Block]
 
 
-def test_the_end_of_an_endless_source_is_a_fault(started):
-    tape, capture = started(wait=Waits())
-    tape.put(block(0), END, block(1))
-    items = [take(capture) for _ in range(5)]
-    assert [type(item) for item in items] == [Opened, Block, Lost, Opened, Block]
-    assert items[2].reason == "tape: ended"
+def test_overflows_are_counted_over_openings(begin):
+    source = Scripted(live=True)
+
+    def overflow() -> None:
+        source.overflows += 2
+
+    source.openings = [[ones(3), overflow, AudioError("gone")], [overflow, ones(3), AudioError("gone")]]
+    health = Health()
+    took = begin(source, wait=Waits(2), health=health)
+    items(took, 6)
+    assert health.overflows == 4
 
 
-def test_whatever_a_driver_raises_is_outlived_and_told_with_where_it_was(started, caplog):
-    tape, capture = started(wait=Waits())
-    tape.put(ZeroDivisionError("of all things"), block(0))
-    assert take(capture).reason == "tape: ZeroDivisionError: of all things"
-    assert isinstance(take(capture), Opened)
-    assert caplog.records[0].exc_info
+class TestClosing:
+    def test_a_source_that_hangs_is_left_behind(self, begin, caplog, monkeypatch):
+        monkeypatch.setattr(capture, "_CLOSE_S", 0.1)
+        caplog.set_level(logging.INFO)
+        hold = threading.Event()
+        took = begin(Scripted([hold.wait, ones(3)]))
+        took.take(0.01)
+        took.close()
+        assert "left behind" in caplog.text
+        hold.set()
 
+    def test_it_does_not_wait_for_the_next_attempt(self, begin):
+        took = begin(Scripted())
+        items(took, 1)
+        took.close()
+        assert not took._thread.is_alive()
 
-def test_overflows_of_all_openings_are_counted(started):
-    tape, capture = started(wait=Waits())
-    for _ in range(2):
-        tape.overflows += 2
-        tape.put(block(0))
-        take(capture), take(capture)
-        tape.overflows += 1
-        tape.put(block(0), AudioError("gone"))
-        take(capture), take(capture)
-    assert capture._health.overflows == 6
+    def test_a_file_that_waits_for_its_consumer_is_closed(self, begin, monkeypatch):
+        monkeypatch.setattr(capture, "_WAITING_SAMPLES", 10)
+        source = Scripted([ones(100) for _ in range(5)], live=False, endless=False)
+        took = begin(source)
+        items(took, 2)
+        took.close()
+        assert not took._thread.is_alive()
+        assert source.closed == 1
 
-
-def test_closing_ends_a_wait_between_two_attempts(started):
-    tape, capture = started()
-    tape.put(*(AudioError("gone") for _ in range(3)))
-    take(capture), take(capture)
-    began = time.monotonic()
-    capture.close()
-    assert not capture._thread.is_alive()
-    assert time.monotonic() - began < module._CLOSE_S
-
-
-def test_closing_closes_the_source(started):
-    tape, capture = started(live=False)
-    tape.put(*(block(0) for _ in range(100)))
-    take(capture)
-    capture.close()
-    assert tape.closed == 1
-    assert not capture._thread.is_alive()
-
-
-def test_a_source_that_hangs_is_left_behind(started):
-    tape, capture = started()
-    tape.put(block(0))
-    take(capture)
-    closing = threading.Thread(target=capture.close)
-    closing.start()
-    closing.join(PATIENCE_S)
-    assert not closing.is_alive()
-    assert capture._thread.is_alive()
-
-
-def test_one_that_was_never_asked_needs_no_closing():
-    Capture(Tape(live=True), health=Health()).close()
+    def test_one_that_never_began_is_closed_and_so_is_one_twice(self, begin):
+        took = begin(Scripted())
+        took.close()
+        took.close()

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from edge.answers import Status
 from edge.bundle import DEFAULT_BUNDLE, open_bundle
 from edge.bundle_identity import bundle_hash
 from edge.bundle_writing import seal
-from edge.drift_monitor import MonitorSettings, MonitorSink, read_state
+from edge.drift import Detector, Reference
+from edge.drift_monitor import MonitorSettings, MonitorSink, read_state, write_state
 from edge.drift_reference import (
     OF_ANSWERS,
     REFERENCE_NAME,
@@ -140,6 +142,26 @@ def test_a_change_is_told_once_by_what_changed_and_is_over_when_it_is():
     assert again == []
     assert watch.up == []
     assert watch.alarms == raised
+
+
+def test_false_alarms_are_shared_by_all_statistics():
+    assert RULES.days == 6 * 365.25
+    assert replace(RULES, false_alarms_per_year=12.0).days == 365.25 / 2
+
+
+def test_a_reference_of_few_answers_is_given_more_tolerance():
+    # Four answers after learning, and twelve after a silence of which a week is counted.
+    answers = [*home(17), *home(1, 1, start_s=START_S + 300 * DAY_S)]
+    watch = Watch(RULES)
+    feed(watch, answers)
+    levels = [figures_of(one.to_dict())["level_dbfs"] for one in answers]
+    reference = Reference.of(levels[:200])
+    assert watch.references["level_dbfs"] == reference
+    detector = Detector(0.03 + 2.3263 / (12 * 200) ** 0.5, RULES.days)
+    for number in range(200, len(answers)):
+        days = (answers[number].at_s - answers[number - 1].at_s) / DAY_S
+        detector.push(float(reference.ranks([levels[number]])[0]), min(7.0, days))
+    assert watch.gauges()["drift_evidence_level_dbfs"] == pytest.approx(detector.evidence, rel=1e-3)
 
 
 def test_a_change_to_the_other_side_is_another_alarm():
@@ -344,6 +366,17 @@ def test_a_file_that_is_gone_means_that_it_begins_anew(tmp_path, bundle):
     sink.push(answer(START_S + DAY_S))
     sink.close()
     assert len(state_of(path)["statistics"]["wake_score"]["learning"]) == 1
+
+
+def test_a_reset_just_before_the_end_holds(tmp_path, bundle):
+    path = tmp_path / "monitor.json"
+    sink = MonitorSink(MonitorSettings(path=str(path)), Health(), bundle, clock=lambda: 0.0)
+    sink.open()
+    for one in home(1):
+        sink.push(one)
+    write_state(path, Watch(RULES))
+    sink.close()
+    assert state_of(path)["statistics"]["wake_score"]["learning"] == []
 
 
 def test_only_the_origins_that_are_named_are_watched(tmp_path, bundle):

@@ -108,7 +108,9 @@ def test_clocks_may_be_unequal(ppm):
 
 
 def test_a_loudspeaker_may_be_wired_the_other_way_round():
-    assert remembered(word(1)).match(int16(-word(1)), NOW_S).hit
+    # Breath alone: a voice is like itself, turned over, half a period later.
+    whisper = np.random.default_rng(1).standard_normal(12_000) * np.sin(np.pi * np.arange(12_000) / 12_000) * 3000.0
+    assert remembered(whisper).match(int16(-whisper), NOW_S).similarity > 0.5
 
 
 @pytest.mark.parametrize("seconds", [1.6, 6.0])

@@ -141,6 +141,38 @@ def test_a_candidate_may_decide_a_little_earlier_or_later():
         assert (verdict.compared, verdict.agreed) == (1, 1)
 
 
+def test_a_decision_is_taken_for_one_decision_only():
+    theirs = {10: [decision(10 * RATE), decision(10 * RATE + 4000)]}
+    verdict = run(Puppet({10: [decision(10 * RATE)]}), 20, theirs)
+    assert (verdict.compared, verdict.agreed) == (2, 1)
+
+
+def test_a_decision_that_comes_much_later_is_another_one():
+    """Of the same place, but after the other bundle was given up on: each of the two stands alone."""
+    for ours, theirs in ((10, 15), (15, 10)):
+        verdict = run(Puppet({ours: [decision(10 * RATE)]}), 20, {theirs: [decision(10 * RATE)]})
+        assert (verdict.compared, verdict.agreed) == (1, 0)
+
+
+def test_a_candidate_that_joined_late_may_decide_a_little_earlier():
+    puppet = Puppet({10: [decision(10 * RATE)]})
+    trial = Trial(puppet, TrialSettings(minutes=1.0), clock=Clock())
+    for second in range(1, 14):
+        at = 1000 * RATE + second * RATE
+        theirs = [decision(1010 * RATE)] if second == 11 else ()
+        trial.push(SECOND, theirs, start_sample=at - RATE)
+    assert (trial.verdict.compared, trial.verdict.agreed) == (1, 1)
+
+
+def test_what_was_waited_for_when_the_stream_began_anew_is_not_compared():
+    trial = Trial(Puppet(), TrialSettings(minutes=1.0), clock=Clock())
+    for second in range(1, 11):
+        trial.push(SECOND, [decision(10 * RATE)] if second == 10 else (), start_sample=(second - 1) * RATE)
+    for second in range(100, 110):
+        trial.push(SECOND, start_sample=second * RATE)
+    assert (trial.verdict.compared, trial.verdict.state) == (0, "running")
+
+
 def test_a_few_decisions_say_too_little_unless_the_owner_waits_for_more():
     theirs = {second: [decision(second * RATE)] for second in (10, 12, 14, 16, 18)}
     verdict = run(Puppet(), 17, {second: theirs[second] for second in (10, 12, 14, 16)})

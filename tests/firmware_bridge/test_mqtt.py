@@ -96,9 +96,14 @@ class TestTold:
             assert later.kept[f"{TOPIC}/availability"] == "online"
             assert f"{TOPIC}/answer" not in later.latest
 
-    def test_a_planned_end_is_told(self, running, watcher):
+    def test_a_planned_end_is_told_once_and_is_no_last_will(self, running, watcher):
         running().close()
         assert watcher.until(f"{TOPIC}/availability", "offline")
+        watcher.say("end", "1")
+        told = []
+        while (message := watcher.told.get(timeout=DEADLINE_S))[0] != "end":
+            told.append(message)
+        assert told == []
 
     def test_an_old_answer_is_not(self, running, watcher, caplog):
         bus = running(stale_s=5.0)
@@ -136,6 +141,17 @@ class TestOrders:
         assert house.asked.empty()
         lines = [record.message for record in caplog.records if record.levelno == logging.WARNING]
         assert lines == ["vivavoce/test/mute/set: got b'on', expected ON or OFF, not retained"]
+
+    def test_an_order_that_fails_ends_nothing(self, running, watcher, house, monkeypatch, caplog):
+        def fail(muted):
+            raise RuntimeError("a bug")
+
+        monkeypatch.setattr(house, "mute", fail)
+        running()
+        watcher.say(f"{TOPIC}/mute/set", "ON")
+        watcher.say(f"{TOPIC}/playing/set", "ON")
+        assert house.asked.get(timeout=DEADLINE_S) == ("playing", True)
+        assert "the order failed" in caplog.text
 
     def test_what_the_broker_kept_is_of_another_time(self, running, watcher, house, caplog):
         watcher.say(f"{TOPIC}/mute/set", "ON", retain=True)
@@ -261,6 +277,7 @@ class TestBroker:
 
     def test_the_end_does_not_wait_for_one_that_hangs(self, running, broker, monkeypatch):
         monkeypatch.setattr(mqtt, "_CONFIRM_S", 0.2)
+        monkeypatch.setattr(mqtt, "_KEEPALIVE_S", 1000)
         bus = running()
         broker.process.send_signal(signal.SIGSTOP)
         try:
