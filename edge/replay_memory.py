@@ -38,7 +38,7 @@ class MemorySettings:
     """How long a word is remembered, h."""
     entries: Annotated[int, Within(1, 1000)] = 100
     """How many are remembered; the oldest gives way. The time of a comparison grows with them."""
-    cutoff: Annotated[float, Within(0.05, 1.0)] = 0.1
+    cutoff: Annotated[float, Within(0.05, 1.0)] = 0.11
     """A word at least as similar as this to one that is remembered is its repetition."""
 
 
