@@ -7,8 +7,8 @@ The first playing passes, as far as the memory is concerned.
 
 A fingerprint is sound: speech of which only the signs are left can still be understood (Licklider and Pollack, Journal
 of the Acoustical Society of America 20, 1948). It holds the wake word alone, stays in the memory of the process, is
-never written or sent, and is forgotten after an hour unless the owner says otherwise: then most words that a person says
-again by chance alike are forgotten, too.
+never written or sent, and is forgotten after an hour unless the owner says otherwise. The fewer words are remembered,
+the fewer are there that a person says again alike by chance.
 """
 
 import math

@@ -14,7 +14,7 @@ from edge.replay_memory import MemorySettings, ReplayMemory
 from edge.strict_toml import from_tables
 
 RATE = 16_000
-SETTINGS = MemorySettings(enabled=True)
+SETTINGS = MemorySettings(window_h=24.0, entries=100)
 BEFORE = 4800
 
 
