@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from tests.edge.test_metrics import ask, house, sink  # noqa: F401  # fixtures
 
 REQUESTS = 10_000
