@@ -344,11 +344,13 @@ class Daemon:
                 raise UsageError(
                     f"{origin}: got one stream more than the {_MOST_SESSIONS} that may be sent at a time; end another"
                 )
-            session = GateSession(
-                origin, self._rules, self, words=words or (), listen=listen, on_close=self._sessions.discard
-            )
+            session = GateSession(origin, self._rules, self, words=words or (), listen=listen, on_close=self._left)
             self._sessions.add(session)
         return session
+
+    def _left(self, session: GateSession) -> None:
+        with self._changing:
+            self._sessions.discard(session)
 
     # ------------------------------------------------------------------------------------ for its sessions
 

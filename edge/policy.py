@@ -106,6 +106,8 @@ class Circumstances(NamedTuple):
     """Whether somebody said that this device plays sound, where nothing can be compared."""
     heard_before: bool = False
     """Whether the same recording was heard before."""
+    failed: bool = False
+    """Whether finding out failed."""
 
 
 class Outcome(NamedTuple):
@@ -171,6 +173,7 @@ class Policy:
             "own_playback": circumstances.own_playback,
             "playing": circumstances.playing and settings.while_playing == "block",
             "heard_before": circumstances.heard_before,
+            FAILED: circumstances.failed and settings.failure == "block",
             "refractory": bool(self._passed) and now - self._passed[-1] < settings.refractory_s * SAMPLE_RATE_HZ,
             "rate_limit": 0 < settings.passes_per_minute <= len(self._passed),
         }

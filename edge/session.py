@@ -306,19 +306,22 @@ class GateSession:
         first = min(max(self._ring.tail, start + self._offset), self._ring.head)
         return self._ring.read(first, max(first, min(stop + self._offset, self._ring.head)))
 
+    def _circumstances(self, wake: Wake) -> Circumstances:
+        """Ask what is known beside the sound; whatever goes wrong there must not end the stream."""
+        start, stop = self._base + wake.start_sample, self._base + wake.end_sample
+        sound = self._heard_between(wake.start_sample - _REMEMBERED_BEFORE, wake.end_sample)
+        try:
+            return self._home.circumstances(self.origin, sound, start, stop, self._began_s + stop / SAMPLE_RATE_HZ)
+        except Exception:
+            _log.exception("%s: what is known of a word beside its sound could not be found out", self.origin)
+            return Circumstances(failed=True)
+
     def _answer(self, decision: Decision) -> Answer:
         wake = decision.wake
         assert wake is not None, "every decision of the pipeline has its wake"
         began = time.perf_counter()
         base = self._base
-        circumstances = self._home.circumstances(
-            self.origin,
-            self._heard_between(wake.start_sample - _REMEMBERED_BEFORE, wake.end_sample),
-            base + wake.start_sample,
-            base + wake.end_sample,
-            self._began_s + (base + wake.end_sample) / SAMPLE_RATE_HZ,
-        )
-        outcome = self._policy.push(decision, base + decision.decided_sample, circumstances)
+        outcome = self._policy.push(decision, base + decision.decided_sample, self._circumstances(wake))
         ended = time.perf_counter()
         evidence = decision.evidence
         phrase = next((word.phrase for word in self._rules.bundle.words if word.id == wake.word), wake.word)
