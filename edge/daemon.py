@@ -365,6 +365,7 @@ class Daemon:
             "-" if math.isnan(answer.live_probability) else f"{answer.live_probability:.2f}",
             answer.wake_score,
             answer.id,
+            extra={"record": answer.to_dict()},
         )
         if answer.origin == SOURCE and FAILED in answer.reasons:
             self._failing = "the liveness network fails"
