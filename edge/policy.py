@@ -67,7 +67,7 @@ class GateSettings:
     passes_per_minute: Annotated[int, Within(0, 600)] = 20
     """Commands that pass in a minute, at most; 0 for no limit."""
     while_playing: Literal["block", "judge"] = "block"
-    """What follows while somebody says that this device plays sound, and there is no reference to compare with."""
+    """What follows while somebody says that this device plays sound, and no reference is heard to compare with."""
     words: Mapping[str, WordSettings] = field(default_factory=dict)
     """What is different for single words, by their ids."""
 
