@@ -381,7 +381,14 @@ class Daemon:
         self, origin: str, samples: npt.NDArray[np.int16], start: int, stop: int, at_s: float
     ) -> Circumstances:
         """See :class:`edge.session.Home`."""
-        own = origin == SOURCE
+        try:
+            return self._compared(origin == SOURCE, samples, start, stop, at_s)
+        except Exception:
+            # Arithmetic on whatever was heard: it must neither end what listens nor let a command pass.
+            _log.exception("%s: a word could not be compared with other sound", origin)
+            return Circumstances(failed=True)
+
+    def _compared(self, own: bool, samples: npt.NDArray[np.int16], start: int, stop: int, at_s: float) -> Circumstances:
         heard_before = self._memory.match(samples, at_s).hit
         # Whoever spoke it: what a person says now may be played tomorrow.
         self._memory.add(samples, at_s)

@@ -17,6 +17,7 @@ from edge.daemon_settings import Chosen, DaemonSettings, load
 from edge.errors import AudioError, UsageError
 from edge.events import Decision
 from edge.pipeline import Pipeline
+from edge.policy import GateSettings
 
 SCENE = Path(edge.__file__).parent / "data" / "scene.flac"
 PATIENCE_S = 20
@@ -360,4 +361,21 @@ def test_that_this_device_plays_counts_while_there_is_nothing_to_compare_with(ru
     found = one.daemon.circumstances("source", np.zeros(0, np.int16), 0, 0, 0.0)
     assert found.playing == counts
     one.daemon._guard = None
+    one.end()
+
+
+@pytest.mark.parametrize(("failure", "action"), [("block", "block"), ("pass", "pass")])
+def test_a_comparison_that_fails_neither_ends_the_daemon_nor_lets_a_command_pass(
+    running, scene, monkeypatch, failure, action
+):
+    def broken(samples, at_s):
+        raise ZeroDivisionError("a fault")
+
+    one = running()
+    one.daemon._own._policy.follow(GateSettings(failure=failure))
+    monkeypatch.setattr(one.daemon._memory, "match", broken)
+    one.hear(scene[: 4 * 16_000])
+    one.ear.wait(lambda ear: ear.of(Answer))
+    answer = one.ear.of(Answer)[0]
+    assert (answer.action, "not_compared" in answer.reasons) == (action, failure == "block")
     one.end()
