@@ -180,6 +180,8 @@ class Daemon:
                 case Lost(reason=reason, attempt=attempt, next_in_s=next_in_s):
                     if attempt == 1:
                         _log.error("%s; tried again from now on, next in %.1f s", reason, next_in_s)
+                    # A word that waits for its answer gets it now: hours later a command would come out of nowhere.
+                    self._skip(0)
                     self._change(source="lost", source_name=reason)
                     # A finished attempt is progress, too: a microphone that is unplugged is no reason to be killed.
                     self._progress()
@@ -260,6 +262,10 @@ class Daemon:
         except VivavoceError as error:
             self.health.reload_faults += 1
             _log.error("reload: %s; everything goes on as it was", error)
+        except Exception:
+            # Of a plug-in, or what nobody thought of: whoever edits a file must not end what listens.
+            self.health.reload_faults += 1
+            _log.exception("reload: failed; everything goes on as it was")
         else:
             self.health.reloads += 1
             waiting = needs_restart(self._settings, settings)
@@ -375,13 +381,21 @@ class Daemon:
         self, origin: str, samples: npt.NDArray[np.int16], start: int, stop: int, at_s: float
     ) -> Circumstances:
         """See :class:`edge.session.Home`."""
-        own = origin == SOURCE
+        try:
+            return self._compared(origin == SOURCE, samples, start, stop, at_s)
+        except Exception:
+            # Arithmetic on whatever was heard: it must neither end what listens nor let a command pass.
+            _log.exception("%s: a word could not be compared with other sound", origin)
+            return Circumstances(failed=True)
+
+    def _compared(self, own: bool, samples: npt.NDArray[np.int16], start: int, stop: int, at_s: float) -> Circumstances:
         heard_before = self._memory.match(samples, at_s).hit
         # Whoever spoke it: what a person says now may be played tomorrow.
         self._memory.add(samples, at_s)
         return Circumstances(
             own_playback=own and self._guard is not None and self._guard.own(start, stop),
-            playing=own and self._guard is None and self._status.playing,
+            # A reference that is lost compares nothing: then what is said counts.
+            playing=own and self._status.playing and (self._guard is None or not self._guard.up),
             heard_before=heard_before,
         )
 
