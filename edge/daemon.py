@@ -4,11 +4,14 @@ One thread, the caller's of :meth:`Daemon.run`, takes sound from the capture and
 own behind the bus, and whatever they ask of the house is a flag that this thread looks at between two blocks.
 """
 
+import functools
 import logging
 import math
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +37,8 @@ from edge.update import open_slots
 from edge.update_watch import UpdateWatch
 
 __all__ = ["Daemon"]
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +73,7 @@ class Daemon:
         self._settings = settings
         self._notifier = Notifier() if notifier is None else notifier
         self.health = Health(started_at_s=time.time())
+        self._counted = False
         self._watch = self._updates()
         self._rules: Rules = self._first_rules(checking)
         self._failing = ""
@@ -81,14 +87,19 @@ class Daemon:
             words=self._rules.words or tuple(word.id for word in self._rules.bundle.words),
             bundle=self._rules.bundle.bundle_version,
         )
-        self._stopping = threading.Event()
-        self._reloading = threading.Event()
+        # Set by signal handlers, and looked at by the thread that listens: plain values, as locks could be held.
+        self._stopping = False
+        self._reloading = False
         self._ready = False
         self._native_rate_hz = SAMPLE_RATE_HZ
         self._level = _Level()
         self._sessions: set[GateSession] = set()
         self._own = GateSession(SOURCE, self._rules, self)
-        sinks: list[Sink] = [one.plugin.make(one.settings, name, self) for name, one in settings.sinks.items()]
+        self._bus = Bus([], lambda: self.status)
+        sinks: list[Sink] = [
+            _made(settings, f"sinks.{name}", functools.partial(one.plugin.make, one.settings, name, self))
+            for name, one in settings.sinks.items()
+        ]
         if settings.store.enabled or settings.audio.kept:
             sinks.append(StoreSink(settings.store, settings.audio, self.health))
         if settings.monitor.enabled:
@@ -98,27 +109,47 @@ class Daemon:
         self._memory = ReplayMemory(settings.tables.memory)
         self._guard: ReferenceGuard | None = None
         if settings.reference is not None and settings.tables.guard.enabled:
-            played = settings.reference.plugin.make(settings.reference.settings)
+            reference = settings.reference
+            played = _made(settings, "reference", lambda: reference.plugin.make(reference.settings))
             self._guard = ReferenceGuard(played, settings.tables.guard, self.health.gauges)
         self._bus = Bus(sinks, lambda: self.status)
-        heard = settings.source.plugin.make(settings.source.settings)
+        heard = _made(settings, "source", lambda: settings.source.plugin.make(settings.source.settings))
         self._capture = Capture(heard, health=self.health, checked=heard.live)
+        if not checking:
+            self._count_start()
 
     def _first_rules(self, checking: bool) -> Rules:
         """Open the bundle; one on probation that does not fit the settings is rolled back, and not the end."""
-        if self._watch is None:
+        update = update_settings(self._settings)
+        if self._watch is None or update is None:
             return rules_of(self._settings)
-        if checking:
-            update = update_settings(self._settings)
-            assert update is not None, "there are slots"
-            return rules_of(self._settings, opened=open_slots(update).open_active())
+        try:
+            rules = rules_of(self._settings, opened=open_slots(update).open_active())
+            rules.pipeline()
+        except VivavoceError:
+            if checking:
+                raise
+            return self._rolled_back(self._watch)
+        return rules
+
+    def _count_start(self) -> None:
+        """Count this start against a bundle on probation, now that nothing but the bundle can be at fault."""
+        if self._watch is None or self._counted:
+            return
         bundle = self._watch.start()
+        if bundle.contents != self._rules.unfitted.contents or bundle.path != self._rules.unfitted.path:
+            self._follow(rules_of(self._settings, opened=bundle))
+
+    def _rolled_back(self, watch: UpdateWatch) -> Rules:
+        """Go back until a bundle fits the settings."""
+        self._counted = True
+        bundle = watch.start()
         while True:
             try:
                 rules = rules_of(self._settings, opened=bundle)
                 rules.pipeline()
             except VivavoceError as error:
-                other = self._watch.failed(str(error))
+                other = watch.failed(str(error))
                 if other is None:
                     raise
                 bundle = other
@@ -154,16 +185,16 @@ class Daemon:
 
     def stop(self) -> None:
         """End soon; may be called from a signal handler or another thread."""
-        self._stopping.set()
+        self._stopping = True
 
     def reload(self) -> None:
         """Read the settings again soon; may be called from a signal handler or another thread."""
-        self._reloading.set()
+        self._reloading = True
 
     def _listen(self) -> None:
-        while not self._stopping.is_set():
-            if self._reloading.is_set():
-                self._reloading.clear()
+        while not self._stopping:
+            if self._reloading:
+                self._reloading = False
                 self._reload()
             item = self._capture.take(_LOOK_S)
             match item:
@@ -209,7 +240,13 @@ class Daemon:
         began = time.perf_counter()
         if self._guard is not None:
             self._guard.push(samples)
-        events = list(self._own.push(samples))
+        try:
+            events = list(self._own.push(samples))
+        except Exception as error:
+            # Nothing can go on without it; but a bundle on probation is not the one to start with again.
+            if self._watch is not None:
+                self._watch.failed(f"{type(error).__name__}: {error}")
+            raise
         health.busy_s += time.perf_counter() - began
         if self._watch is not None:
             self._update(self._watch, samples, events, start)
@@ -269,6 +306,10 @@ class Daemon:
         else:
             self.health.reloads += 1
             waiting = needs_restart(self._settings, settings)
+            if self._watch is not None:
+                # Whose bundles are taken into the slots was read at the start.
+                old, new = self._settings.tables, settings.tables
+                waiting += [name for name in ("trust", "bundle") if getattr(old, name) != getattr(new, name)]
             if waiting:
                 _log.warning("reload: changes of %s need a restart", ", ".join(waiting))
             self._follow(rules)
@@ -381,14 +422,7 @@ class Daemon:
         self, origin: str, samples: npt.NDArray[np.int16], start: int, stop: int, at_s: float
     ) -> Circumstances:
         """See :class:`edge.session.Home`."""
-        try:
-            return self._compared(origin == SOURCE, samples, start, stop, at_s)
-        except Exception:
-            # Arithmetic on whatever was heard: it must neither end what listens nor let a command pass.
-            _log.exception("%s: a word could not be compared with other sound", origin)
-            return Circumstances(failed=True)
-
-    def _compared(self, own: bool, samples: npt.NDArray[np.int16], start: int, stop: int, at_s: float) -> Circumstances:
+        own = origin == SOURCE
         heard_before = self._memory.match(samples, at_s).hit
         # Whoever spoke it: what a person says now may be played tomorrow.
         self._memory.add(samples, at_s)
@@ -398,6 +432,19 @@ class Daemon:
             playing=own and self._status.playing and (self._guard is None or not self._guard.up),
             heard_before=heard_before,
         )
+
+
+def _made(settings: DaemonSettings, table: str, make: Callable[[], T]) -> T:
+    """Make a plug-in; what a third party's raises is one line, too."""
+    try:
+        return make()
+    except VivavoceError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"{settings.path}: {table}: the plug-in failed ({type(error).__name__}: {error}), expected it to be made; "
+            "ask whoever made it, or leave the table out"
+        ) from error
 
 
 class _Level:

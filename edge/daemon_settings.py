@@ -156,6 +156,11 @@ def load(path: Path) -> DaemonSettings:
             raise UsageError(f"{path}: sinks.{name}: has a table of its own; write [{name}] in place of [sinks.{name}]")
     source = _chosen(path, "source", {"kind": "microphone", **plugged["source"]}, source_plugin)
     reference = _chosen(path, "reference", plugged["reference"], source_plugin) if plugged["reference"] else None
+    if reference is not None and (source.kind, source.settings) == (reference.kind, reference.settings):
+        raise UsageError(
+            f"{path}: reference: got the same source as [source], expected what this device plays; a microphone and "
+            "what it is compared with cannot be one"
+        )
     sinks = {
         name: _chosen(path, f"sinks.{name}", {"kind": name, **_table(path, f"sinks.{name}", table)}, sink_plugin)
         for name, table in plugged["sinks"].items()
@@ -223,6 +228,9 @@ def rules_of(settings: DaemonSettings, *, opened: Bundle | None = None) -> Rules
     where = str(settings.path)
     try:
         words = tuple(find_word(opened.words, word, f"the bundle {opened.path}").id for word in tables.words)
+    except UsageError as error:
+        raise UsageError(f"{where}: words: {error}") from error
+    try:
         return Rules(
             opened,
             tables.gate,
@@ -231,7 +239,7 @@ def rules_of(settings: DaemonSettings, *, opened: Bundle | None = None) -> Rules
             pre_roll=round(tables.pre_roll_s * SAMPLE_RATE_HZ),
         )
     except UsageError as error:
-        raise UsageError(f"{where}: {error}") from error
+        raise UsageError(f"{where}: gate: {error}") from error
 
 
 def needs_restart(old: DaemonSettings, new: DaemonSettings) -> list[str]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import IO, Annotated, Literal
 
 from edge.answers import Answer, Message
 from edge.bundle import Bundle
@@ -18,6 +18,7 @@ from edge.drift_watch import Alarm, Rules, Watch
 from edge.errors import BundleError, StoreError
 from edge.files import read_file, write_whole
 from edge.health import Health
+from edge.lone_writer import lone_writer
 from edge.state_folder import state_folder
 from edge.strict_json import load_object
 from edge.strict_toml import Within
@@ -136,6 +137,7 @@ class MonitorSink:
         self._settings = settings
         self._gauges = health.gauges
         self._clock = clock
+        self._lock: IO[bytes] | None = None
         self._bundle = bundle.bundle_version
         given = settings.reference == "bundle"
         self._references = reference_for(bundle, settings.reference_file) if given else None
@@ -155,6 +157,15 @@ class MonitorSink:
         StoreError
             If it cannot.
         """
+        if self._lock is None:
+            try:
+                self._settings.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._lock = lone_writer(self._settings.file)
+            except OSError as error:
+                raise StoreError(
+                    f"{self._settings.file}: cannot be written ({error.strerror}), expected a file for the state; "
+                    "check its folder, or name another with monitor.path"
+                ) from error
         if not self._read:
             self._go_on()
             self._read = True
@@ -188,6 +199,9 @@ class MonitorSink:
                 self._keep()
             except StoreError as error:
                 _log.error("what was watched since the last time is not kept: %s", error)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def _watched(self, answer: Answer) -> bool:
         if self._settings.origins and answer.origin.partition(" ")[0] not in self._settings.origins:

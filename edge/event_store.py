@@ -6,7 +6,6 @@ writer of events, and any number of readers (:mod:`edge.event_reading`); the own
 """
 
 import contextlib
-import fcntl
 import logging
 import os
 import sqlite3
@@ -22,6 +21,7 @@ from edge.errors import StoreError
 from edge.event_retention import damaged_files, keep_within, remove_damaged, set_aside, used_bytes
 from edge.event_rows import COLUMNS, row_of
 from edge.event_schema import check_tables, connect, failure, is_damage, migrate, store_error
+from edge.lone_writer import lone_writer
 from edge.state_folder import state_folder
 from edge.strict_toml import Within
 
@@ -115,28 +115,17 @@ class EventStore:
 
     def _alone(self) -> IO[bytes]:
         """Keep other daemons away: who sets a damaged file aside must know that nobody writes to it."""
-        name = self.path.with_name(f".{self.path.name}.lock")
         try:
             missing = [folder for folder in self.path.parents if not folder.exists()]
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in missing:
                 _sync_folder(folder.parent)
-            lock = open(name, "ab", opener=lambda file, flags: os.open(file, flags, 0o600))  # noqa: SIM115
+            return lone_writer(self.path)
         except OSError as error:
             raise StoreError(
                 f"{self.path}: cannot be written ({error.strerror}), expected a file for events; check its folder, or "
                 "name another with store.path"
             ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.close()
-            raise StoreError(
-                f"{self.path}: another vivavoce daemon writes to it; stop that one, or name another file"
-            ) from error
-        except OSError:
-            pass  # some file systems have no locks: better to go on than to refuse all of them
-        return lock
 
     def _open(self) -> None:
         try:

@@ -175,7 +175,6 @@ class Policy:
             "playing": circumstances.playing and settings.while_playing == "block",
             "heard_before": circumstances.heard_before,
             "not_compared": circumstances.failed and settings.failure == "block",
-            FAILED: circumstances.failed and settings.failure == "block",
             "refractory": bool(self._passed) and now - self._passed[-1] < settings.refractory_s * SAMPLE_RATE_HZ,
             "rate_limit": 0 < settings.passes_per_minute <= len(self._passed),
         }

@@ -224,7 +224,8 @@ class GateSession:
         self._next_rules = None
         if rules.pre_roll != self._rules.pre_roll:
             self._resize(rules.pre_roll)
-        if not self._pipeline.adjust(rules.bundle, self._words or rules.words or None):
+        same = rules.runtime == self._rules.runtime
+        if not (same and self._pipeline.adjust(rules.bundle, self._words or rules.words or None)):
             pipeline = rules.pipeline(words=self._words, listen=self._listen)
             pipeline.reset(native_rate_hz=self._native_rate_hz)
             position = self.position
@@ -309,11 +310,13 @@ class GateSession:
     def _circumstances(self, wake: Wake) -> Circumstances:
         """Ask what is known beside the sound; whatever goes wrong there must not end the stream."""
         start, stop = self._base + wake.start_sample, self._base + wake.end_sample
+        # A sound card's clock that is slow falls behind by minutes in a month.
+        self._began_s = max(self._began_s, time.monotonic() - self.position / SAMPLE_RATE_HZ)
         sound = self._heard_between(wake.start_sample - _REMEMBERED_BEFORE, wake.end_sample)
         try:
             return self._home.circumstances(self.origin, sound, start, stop, self._began_s + stop / SAMPLE_RATE_HZ)
         except Exception:
-            _log.exception("%s: what is known of a word beside its sound could not be found out", self.origin)
+            _log.exception("%s: a word could not be compared with other sound", self.origin)
             return Circumstances(failed=True)
 
     def _answer(self, decision: Decision) -> Answer:

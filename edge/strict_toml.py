@@ -177,6 +177,10 @@ def _value(
         return {key: _value(arguments[1], one, where, f"{name}.{key}", error, limits) for key, one in value.items()}
     if not isinstance(value, (int, float) if kind is float else kind) or isinstance(value, bool) != (kind is bool):
         raise fault
+    if isinstance(value, str):
+        if "\0" in value:
+            raise error(f"{where}: {name}: got text with a character of number 0, expected none: it can be no name")
+        return value
     if kind in (int, float):
         if not math.isfinite(value) or not limits.low <= value <= limits.high:
             raise fault

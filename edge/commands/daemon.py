@@ -22,7 +22,8 @@ examples:
   vivavoce daemon --config daemon.toml --check
   vivavoce daemon --config daemon.toml --log debug
 
-exit code: 0 stopped, or at the end of a source that has one; 2 the settings cannot work, told in one line
+exit code: 0 stopped, or at the end of a source that has one; 1 something broke that should not, and is in the log;
+2 the settings cannot work, told in one line
 """
 
 
@@ -45,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the daemon until it is stopped."""
+    import logging
     import signal
 
     from edge.capture import leave
@@ -74,5 +76,10 @@ def run(args: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: daemon.stop())
     signal.signal(signal.SIGHUP, lambda *_: daemon.reload())
-    daemon.run()
+    try:
+        daemon.run()
+    except Exception:
+        # A bug, or a network that fails: a service manager starts it again. A source that hangs must not keep it.
+        logging.getLogger(__name__).exception("the daemon ends")
+        return leave(1)
     return leave(0)

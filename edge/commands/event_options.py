@@ -65,16 +65,14 @@ def chosen_store(args: argparse.Namespace) -> Path:
     UsageError
         If the settings cannot be read.
     """
-    from edge.event_store import FILE_NAME, StoreSettings
-    from edge.state_folder import SERVICE_FOLDER
+    from edge.event_store import StoreSettings
+    from edge.state_folder import kept_by_service
 
     if args.store is not None:
         path: Path = args.store
         return path
-    own = settings_table(args, StoreSettings, "store").file
-    # Without settings, people look for what the system's service keeps; it has another folder than they have.
-    service = SERVICE_FOLDER / FILE_NAME
-    return service if args.config is None and not own.exists() and service.exists() else own
+    settings = settings_table(args, StoreSettings, "store")
+    return kept_by_service(settings.file, named=bool(settings.path))
 
 
 def named_event(reader: "EventReader", name: str) -> "StoredEvent":

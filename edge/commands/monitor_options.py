@@ -39,13 +39,10 @@ def chosen_state(args: argparse.Namespace) -> Path:
     UsageError
         If the settings cannot be read.
     """
-    from edge.drift_monitor import FILE_NAME
-    from edge.state_folder import SERVICE_FOLDER
+    from edge.state_folder import kept_by_service
 
     if args.state is not None:
         path: Path = args.state
         return path
-    own = monitor_settings(args).file
-    # As for the store of events: without settings, people look for what the system's service keeps.
-    service = SERVICE_FOLDER / FILE_NAME
-    return service if args.config is None and not own.exists() and service.exists() else own
+    settings = monitor_settings(args)
+    return kept_by_service(settings.file, named=bool(settings.path))

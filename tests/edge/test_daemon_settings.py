@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import edge
 from edge.bundle import open_bundle
 from edge.daemon_settings import Tables, load, needs_restart, rules_of
 from edge.errors import UsageError, VivavoceError
@@ -21,6 +22,7 @@ def given(tmp_path):
     return write
 
 
+SCENE = Path(edge.__file__).parent / "data" / "scene.flac"
 FILE = '[source]\nkind = "file"\npath = "x"\n'
 
 
@@ -61,6 +63,8 @@ def test_a_sink_is_of_the_kind_that_it_is_called_by_or_says(given):
         ("words = 'alexa'", r"words: got 'alexa', expected an array"),
         ("[store]\nmax_mb = 0", r"store\.max_mb: got 0"),
         ("[[", "text that is not TOML"),
+        ('bundle = "a\\u0000b"', r"bundle: got text with a character of number 0"),
+        (FILE + '[reference]\nkind = "file"\npath = "x"\n', r"reference: got the same source as \[source\]"),
     ],
 )
 def test_what_is_wrong_is_told_by_its_place(given, text, told):
@@ -76,19 +80,37 @@ def test_words_are_found_by_phrase(given):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "told"),
     [
-        'words = ["nothing"]\n',
-        '[gate.words."nothing"]\ncutoff = 0.5\n',
-        'bundle = "/nowhere"\n',
-        "[trust]\nrequire_signature = true\n",
-        '[trust]\npublic_keys = ["/nowhere"]\n',
+        ('words = ["nothing"]\n', r"d\.toml: words: word: got 'nothing'"),
+        ('[gate.words."nothing"]\ncutoff = 0.5\n', r"d\.toml: gate: word: got 'nothing'"),
+        ('bundle = "/nowhere"\n', "/nowhere: got nothing"),
+        ("[trust]\nrequire_signature = true\n", "require_signature: got no public key"),
+        ('[trust]\npublic_keys = ["/nowhere"]\n', "/nowhere"),
     ],
 )
-def test_rules_that_cannot_be_are_refused(given, text):
+def test_rules_that_cannot_be_are_refused(given, text, told):
     settings = load(given(text if text.startswith("[") else text + FILE))
-    with pytest.raises(VivavoceError):
+    with pytest.raises(VivavoceError, match=told):
         rules_of(settings)
+
+
+def test_a_plugin_that_breaks_is_one_line(given):
+    from types import SimpleNamespace
+
+    from edge.daemon import Daemon
+    from edge.daemon_settings import Chosen
+
+    def broken(*_):
+        raise ZeroDivisionError("of a third party")
+
+    settings = load(given(FILE.replace('"x"', f'"{SCENE}"') + "[store]\nenabled = false\n[monitor]\nenabled = false\n"))
+    for change in (
+        {"source": Chosen("x", SimpleNamespace(make=broken), None)},
+        {"sinks": {"lamp": Chosen("x", SimpleNamespace(make=broken), None)}},
+    ):
+        with pytest.raises(UsageError, match=r"d\.toml: (source|sinks\.lamp): the plug-in failed \(ZeroDivisionError"):
+            Daemon(dataclasses.replace(settings, **change))
 
 
 def test_what_is_read_once_is_told_apart(given):

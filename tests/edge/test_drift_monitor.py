@@ -243,7 +243,7 @@ def test_the_state_is_for_its_folder_alone_and_holds_no_sound(tmp_path, bundle):
     sink.close()
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert "12345" not in path.read_text()
-    assert sorted(os.listdir(path.parent)) == ["monitor.json"]
+    assert sorted(os.listdir(path.parent)) == [".monitor.json.lock", "monitor.json"]
 
 
 def test_it_is_written_seldom(tmp_path, bundle):
@@ -523,3 +523,17 @@ def test_settings_are_strict(table, told):
     with pytest.raises(UsageError) as fault:
         from_tables(MonitorSettings, table, "vivavoce.toml", name="monitor")
     assert told in str(fault.value)
+
+
+def test_a_second_daemon_leaves_the_state_alone(tmp_path):
+    settings = MonitorSettings(path=str(tmp_path / "monitor.json"))
+    first, second = (MonitorSink(settings, Health(), open_bundle()) for _ in range(2))
+    first.open()
+    before = (tmp_path / "monitor.json").read_bytes()
+    with pytest.raises(StoreError, match="another vivavoce daemon writes to it"):
+        second.open()
+    second.close()
+    assert (tmp_path / "monitor.json").read_bytes() == before
+    first.close()
+    second.open()
+    second.close()
