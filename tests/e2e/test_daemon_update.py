@@ -89,3 +89,16 @@ def test_a_bundle_that_lacks_a_word_of_the_settings_is_rolled_back(daemon, decis
     assert versions(one.client)[-1] == SHIPPED_VERSION
     one.process.send_signal(signal.SIGTERM)
     assert "rolled back" in one.end()
+
+
+def test_settings_that_cannot_work_are_no_fault_of_the_bundle(daemon, vivavoce, tmp_path):  # noqa: F811
+    slots = tmp_path / "slots"
+    vivavoce("update", "install", make_bundle(tmp_path, "9.0.0"), "--slots", slots, "--allow-unsigned", "--now")
+    path = tmp_path / "d.toml"
+    path.write_text(
+        settings(slots) + f'[source]\nkind = "file"\npath = "{SCENE}"\n[metrics]\nenabled = true\nhost = "0.0.0.0"\n'
+    )
+    before = vivavoce("update", "status", "--slots", slots, "--json").stdout
+    for _ in range(5):
+        assert "metrics" in vivavoce("daemon", "--config", path, code=2).stderr
+    assert vivavoce("update", "status", "--slots", slots, "--json").stdout == before
