@@ -25,24 +25,16 @@
 #include <stdint.h>
 
 #include "vivavoce_settings.h"
+#include "vivavoce_transform.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* A point of the transform, and later the energy of the bin in its place. */
-typedef union {
-    struct {
-        int16_t re;
-        int16_t im;
-    } point;
-    int32_t energy;
-} vv_bin_t;
-
 /* What a frontend remembers, and the room that it works in. The fields are its own business. */
 typedef struct {
     uint32_t noise[VV_CHANNELS];       /* noise estimate, VV_SMOOTHING_BITS fraction bits */
-    vv_bin_t bins[VV_FFT_SIZE / 2];    /* scratch */
+    vv_bin_t bins[VV_POINTS];          /* scratch */
     int16_t samples[VV_WINDOW_SAMPLES];
     uint16_t filled;                   /* of samples */
 } vv_frontend_t;

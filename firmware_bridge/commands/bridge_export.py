@@ -39,9 +39,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--opcheck", type=Path, metavar="FILE", help="what 'vivavoce quantize opcheck --json BUNDLE' printed"
     )
     parser.add_argument(
-        "--golden", type=Path, action="append", default=[], metavar="AUDIO", help="add golden vectors of this recording; "
-        "repeat it"
-    )  # fmt: skip
+        "--golden",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="AUDIO",
+        help="add golden vectors of this recording; repeat it",
+    )
     parser.add_argument("--pack", type=Path, metavar="DIR", help="for esphome: what 'vivavoce quantize esphome' wrote")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder to write, new or empty")
     add_output_arguments(parser)

@@ -22,7 +22,9 @@ def check_new(folder: Path) -> None:
     except OSError as error:
         raise UsageError(f"--out: {folder} cannot be read ({error.strerror}); choose another folder") from error
     if taken:
-        raise UsageError(f"--out: {folder} is there already, expected a folder that is new or empty; choose another one")
+        raise UsageError(
+            f"--out: {folder} is there already, expected a folder that is new or empty; choose another one"
+        )
 
 
 def write_folder(folder: Path, made: dict[str, bytes]) -> None:
@@ -51,8 +53,8 @@ def write_folder(folder: Path, made: dict[str, bytes]) -> None:
         part.replace(folder)  # over an empty folder, too
     except OSError as error:
         raise DataError(
-            f"{folder}: cannot be written ({error.strerror or error}), nothing of it was left; free some space or choose "
-            "another folder"
+            f"{folder}: cannot be written ({error.strerror or error}), nothing of it was left; free some space or "
+            "choose another folder"
         ) from error
     finally:
         if part is not None:

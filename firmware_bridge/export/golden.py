@@ -53,12 +53,16 @@ def read_recordings(paths: Iterable[Path]) -> npt.NDArray[np.int16]:
     for path in paths:
         blocks.extend(FileSource(path).blocks())
         if sum(map(len, blocks)) > _MAX_SAMPLES:
-            raise DataError(f"{path}: got more than an hour of golden sound, expected a minute or two; give fewer files")
+            raise DataError(
+                f"{path}: got more than an hour of golden sound, expected a minute or two; give fewer files"
+            )
     pcm = np.concatenate(blocks) if blocks else np.zeros(0, np.int16)
     hop = SAMPLE_RATE_HZ // 100
     pcm = pcm[: len(pcm) // hop * hop]
     if len(pcm) < 3 * hop:
-        raise DataError(f"--golden: got {len(pcm)} samples, expected at least {3 * hop}, one window; give a longer file")
+        raise DataError(
+            f"--golden: got {len(pcm)} samples, expected at least {3 * hop}, one window; give a longer file"
+        )
     return pcm
 
 
@@ -74,8 +78,8 @@ def reference_features(pcm: npt.NDArray[np.int16], settings: FrontendSettings) -
     """
     if settings != FrontendSettings():
         raise DataError(
-            "golden vectors: got a bundle with frontend settings of its own, expected those of microWakeWord, which are "
-            "built into the reference; export without --golden"
+            "golden vectors: got a bundle with frontend settings of its own, expected those of microWakeWord, which "
+            "are built into the reference; export without --golden"
         )
     if importlib.util.find_spec("pymicro_features") is None:
         raise MissingExtraError("the reference of the features", "micro")

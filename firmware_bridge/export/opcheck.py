@@ -46,7 +46,9 @@ def read_opcheck(path: Path, bundle: Bundle) -> dict[str, Checked]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}), expected a report of opcheck; {again}") from error
     except ValueError as error:
-        raise DataError(f"{path}: got text that is not JSON ({error}), expected a report of opcheck; {again}") from error
+        raise DataError(
+            f"{path}: got text that is not JSON ({error}), expected a report of opcheck; {again}"
+        ) from error
     by_hash = {record.get("sha256"): record for record in records if isinstance(record, dict)}
     found = {}
     for file in (bundle.wake.file, bundle.liveness.file):
@@ -58,7 +60,9 @@ def read_opcheck(path: Path, bundle: Bundle) -> dict[str, Checked]:
 
 
 def _checked(record: dict[str, Any], what: str, again: str) -> Checked:
-    operators, arena, apart = (record.get(key) for key in ("operators", "arena_bytes", "largest_difference_steps"))
+    operators: Any = record.get("operators")
+    arena: Any = record.get("arena_bytes")
+    apart: Any = record.get("largest_difference_steps")
     good = (
         isinstance(operators, dict)
         and operators
@@ -70,7 +74,9 @@ def _checked(record: dict[str, Any], what: str, again: str) -> Checked:
         and all(type(steps) in (int, float) for steps in apart.values())
     )
     if not good:
-        raise DataError(f"{what}: got operators {operators!r}, arena {arena!r}, expected those of opcheck; {again}"[:500])
+        raise DataError(
+            f"{what}: got operators {operators!r}, arena {arena!r}, expected those of opcheck; {again}"[:500]
+        )
     if any(steps != 0 for steps in apart.values()):
         raise DataError(
             f"{what}: tflite-micro differs from the reference by {max(apart.values()):g} steps, expected none; golden "
@@ -98,7 +104,9 @@ def resolver_header(checked: dict[str, Checked], roles: dict[str, str]) -> str:
     parts = []
     for role, file in roles.items():
         operators = checked[file].operators
-        calls = "".join(f"    if (resolver.Add{_method(name)}() != kTfLiteOk) return kTfLiteError;\n" for name in operators)
+        calls = "".join(
+            f"    if (resolver.Add{_method(name)}() != kTfLiteOk) return kTfLiteError;\n" for name in operators
+        )
         parts.append(
             f"// tflite::MicroMutableOpResolver<VV_{role.upper()}_OPERATORS>\n"
             f"#define VV_{role.upper()}_OPERATORS {len(operators)}\n"

@@ -21,7 +21,15 @@ from firmware_bridge.export.settings import ABI_VERSION, settings_header, tables
 __all__ = ["C_SOURCES", "RECORD_NAME", "export_c", "export_esphome"]
 
 RECORD_NAME = "export.json"
-C_SOURCES = ("vivavoce_frontend.h", "vivavoce_frontend.c", "vivavoce_post.h", "vivavoce_post.c")
+C_SOURCES = (
+    "vivavoce_frontend.h",
+    "vivavoce_frontend.c",
+    "vivavoce_transform.h",
+    "vivavoce_transform.c",
+    "vivavoce_arithmetic.h",
+    "vivavoce_post.h",
+    "vivavoce_post.c",
+)
 """Files of ``firmware_bridge/c`` that every C target gets as they are."""
 
 _MODELS = """\
@@ -59,9 +67,7 @@ def export_c(
         If the bundle cannot be exported; see :mod:`firmware_bridge.export.settings`.
     """
     roles = {"wake": bundle.wake.file, "liveness": bundle.liveness.file}
-    models = {
-        role: load_model(bundle.content(file), name=file, kernels="reference") for role, file in roles.items()
-    }
+    models = {role: load_model(bundle.content(file), name=file, kernels="reference") for role, file in roles.items()}
     arenas = {file: found.arena_bytes for file, found in checked.items()}
     contents = {role: bundle.content(file) for role, file in roles.items()}
     declared = "".join(

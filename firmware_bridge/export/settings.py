@@ -116,15 +116,15 @@ def settings_header(bundle: Bundle, wake: Model, liveness: Model, arenas: dict[s
             "VV_WAKE_ARENA_BYTES": _unsigned(arenas[part.file]),
             "VV_PROBABILITY_BITS": PROBABILITY_BITS,
         }),
-        "\n/* Liveness network: its int8 logit is live from ACCEPT on, and played below REJECT. Its cues are made by the\n"
-        " * Linux side. */\n",
+        "\n/* Liveness network: its int8 logit is live from ACCEPT on, and played below REJECT. Its cues are made by\n"
+        " * the Linux side. */\n",
         defines({
             "VV_LIVENESS_ACCEPT_LOGIT": f"({_least_logit(logit, bundle, bundle.liveness.accept_cutoff)})",
             "VV_LIVENESS_REJECT_LOGIT": f"({_least_logit(logit, bundle, bundle.liveness.reject_cutoff)})",
             "VV_LIVENESS_ARENA_BYTES": _unsigned(arenas[bundle.liveness.file]),
         }),
-        "\n/* Quantisation of the tensors: value = (integer - ZERO_POINT) * SCALE. For people and for checks; the code\n"
-        " * computes without them. */\n",
+        "\n/* Quantisation of the tensors: value = (integer - ZERO_POINT) * SCALE. For people and for checks; the\n"
+        " * code computes without them. */\n",
         *(_quantisation("WAKE", spec) for spec in (*wake.inputs.values(), *sorted(wake.outputs))),
         *(_quantisation("LIVENESS", spec) for spec in (*liveness.inputs.values(), *sorted(liveness.outputs))),
     ]  # fmt: skip
@@ -134,9 +134,7 @@ def settings_header(bundle: Bundle, wake: Model, liveness: Model, arenas: dict[s
 def tables_header(bundle: Bundle) -> str:
     """Return ``vivavoce_tables.h``."""
     tables = _tables(bundle)
-    body = "".join(
-        f"extern const {kind} {name}[{len(values)}]; /* {says} */\n" for kind, name, values, says in tables
-    )
+    body = "".join(f"extern const {kind} {name}[{len(values)}]; /* {says} */\n" for kind, name, values, says in tables)
     body += "\nextern const char *const vv_word_ids[VV_WORDS];\nextern const uint64_t vv_cutoff_sums[VV_WORDS]; "
     body += "/* cut-offs times VV_WAKE_SMOOTHING, VV_PROBABILITY_BITS fraction bits */\n"
     body += "extern const uint64_t vv_cutoff_rooms[VV_WORDS]; /* one minus the cut-off */\n"
@@ -189,7 +187,8 @@ def _wake_tensors(wake: Model, words: int) -> tuple[TensorSpec, TensorSpec]:
 
 def _no_int8(name: str, got: object) -> DataError:
     return DataError(
-        f"{name}: got {got} as its output, expected an int8 network; convert it with 'vivavoce quantize convert' and pack"
+        f"{name}: got {got} as its output, expected an int8 network; convert it with "
+        "'vivavoce quantize convert' and pack it again"
     )
 
 

@@ -16,7 +16,7 @@ from firmware_bridge.export.package import export_c
 WARNINGS = (
     "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wsign-conversion", "-Wshadow",
 )  # fmt: skip
-CODE = ("vivavoce_frontend.c", "vivavoce_post.c", "vivavoce_tables.c")
+CODE = ("vivavoce_frontend.c", "vivavoce_transform.c", "vivavoce_post.c", "vivavoce_tables.c")
 _ROOM = 1 << 14
 """More than any state takes."""
 

@@ -1,11 +1,12 @@
 """The exported C code, compiled for this machine: the same integers as Python, and the same words."""
 
+import ctypes
+import math
 import re
 import subprocess
 
 import numpy as np
 import pytest
-from tests.firmware_bridge.exported_c import CODE, WARNINGS, CFrontend, CWake, build, compiler, exported
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from edge.frontend import Frontend, quantise_features
 from edge.frontend_tables import FrontendSettings
 from edge.interpreter import dequantise, load_model
 from edge.wake import WakeStage
+from firmware_bridge.export.package import C_SOURCES
+from tests.firmware_bridge.exported_c import CODE, WARNINGS, CFrontend, CWake, build, compiler, exported
 
 KINDS = ("noise", "quiet", "silence", "lowest", "highest", "square", "impulses", "tone", "bursts")
 
@@ -228,9 +231,73 @@ def test_headers_serve_cpp(tmp_path):
 def test_has_no_heap_and_no_float():
     from importlib.resources import files
 
-    for name in ("vivavoce_frontend.c", "vivavoce_post.c", "vivavoce_frontend.h", "vivavoce_post.h"):
+    for name in C_SOURCES:
         text = re.sub(r"/\*.*?\*/", "", (files("firmware_bridge") / "c" / name).read_text(), flags=re.DOTALL)
         assert not re.search(r"\b(malloc|calloc|realloc|free|alloca|float|double|goto|setjmp)\b", text), name
+
+
+def test_square_roots_are_rounded_to_nearest_and_capped(tmp_path):
+    folder = exported(tmp_path)
+    (folder / "x.c").write_text(
+        '#include "vivavoce_frontend.c"\nuint32_t root_of(uint64_t value);\n'
+        "uint32_t root_of(uint64_t value) { return rounded_sqrt(value); }\n"
+    )
+    library = folder / "x.so"
+    sources = [folder / name for name in ("x.c", "vivavoce_transform.c", "vivavoce_tables.c")]
+    subprocess.run([compiler(), "-std=c99", "-O2", "-fPIC", "-shared", *sources, "-o", library], check=True)
+    root_of = ctypes.CDLL(str(library)).root_of
+    root_of.restype, root_of.argtypes = ctypes.c_uint32, [ctypes.c_uint64]
+    rng = np.random.default_rng(9)
+    roots = [int(2**bits) for bits in rng.uniform(0, 32, 3000)]
+    near = {root * root + root + by for root in roots for by in (-1, 0, 1)}
+    values = {0, 1, 2, 3, 2**32 - 1, 2**32, 2**64 - 1, 2**63} | {value for value in near if 0 <= value < 2**64}
+    for value in values:
+        root = math.isqrt(value)
+        root += value - root * root > root
+        assert root_of(value) == min(root, 2**16 - 1 if value < 2**32 else 2**32 - 1), value
+
+
+def test_every_stage_equals_the_kernel_on_any_numbers(tmp_path):
+    # Numbers that no sound leads to, so that everything wraps that can.
+    from edge.frontend_tables import ENERGIES_SIZE, WORK_SIZE, build_tables
+    from edge.kernels.frontend import _channels, _energies, _filterbank, _transform
+
+    folder = exported(tmp_path)
+    (folder / "x.c").write_text(
+        '#include "vivavoce_frontend.c"\nvoid channels_of(vv_frontend_t *, uint32_t, uint16_t *);\n'
+        "void channels_of(vv_frontend_t *f, uint32_t shift, uint16_t *features) { channels(f, shift, features); }\n"
+    )
+    library = folder / "x.so"
+    sources = [folder / name for name in ("x.c", "vivavoce_transform.c", "vivavoce_tables.c")]
+    subprocess.run([compiler(), "-std=c99", "-O2", "-fPIC", "-shared", *sources, "-o", library], check=True)
+    c, tables = ctypes.CDLL(str(library)), build_tables(FrontendSettings())
+    block, scalars = tables.block.copy(), tables.scalars.copy()  # the kernels take no arrays that are read-only
+    rng = np.random.default_rng(10)
+    energies, totals = np.zeros(ENERGIES_SIZE, np.int32), np.zeros(41, np.uint64)
+    for turn in range(60):
+        points = rng.integers(-32768, 32768, 512).astype(np.int16)
+        if turn % 3:
+            points = rng.choice([-32768, -16384, 16384, 32767], 512).astype(np.int16)
+        work = np.zeros(WORK_SIZE, np.int16)
+        work[:512] = points
+        _transform(work, block)
+        _energies(work, block, energies)
+        bins = points.copy()
+        c.vv_transform(bins.ctypes.data_as(ctypes.c_void_p))
+        np.testing.assert_array_equal(bins.view(np.int32)[1:], energies[1:256])
+        # The state begins with the noise, and then come the bins.
+        noise = rng.integers(0, 2**32, 40, dtype=np.uint32) >> rng.integers(0, 32, 40, dtype=np.uint32)
+        given = rng.integers(-(2**31), 2**31, 256).astype(np.int32)
+        given = given if turn % 2 else np.abs(given >> int(rng.integers(0, 31))).astype(np.int32)
+        state = np.zeros(4096, np.uint8)
+        state[:160], state[160 : 160 + 1024] = noise.view(np.uint8), given.view(np.uint8)
+        found, expected, shift = np.zeros(40, np.uint16), np.zeros((1, 40), np.uint16), int(rng.integers(0, 16))
+        c.channels_of(state.ctypes.data_as(ctypes.c_void_p), shift, found.ctypes.data_as(ctypes.c_void_p))
+        energies[:256] = given
+        _filterbank(energies, block, totals, 40)
+        _channels(totals, shift, block, scalars, noise, expected, 0)
+        np.testing.assert_array_equal(found, expected[0])
+        np.testing.assert_array_equal(state[:160].view(np.uint32), noise)
 
 
 # ------------------------------------------------------------------------------------------------ words
@@ -316,7 +383,7 @@ def test_hears_them_with_other_settings(tmp_path, model, changes):
 
 
 def test_every_mean_is_on_the_same_side_of_its_cutoff(tmp_path, model):
-    # All that three runs can say: integers decide as real numbers do, and no mean is so near that rounding could matter.
+    # All that three runs can say: integers decide as real numbers do; no mean is so near that rounding could matter.
     tables = (exported(tmp_path) / "vivavoce_tables.c").read_text()
 
     def numbers(name):

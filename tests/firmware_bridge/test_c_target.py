@@ -1,4 +1,4 @@
-"""The exported code on an emulated Cortex-M, by the program that ``make firmware`` runs: what is equal, and what is not."""
+"""The exported code on an emulated Cortex-M, by the program that ``make firmware`` runs."""
 
 import importlib.util
 import shutil

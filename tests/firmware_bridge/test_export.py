@@ -34,7 +34,7 @@ def bundle():
 
 @pytest.fixture
 def report(tmp_path, bundle):
-    """What 'vivavoce quantize opcheck --json' prints of the shipped bundle, but for figures."""
+    """Return what 'vivavoce quantize opcheck --json' prints of the shipped bundle, but for figures."""
     path = tmp_path / "opcheck.json"
     lines = [
         {"event": "opcheck", "file": f"x/{file}", "sha256": bundle.files[file].sha256, "operators": operators,
@@ -177,7 +177,7 @@ def test_no_golden_vectors_with_settings_that_the_reference_has_not(bundle):
 
 
 def _pack(folder, bundle):
-    """A pack with the manifests of the bundle's words."""
+    """Make a pack with the manifests of the bundle's words."""
     folder.mkdir()
     for word in bundle.words:
         manifest = {
