@@ -274,10 +274,14 @@ def test_every_stage_equals_the_kernel_on_any_numbers(tmp_path):
     block, scalars = tables.block.copy(), tables.scalars.copy()  # the kernels take no arrays that are read-only
     rng = np.random.default_rng(10)
     energies, totals = np.zeros(ENERGIES_SIZE, np.int32), np.zeros(41, np.uint64)
-    for turn in range(60):
+    for turn in range(120):
         points = rng.integers(-32768, 32768, 512).astype(np.int16)
         if turn % 3:
             points = rng.choice([-32768, -16384, 16384, 32767], 512).astype(np.int16)
+        if turn % 3 == 2:
+            # A bin of about 16384, of which a half is a tie.
+            tone = 16387j * np.exp(2j * np.pi * (130 + turn) * np.arange(256) / 256)
+            points = np.rint(np.stack([tone.real, tone.imag], axis=1)).astype(np.int16).ravel()
         work = np.zeros(WORK_SIZE, np.int16)
         work[:512] = points
         _transform(work, block)
