@@ -4,6 +4,7 @@ Whatever decides *whether a command may pass* has become one :class:`Answer` bef
 indices are those of :mod:`edge.events`; a clock enters only here, because who acts on an answer asks when it was.
 """
 
+import math
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -94,7 +95,6 @@ class Answer:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the public form, without sound; what could not be judged is null."""
-        judged = self.quality is not None
         return {
             "event": "answer",
             "id": self.id,
@@ -106,8 +106,8 @@ class Answer:
             "decision": self.decision,
             "reasons": list(self.reasons),
             "wake_score": round(self.wake_score, 4),
-            "live_probability": round(self.live_probability, 4) if judged else None,
-            "live_score": round(self.live_score, 4) if judged else None,
+            "live_probability": None if math.isnan(self.live_probability) else round(self.live_probability, 4),
+            "live_score": None if math.isnan(self.live_score) else round(self.live_score, 4),
             "quality": self.quality.to_dict() if self.quality is not None else None,
             "start_sample": self.start_sample,
             "end_sample": self.end_sample,

@@ -216,9 +216,11 @@ class _Runner:
             self.sink.push(self._status())
 
     def _failed_at(self, message: Message | None) -> None:
+        if message is None:  # it could not be opened: what it failed at before still waits
+            return
         with self._changed:
             again = isinstance(message, Answer) and message is not self._again
-            if message is not None and not again and not isinstance(message, Status):
+            if not again and not isinstance(message, Status):
                 self.counts.dropped += 1
             self._again = message if again else None
 

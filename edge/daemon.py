@@ -54,6 +54,8 @@ class Daemon:
     settings : DaemonSettings
     notifier : Notifier, optional
         Tells systemd; by default whoever the environment names, or nobody.
+    checking : bool
+        True to see whether it can work, and nothing more: the start is not counted against a new bundle.
 
     Raises
     ------
@@ -62,12 +64,12 @@ class Daemon:
         tried again.
     """
 
-    def __init__(self, settings: DaemonSettings, *, notifier: Notifier | None = None) -> None:
+    def __init__(self, settings: DaemonSettings, *, notifier: Notifier | None = None, checking: bool = False) -> None:
         self._settings = settings
         self._notifier = Notifier() if notifier is None else notifier
         self.health = Health(started_at_s=time.time())
         self._watch = self._updates()
-        self._rules: Rules = rules_of(settings, opened=None if self._watch is None else self._watch.start())
+        self._rules: Rules = self._first_rules(checking)
         self._failing = ""
         self._changing = threading.Lock()
         self._status = Status(
@@ -101,6 +103,27 @@ class Daemon:
         self._bus = Bus(sinks, lambda: self.status)
         heard = settings.source.plugin.make(settings.source.settings)
         self._capture = Capture(heard, health=self.health, checked=heard.live)
+
+    def _first_rules(self, checking: bool) -> Rules:
+        """Open the bundle; one on probation that does not fit the settings is rolled back, and not the end."""
+        if self._watch is None:
+            return rules_of(self._settings)
+        if checking:
+            update = update_settings(self._settings)
+            assert update is not None, "there are slots"
+            return rules_of(self._settings, opened=open_slots(update).open_active())
+        bundle = self._watch.start()
+        while True:
+            try:
+                rules = rules_of(self._settings, opened=bundle)
+                rules.pipeline()
+            except VivavoceError as error:
+                other = self._watch.failed(str(error))
+                if other is None:
+                    raise
+                bundle = other
+            else:
+                return rules
 
     def _updates(self) -> UpdateWatch | None:
         """Make what looks after the slots of bundles, where there are some."""
@@ -157,6 +180,8 @@ class Daemon:
                 case Lost(reason=reason, attempt=attempt, next_in_s=next_in_s):
                     if attempt == 1:
                         _log.error("%s; tried again from now on, next in %.1f s", reason, next_in_s)
+                    # A word that waits for its answer gets it now: hours later a command would come out of nowhere.
+                    self._skip(0)
                     self._change(source="lost", source_name=reason)
                     # A finished attempt is progress, too: a microphone that is unplugged is no reason to be killed.
                     self._progress()
@@ -209,7 +234,10 @@ class Daemon:
                 return
 
     def _skip(self, samples: int, *, native_rate_hz: int | None = None) -> None:
-        """Go on after samples that were not heard."""
+        """Go on after samples that were not heard; what was heard before them is decided first."""
+        if self._own.busy:
+            for _ in self._own.finish():
+                pass
         self._own.skip(samples, native_rate_hz=native_rate_hz)
         if self._guard is not None:
             self._guard.skip(self._own.position)
@@ -234,6 +262,10 @@ class Daemon:
         except VivavoceError as error:
             self.health.reload_faults += 1
             _log.error("reload: %s; everything goes on as it was", error)
+        except Exception:
+            # Of a plug-in, or what nobody thought of: whoever edits a file must not end what listens.
+            self.health.reload_faults += 1
+            _log.exception("reload: failed; everything goes on as it was")
         else:
             self.health.reloads += 1
             waiting = needs_restart(self._settings, settings)
@@ -281,7 +313,8 @@ class Daemon:
             if new == old:
                 return
             self._status = replace(new, at_s=time.time())
-        self._bus.push(self._status)
+            # Under the lock, so that the last change is told last.
+            self._bus.push(self._status)
         self._notifier.status(_told(self._status))
 
     # ------------------------------------------------------------------------------------ for its sinks
@@ -317,11 +350,13 @@ class Daemon:
                 raise UsageError(
                     f"{origin}: got one stream more than the {_MOST_SESSIONS} that may be sent at a time; end another"
                 )
-            session = GateSession(
-                origin, self._rules, self, words=words or (), listen=listen, on_close=self._sessions.discard
-            )
+            session = GateSession(origin, self._rules, self, words=words or (), listen=listen, on_close=self._left)
             self._sessions.add(session)
         return session
+
+    def _left(self, session: GateSession) -> None:
+        with self._changing:
+            self._sessions.discard(session)
 
     # ------------------------------------------------------------------------------------ for its sessions
 
@@ -336,6 +371,7 @@ class Daemon:
             "-" if math.isnan(answer.live_probability) else f"{answer.live_probability:.2f}",
             answer.wake_score,
             answer.id,
+            extra={"record": answer.to_dict()},
         )
         if answer.origin == SOURCE and FAILED in answer.reasons:
             self._failing = "the liveness network fails"
@@ -345,13 +381,21 @@ class Daemon:
         self, origin: str, samples: npt.NDArray[np.int16], start: int, stop: int, at_s: float
     ) -> Circumstances:
         """See :class:`edge.session.Home`."""
-        own = origin == SOURCE
+        try:
+            return self._compared(origin == SOURCE, samples, start, stop, at_s)
+        except Exception:
+            # Arithmetic on whatever was heard: it must neither end what listens nor let a command pass.
+            _log.exception("%s: a word could not be compared with other sound", origin)
+            return Circumstances(failed=True)
+
+    def _compared(self, own: bool, samples: npt.NDArray[np.int16], start: int, stop: int, at_s: float) -> Circumstances:
         heard_before = self._memory.match(samples, at_s).hit
         # Whoever spoke it: what a person says now may be played tomorrow.
         self._memory.add(samples, at_s)
         return Circumstances(
             own_playback=own and self._guard is not None and self._guard.own(start, stop),
-            playing=own and self._guard is None and self._status.playing,
+            # A reference that is lost compares nothing: then what is said counts.
+            playing=own and self._status.playing and (self._guard is None or not self._guard.up),
             heard_before=heard_before,
         )
 

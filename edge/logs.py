@@ -1,5 +1,6 @@
 """Logs of a process that runs for months: one line an entry, on stderr, with what journald wants to know of it."""
 
+import json
 import logging
 import os
 import sys
@@ -30,16 +31,34 @@ class _Lines(logging.Formatter):
         return f"<{journal_priority(record.levelno)}>{line}" if self._journal else line
 
 
-def begin_logging(level: str = "info") -> None:
+class _Json(logging.Formatter):
+    """An object a line: time, level, logger, message, and what an entry has beside (``extra={"record": {...}}``)."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "at": round(record.created, 3),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        beside = getattr(record, "record", None)
+        return json.dumps({**entry, **({} if beside is None else {"record": beside})}, default=str)
+
+
+def begin_logging(level: str = "info", *, as_json: bool = False) -> None:
     """Send log entries of all modules to stderr.
 
     Parameters
     ----------
     level : str
         Least level that is told: ``"debug"``, ``"info"``, ``"warning"`` or ``"error"``.
+    as_json : bool
+        One JSON object a line, for programs, in place of text.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines(journal="JOURNAL_STREAM" in os.environ))
+    handler.setFormatter(_Json() if as_json else _Lines(journal="JOURNAL_STREAM" in os.environ))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -30,6 +30,7 @@ REASONS: Mapping[str, str] = {
     "own_playback": "this device was playing it itself",
     "playing": "this device was playing sound, and has no way to tell its own voice",
     "heard_before": "the same recording was heard before",
+    "not_compared": "comparing it with what this device plays, or heard before, failed: the log says why",
     "refractory": "it came right after a command that had passed",
     "rate_limit": "more commands than a person gives had passed in the last minute",
 }
@@ -57,7 +58,7 @@ class GateSettings:
     """What follows where the sound does not carry the evidence: the command is blocked, the person is asked to say it
     again, or it passes."""
     failure: Literal["block", "pass"] = "block"
-    """What follows where the liveness network fails: fail closed, or open."""
+    """What follows where the liveness network fails, or a comparison with other sound: fail closed, or open."""
     accept_cutoff: Annotated[float, Within(-1.0, 1.0)] = _BUNDLES
     """Probability from which speech counts as live, 0 to 1; -1 for the bundle's."""
     reject_cutoff: Annotated[float, Within(-1.0, 1.0)] = _BUNDLES
@@ -67,7 +68,7 @@ class GateSettings:
     passes_per_minute: Annotated[int, Within(0, 600)] = 20
     """Commands that pass in a minute, at most; 0 for no limit."""
     while_playing: Literal["block", "judge"] = "block"
-    """What follows while somebody says that this device plays sound, and there is no reference to compare with."""
+    """What follows while somebody says that this device plays sound, and no reference is heard to compare with."""
     words: Mapping[str, WordSettings] = field(default_factory=dict)
     """What is different for single words, by their ids."""
 
@@ -106,6 +107,8 @@ class Circumstances(NamedTuple):
     """Whether somebody said that this device plays sound, where nothing can be compared."""
     heard_before: bool = False
     """Whether the same recording was heard before."""
+    failed: bool = False
+    """Whether finding out failed."""
 
 
 class Outcome(NamedTuple):
@@ -171,6 +174,8 @@ class Policy:
             "own_playback": circumstances.own_playback,
             "playing": circumstances.playing and settings.while_playing == "block",
             "heard_before": circumstances.heard_before,
+            "not_compared": circumstances.failed and settings.failure == "block",
+            FAILED: circumstances.failed and settings.failure == "block",
             "refractory": bool(self._passed) and now - self._passed[-1] < settings.refractory_s * SAMPLE_RATE_HZ,
             "rate_limit": 0 < settings.passes_per_minute <= len(self._passed),
         }

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import numpy.typing as npt
 
-from edge.capture import Block, Capture, Lost, Opened
+from edge.capture import Block, Capture, Ended, Lost, Opened
 from edge.health import Health
 from edge.live import LiveSource
 from edge.playback_guard import GuardSettings, PlaybackGuard
@@ -40,6 +40,11 @@ class ReferenceGuard:
         self._given = 0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="reference", daemon=True)
+
+    @property
+    def up(self) -> bool:
+        """Whether the reference is heard."""
+        return self._gauges["reference_up"] > 0
 
     def start(self) -> None:
         """Begin to listen."""
@@ -79,5 +84,8 @@ class ReferenceGuard:
                         self._gauges["reference_up"] = 0.0
                         if attempt == 1:
                             _log.error("what is played is not heard, nothing is compared: %s", reason)
+                    case Ended():
+                        self._gauges["reference_up"] = 0.0
+                        _log.error("what is played is at its end, nothing is compared from now on")
         finally:
             capture.close()

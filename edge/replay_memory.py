@@ -6,9 +6,9 @@ less than 1 kB of each word (:mod:`edge.fingerprint`) for some hours, and says o
 The first playing passes, as far as the memory is concerned.
 
 A fingerprint is sound: speech of which only the signs are left can still be understood (Licklider and Pollack, Journal
-of the Acoustical Society of America 20, 1948). It stays in the memory of the process, is never written or sent, and
-holds the wake word alone; but whether words are kept for hours is for the owner to say, so the memory is off unless it
-is turned on.
+of the Acoustical Society of America 20, 1948). It holds the wake word alone, stays in the memory of the process, is
+never written or sent, and is forgotten after an hour unless the owner says otherwise. The fewer words are remembered,
+the fewer are there that a person says again alike by chance.
 """
 
 import math
@@ -32,13 +32,14 @@ __all__ = ["Match", "MemorySettings", "ReplayMemory"]
 class MemorySettings:
     """The table ``[memory]``."""
 
-    enabled: bool = False
-    """Whether words are remembered."""
-    window_h: Annotated[float, Within(0.01, 168.0)] = 24.0
+    enabled: bool = True
+    """Whether words are remembered: in memory only, as sound of one bit a sample."""
+    window_h: Annotated[float, Within(0.01, 168.0)] = 1.0
     """How long a word is remembered, h."""
-    entries: Annotated[int, Within(1, 1000)] = 100
-    """How many are remembered; the oldest gives way. The time of a comparison grows with them."""
-    cutoff: Annotated[float, Within(0.05, 1.0)] = 0.1
+    entries: Annotated[int, Within(1, 1000)] = 20
+    """How many are remembered; the oldest gives way. Words that are alike by chance, and the time of a comparison, grow
+    with them."""
+    cutoff: Annotated[float, Within(0.05, 1.0)] = 0.11
     """A word at least as similar as this to one that is remembered is its repetition."""
 
 

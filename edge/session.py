@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 _PIECE = 4096
 """Samples that are pushed at once: no more than this is in the ring beyond what was decided."""
+_LONGEST_WORD = 100
+"""Characters of a word that somebody else detects."""
 _REMEMBERED_BEFORE = round(0.3 * SAMPLE_RATE_HZ)
 """Sound before a word that the replay memory is given, too."""
 _WARM_UP = 3 * SAMPLE_RATE_HZ
@@ -271,7 +273,8 @@ class GateSession:
         try:
             word = find_word(self._rules.bundle.words, word, "the bundle").id
         except UsageError:
-            word = word.strip()
+            # It goes into logs, topics and environments.
+            word = word.strip()[:_LONGEST_WORD]
         self._home.health.count_wake(self.origin, word)
         return self._placed(self._pipeline.heard(word, score))
 
@@ -303,19 +306,22 @@ class GateSession:
         first = min(max(self._ring.tail, start + self._offset), self._ring.head)
         return self._ring.read(first, max(first, min(stop + self._offset, self._ring.head)))
 
+    def _circumstances(self, wake: Wake) -> Circumstances:
+        """Ask what is known beside the sound; whatever goes wrong there must not end the stream."""
+        start, stop = self._base + wake.start_sample, self._base + wake.end_sample
+        sound = self._heard_between(wake.start_sample - _REMEMBERED_BEFORE, wake.end_sample)
+        try:
+            return self._home.circumstances(self.origin, sound, start, stop, self._began_s + stop / SAMPLE_RATE_HZ)
+        except Exception:
+            _log.exception("%s: what is known of a word beside its sound could not be found out", self.origin)
+            return Circumstances(failed=True)
+
     def _answer(self, decision: Decision) -> Answer:
         wake = decision.wake
         assert wake is not None, "every decision of the pipeline has its wake"
         began = time.perf_counter()
         base = self._base
-        circumstances = self._home.circumstances(
-            self.origin,
-            self._heard_between(wake.start_sample - _REMEMBERED_BEFORE, wake.end_sample),
-            base + wake.start_sample,
-            base + wake.end_sample,
-            self._began_s + (base + wake.end_sample) / SAMPLE_RATE_HZ,
-        )
-        outcome = self._policy.push(decision, base + decision.decided_sample, circumstances)
+        outcome = self._policy.push(decision, base + decision.decided_sample, self._circumstances(wake))
         ended = time.perf_counter()
         evidence = decision.evidence
         phrase = next((word.phrase for word in self._rules.bundle.words if word.id == wake.word), wake.word)

@@ -1,9 +1,8 @@
-"""The link between the gate and the hardware around it. Nothing is implemented here yet.
+"""The gate and the house around it: who is told of a decision, and the hardware that may hear the word itself.
 
-What belongs here, when it comes: a framed serial link to a microcontroller or DSP that hears the wake
-word itself; export of the networks as C arrays with their settings; mute switch, button and light ring;
-and the services by which a house learns of a decision (MQTT, Wyoming). These modules may import
-:mod:`edge`; nothing in :mod:`edge` may import them, and none of them may need TensorFlow.
+The sinks ``mqtt``, ``wyoming`` and ``wyoming-proxy`` of the daemon are here (docs/outputs.md, docs/wyoming.md). These
+modules may import :mod:`edge`, but not its daemon; nothing in :mod:`edge` may import them, and none of them may need
+TensorFlow.
 """
 
 __all__: list[str] = []

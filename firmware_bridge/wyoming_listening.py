@@ -38,6 +38,9 @@ class ListenSettings:
     """A connection that says nothing for so long is closed, s."""
     message_s: Annotated[float, Within(0.1, 60.0)] = 10.0
     """Time in which a message that has begun must be complete, and in which one that is sent must be taken, s."""
+    speed: Annotated[float, Within(1.0, 1000.0)] = 8.0
+    """Seconds of sound that are taken from a connection in a second, on the whole; a minute of it at once. More makes
+    this device compute for others until it does not keep up with its own microphone."""
     tls_certificate: str = ""
     """File of the server's certificate, PEM; with it everything goes through TLS."""
     tls_key: str = ""

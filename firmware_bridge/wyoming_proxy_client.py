@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from firmware_bridge.wyoming_connection import Connection, LinkError
 from firmware_bridge.wyoming_framing import FrameError
 from firmware_bridge.wyoming_gated import GatedStream, Heard
 from firmware_bridge.wyoming_messages import detection, error, mark, marked, not_detected, refusal
+from firmware_bridge.wyoming_pace import Pace
 from firmware_bridge.wyoming_proxy import Settings
 from firmware_bridge.wyoming_server import Client
 from firmware_bridge.wyoming_session import AsyncSession
@@ -75,6 +77,7 @@ class ProxyClient:
         # What the other service is told first.
         self._program: Event | None = None
         self._detect: Event | None = None
+        self._pace = Pace(settings.speed, time.monotonic)
         self._passed = False
         self._refused: dict[str, Any] | None = None
         self._link: Connection | None = None
@@ -172,6 +175,7 @@ class ProxyClient:
         chunk = AudioChunk(*form, payload, timestamp=round(sound.position / SAMPLES_PER_MS))
         await self._stream.push(payload, time_ms)
         await self._forward(chunk.event())
+        await self._pace.hold(sound.seconds_of(payload))
         if self._link is None and self._upstream.due and (self._reaching is None or self._reaching.done()):
             self._reaching = self._start(self._reach)
 

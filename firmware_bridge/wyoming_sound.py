@@ -138,6 +138,10 @@ class IncomingSound:
         """Index that the next frame has at 16 kHz; ahead of :attr:`samples` by what the resampler holds."""
         return self._frames * SAMPLE_RATE_HZ / self.form.rate_hz
 
+    def seconds_of(self, payload: bytes) -> float:
+        """Return how long a chunk is, s."""
+        return len(payload) / (self.form.width * self.form.channels * self.form.rate_hz)
+
     def pieces(self, payload: bytes, time_ms: float | None) -> list[bytes]:
         """Cut a chunk into pieces that are decoded one by one, and take its time.
 

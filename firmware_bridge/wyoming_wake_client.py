@@ -1,5 +1,6 @@
 """One client of the wake service: what it asks, its sound, and what it is told."""
 
+import time
 from typing import Any
 
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -13,6 +14,7 @@ from edge.bundle_parts import find_word
 from edge.errors import DataError, UsageError
 from edge.house import House
 from firmware_bridge.wyoming_messages import detection, error, info, liveness, not_detected, refusal
+from firmware_bridge.wyoming_pace import Pace
 from firmware_bridge.wyoming_server import Client
 from firmware_bridge.wyoming_session import AsyncSession
 from firmware_bridge.wyoming_sound import IncomingSound, SoundFormat, timestamp_of
@@ -63,6 +65,7 @@ class WakeClient:
         # Ids of the words that were asked for, all if empty; None where they are all unknown.
         self._words: tuple[str, ...] | None = ()
         self._sound: IncomingSound | None = None
+        self._pace = Pace(settings.speed, time.monotonic)
         self._passed = False
         self._refused: dict[str, Any] | None = None
 
@@ -130,6 +133,7 @@ class WakeClient:
         for piece in sound.pieces(event.payload or b"", time_ms):
             if self._words is not None:
                 await self._tell(await self._session.push(sound.decode(piece)), sound)
+                await self._pace.hold(sound.seconds_of(piece))
 
     async def _stop(self) -> None:
         sound = self._sound

@@ -40,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="info",
         help="least level of log entries, which go to stderr [%(default)s]",
     )
+    parser.add_argument("--log-json", action="store_true", help="log entries as JSON, an object a line, answers whole")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,8 +64,8 @@ def run(args: argparse.Namespace) -> int:
             "--config: got no file, expected settings in TOML; 'vivavoce daemon --example' prints them all"
         )
     path: Path = args.config
-    begin_logging("error" if args.check else args.log)
-    daemon = Daemon(load(path))
+    begin_logging("error" if args.check else args.log, as_json=args.log_json)
+    daemon = Daemon(load(path), checking=args.check)
     if args.check:
         from edge.output import out
 

@@ -2,11 +2,22 @@
 
 import argparse
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edge.errors import UsageError
 
-__all__ = ["add_json_argument", "add_store_arguments", "chosen_audio_folders", "chosen_store", "settings_table"]
+if TYPE_CHECKING:
+    from edge.event_reading import EventReader
+    from edge.event_rows import StoredEvent
+
+__all__ = [
+    "add_json_argument",
+    "add_store_arguments",
+    "chosen_audio_folders",
+    "chosen_store",
+    "named_event",
+    "settings_table",
+]
 
 T = TypeVar("T")
 
@@ -64,6 +75,24 @@ def chosen_store(args: argparse.Namespace) -> Path:
     # Without settings, people look for what the system's service keeps; it has another folder than they have.
     service = SERVICE_FOLDER / FILE_NAME
     return service if args.config is None and not own.exists() and service.exists() else own
+
+
+def named_event(reader: "EventReader", name: str) -> "StoredEvent":
+    """Return the event of an id, or the last answer for ``last``.
+
+    Raises
+    ------
+    UsageError, StoreError
+        If there is none, or it cannot be read.
+    """
+    from edge.event_reading import Selection
+
+    if name != "last":
+        return reader.find(name)
+    found = next(reader.events(Selection(kind="answer"), newest=1), None)
+    if found is None:
+        raise UsageError(f"{reader.path}: there are no answers yet, expected one; say a word, and look again")
+    return found
 
 
 def chosen_audio_folders(args: argparse.Namespace) -> list[Path]:

@@ -29,20 +29,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Tell it."""
-    from edge.commands.event_options import chosen_store
-    from edge.errors import UsageError
-    from edge.event_reading import EventReader, Selection
+    from edge.commands.event_options import chosen_store, named_event
+    from edge.event_reading import EventReader
     from edge.event_story import story_of
     from edge.output import out
 
     path = chosen_store(args)
     with EventReader(path) as reader:
-        if args.id == "last":
-            found = next(reader.events(Selection(kind="answer"), newest=1), None)
-            if found is None:
-                raise UsageError(f"{path}: there are no answers yet, expected one; say a word, and look again")
-        else:
-            found = reader.find(args.id)
+        found = named_event(reader, args.id)
     output = out(args)
     output.event(found.to_dict(), None if output.as_json else "\n".join(story_of(found)))
     return 0

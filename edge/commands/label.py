@@ -15,7 +15,8 @@ _EPILOG = """\
   vivavoce label --list                         what was labelled, the newest last
   vivavoce label export --out DIR               labelled answers whose sound was kept, as a folder for training
 
-ID is in the lists of 'vivavoce events'. Only what you said counts: what the daemon decided is never taken for a label.
+ID is in the lists of 'vivavoce events'; 'last' is the last answer. Only what you said counts: what the daemon decided
+is never taken for a label.
 Sound is kept only where [audio] of the daemon's settings asks for it, and for a limited time: export before it is over.
 DIR gets manifest.csv, live/ and replay/; the same command adds to it later, and what was exported stays when the answer
 has left the store. Nothing here says who spoke: --speaker ID, if it was one person throughout.
@@ -72,11 +73,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _label(args: argparse.Namespace, path: "Path") -> int:
+    from edge.commands.event_options import named_event
     from edge.event_labels import set_label
+    from edge.event_reading import EventReader
     from edge.event_story import line_of
     from edge.output import out
 
-    event = set_label(path, args.what[0], args.what[1], args.note)
+    with EventReader(path) as reader:
+        named = named_event(reader, args.what[0]).id
+    event = set_label(path, named, args.what[1], args.note)
     out(args).event(event.to_dict(), line_of(event))
     return 0
 

@@ -26,8 +26,8 @@ RATE_HZ = 16_000
 MIX_S = 3600
 LOOK_AUDIO_S = 300
 LONGEST_S = 20
-WARM_UP_H = 2.0
-"""Caches and pools grow until everything has happened once."""
+WARM_UP_H = 8.0
+"""Until the store has grown to its limit (six hours here), the pages of it that are held grow with it."""
 
 SETTINGS = """
 [source]

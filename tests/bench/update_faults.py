@@ -278,6 +278,7 @@ def main() -> int:
             commands = kill_commands(args.commands, bundles, Path(name))
     faults = [fault for part in (*steps.values(), *losses.values(), commands) for fault in part["faults"]]
     body = {
+        "made_by": " ".join(["python tests/bench/update_faults.py", *sys.argv[1:]]),
         "method": (
             "each step of an update, in a process that is killed with SIGKILL before every call that changes a file, "
             "and at six places of every write; the same steps with the power lost after every call, where of names "

@@ -54,8 +54,8 @@ async def paced(port: int, samples: Any) -> tuple[list[float], list[float]]:
 
 
 @contextlib.asynccontextmanager
-async def other_service(marks: list[int], said_at: list[float]) -> AsyncIterator[int]:
-    """Run a wake service that detects at these samples, and notes when it said so."""
+async def other_service(marks: list[int], said_at: list[float], late_chunks: int) -> AsyncIterator[int]:
+    """Run a wake service that detects words in chunks so long before these samples, and notes when it said so."""
     from wyoming.audio import AudioChunk, AudioStart
     from wyoming.server import AsyncEventHandler, AsyncTcpServer
     from wyoming.wake import Detection
@@ -68,7 +68,8 @@ async def other_service(marks: list[int], said_at: list[float]) -> AsyncIterator
                 chunk = AudioChunk.from_event(event)
                 if any(self.at <= mark < self.at + chunk.samples for mark in marks):
                     said_at.append(time.perf_counter())
-                    await self.write_event(Detection(name="smart_mirror", timestamp=chunk.timestamp).event())
+                    time_ms = chunk.timestamp - late_chunks * CHUNK * 1000 // RATE
+                    await self.write_event(Detection(name="smart_mirror", timestamp=time_ms).event())
                 self.at += chunk.samples
             return True
 

@@ -137,7 +137,7 @@ def through_the_proxy(samples: Any, marks: list[int], late_chunks: int) -> dict[
 
     async def run() -> None:
         spoken = [mark + late_chunks * CHUNK for mark in marks]
-        async with other_service(spoken, said_at) as port:
+        async with other_service(spoken, said_at, late_chunks) as port:
             with opened(wyoming_proxy, RealHouse(), "proxy", upstream=f"tcp://127.0.0.1:{port}") as sink:
                 for _ in range(REPEATS):
                     async with AsyncTcpClient("127.0.0.1", sink.port) as client:

@@ -219,6 +219,26 @@ class TestFailingSink:
         bus.close()
         assert (bus.counts["one"].told, bus.counts["one"].dropped) == (1, 1)
 
+    def test_what_failed_waits_while_the_sink_cannot_be_opened(self, running, quick):
+        sink = Told(wants=(Answer,))
+
+        def refuse_next():
+            sink.opening = [OSError("refused")] * 3
+            return DataError("gone")
+
+        class Gone(list):
+            def pop(self, _at):
+                fault = super().pop(0)
+                return refuse_next() if fault else None
+
+        sink.telling = Gone([True])
+        bus = running(sink)
+        bus.push(answer("a"))
+        bus.push(answer("b"))
+        assert sink.take(2) == ["a", "b"]
+        bus.close()
+        assert (bus.counts["one"].told, bus.counts["one"].dropped) == (2, 0)
+
     def test_sound_that_failed_is_not_told_again(self, running):
         sink = Told(wants=(Audio,))
         sink.telling = [OSError("no")]

@@ -17,6 +17,7 @@ from edge.daemon_settings import Chosen, DaemonSettings, load
 from edge.errors import AudioError, UsageError
 from edge.events import Decision
 from edge.pipeline import Pipeline
+from edge.policy import GateSettings
 
 SCENE = Path(edge.__file__).parent / "data" / "scene.flac"
 PATIENCE_S = 20
@@ -293,6 +294,17 @@ def test_the_same_recording_passes_once(running, scene, decisions):
     assert [a.decision for a in again] == [d.decision for d in decisions], "the sound is judged as before"
 
 
+def test_a_word_before_the_source_fails_is_still_answered(running, scene, decisions):
+    one = running()
+    one.hear(scene[: decisions[0].wake.decided_sample + 160])
+    assert one.ear.of(Answer) == []
+    one.tape.waiting.put(AudioError("tape: torn"))
+    one.tape.put(scene[:512])
+    one.ear.wait(lambda ear: len(ear.of(Answer)) == 1)
+    assert one.ear.of(Answer)[0].word == decisions[0].word
+    one.end()
+
+
 def test_others_may_send_sound_of_their_own(running, scene, decisions):
     one = running()
     session = one.daemon.session("wyoming 1", words=(decisions[0].word,))
@@ -317,3 +329,53 @@ def test_it_stops_when_it_is_told_though_nothing_comes(running):
     assert not one.thread.is_alive()
     assert one.fault is None
     assert one.ear.closed
+
+
+def test_a_word_is_answered_when_the_source_is_lost_and_not_when_it_comes_back(running, scene):
+    one = running()
+    one.tape.endless = True
+    one.hear(scene[: int(2.8 * 16_000)])
+    assert not one.ear.of(Answer)
+    one.tape.waiting.put(AudioError("gone"))
+    one.ear.wait(lambda ear: any(status.source == "lost" for status in ear.of(Status)))
+    assert [type(message) for message in one.ear.told][-2:] == [Answer, Status]
+    one.tape.endless = False
+    one.end()
+
+
+def test_settings_that_raise_what_nobody_expects_do_not_end_the_daemon(running, scene):
+    one = running()
+    one.path.write_text('[trust]\npublic_keys = ["a\\u0000b"]\n')
+    one.daemon.reload()
+    one.hear(scene[:1600])
+    one.hear(scene[:1600])
+    assert one.daemon.health.reload_faults == 1
+    one.end()
+
+
+@pytest.mark.parametrize(("up", "counts"), [(True, False), (False, True)])
+def test_that_this_device_plays_counts_while_there_is_nothing_to_compare_with(running, up, counts):
+    one = running()
+    one.daemon._guard = SimpleNamespace(up=up, own=lambda start, stop: False)
+    one.daemon.playing(True)
+    found = one.daemon.circumstances("source", np.zeros(0, np.int16), 0, 0, 0.0)
+    assert found.playing == counts
+    one.daemon._guard = None
+    one.end()
+
+
+@pytest.mark.parametrize(("failure", "action"), [("block", "block"), ("pass", "pass")])
+def test_a_comparison_that_fails_neither_ends_the_daemon_nor_lets_a_command_pass(
+    running, scene, monkeypatch, failure, action
+):
+    def broken(samples, at_s):
+        raise ZeroDivisionError("a fault")
+
+    one = running()
+    one.daemon._own._policy.follow(GateSettings(failure=failure))
+    monkeypatch.setattr(one.daemon._memory, "match", broken)
+    one.hear(scene[: 4 * 16_000])
+    one.ear.wait(lambda ear: ear.of(Answer))
+    answer = one.ear.of(Answer)[0]
+    assert (answer.action, "not_compared" in answer.reasons) == (action, failure == "block")
+    one.end()

@@ -51,7 +51,7 @@ def test_a_sink_is_of_the_kind_that_it_is_called_by_or_says(given):
         ("[gate.words.alexa]\ncutof = 0.1", r"gate\.words\.alexa\.cutof is unknown; did you mean .*\.cutoff"),
         ("source = 3", r"source: got 3, expected a table; write \[source\]"),
         ("[source]\nkind = 3", r"source\.kind: got 3, expected the name of a plug-in"),
-        ('[source]\nkind = "flie"', r"source\.kind: got 'flie', expected .*; did you mean 'file'\?"),
+        ('[source]\nkind = "fi1e"', r"source\.kind: got 'fi1e', expected .*; did you mean 'file'\?"),
         ('[source]\nkind = "file"', r"source: expected the name of a file as path"),
         (FILE + "repat = 3", r"source\.repat is unknown; did you mean source\.repeat"),
         ("[sinks]\nsocket = 3", r"sinks\.socket: got 3, expected a table"),

@@ -182,6 +182,15 @@ def test_both_sides_are_found_alike(rank, rising):
     assert detector.evidence >= 1
 
 
+@pytest.mark.parametrize("tolerance", [0.0, 0.1, 0.4])
+@pytest.mark.parametrize("side", [0, 1])
+def test_at_its_limit_nothing_is_won_and_nothing_lost(tolerance, side):
+    detector = Detector(tolerance, 1e9)
+    detector.push(0.5 + tolerance if side == 0 else 0.5 - tolerance, 2.0)
+    half = Detector.SIZE // 2
+    assert detector.capitals[side * half : (side + 1) * half] == pytest.approx([2.0] * half)
+
+
 def test_a_small_change_is_found_in_time():
     ranks = np.random.default_rng(15).beta(2.0, 1.3, 3000)  # mean 0.606
     found = alarms(Detector(0.05, 2000.0), ranks, 0.1)

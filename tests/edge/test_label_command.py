@@ -88,6 +88,15 @@ def test_a_label_is_given_while_the_daemon_writes(told, path, label):
     assert labels(path) == {told[0].id: ("live", "")}
 
 
+def test_the_last_answer_needs_no_id(told, path, label):
+    label("last", "replay")
+    label("--list", "--json")
+    with EventReader(path) as reader:
+        labelled = [event.id for event in reader.events(Selection(label=True))]
+        answers = [event.id for event in reader.events(Selection(kind="answer"))]
+    assert labelled == answers[-1:]
+
+
 def test_labels_are_listed(told, path, label):
     assert label("--list")[:2] == (0, "")
     label(told[2].id, "replay", "--note", "a\u202eb")

@@ -1,3 +1,4 @@
+import json
 import logging
 import re
 import subprocess
@@ -39,6 +40,18 @@ def test_the_journal_reads_a_priority(root_environment):
     lines = run(**root_environment, JOURNAL_STREAM="8:1")
     assert lines[0] == "<4>edge.test: two | lines"
     assert lines[1].startswith("<3>edge.test: a fault")
+
+
+def test_programs_read_an_object_a_line(root_environment):
+    code = PROGRAM.replace('("info")', '("info", as_json=True)')
+    code += '\nlog.info("answer %s", 1, extra={"record": {"id": "x"}})\n'
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=root_environment, check=True
+    )
+    first, fault, answer = map(json.loads, done.stderr.splitlines())
+    assert (first["level"], first["logger"], first["message"]) == ("warning", "edge.test", "two\nlines")
+    assert "ZeroDivisionError" in fault["traceback"]
+    assert (answer["message"], answer["record"]) == ("answer 1", {"id": "x"})
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_other_settings_do_not_forget_what_passed():
 
 
 def test_every_reason_is_told_in_words():
-    used = {"live", "loudspeaker", "near_cutoff", "failed", *Circumstances._fields, "refractory", "rate_limit"}
+    used = {"live", "loudspeaker", "near_cutoff", *Circumstances._fields, "refractory", "rate_limit"}
     assert used <= set(REASONS)
     assert all(REASONS.values())
 

@@ -129,6 +129,22 @@ def test_what_the_home_knows_blocks(scene, decisions):
     assert any(answer.reasons[0] == "heard_before" for answer in answers)
 
 
+@pytest.mark.parametrize(("failure", "passes"), [("block", False), ("pass", True)])
+def test_a_check_that_breaks_fails_as_the_owner_said(scene, decisions, monkeypatch, caplog, failure, passes):
+    home = Home()
+
+    def broken(*_):
+        raise ZeroDivisionError("of the memory")
+
+    monkeypatch.setattr(home, "circumstances", broken)
+    _, answers = pushed(session(home, gate=GateSettings(refractory_s=0, failure=failure)), scene)
+    assert len(answers) == len(decisions)
+    live = [a for a in answers if a.decision == "accept"]
+    assert {a.action for a in live} == {"pass" if passes else "block"}
+    assert {a.reasons for a in live} == {("live",) if passes else ("failed", "live")}
+    assert "of the memory" in caplog.text
+
+
 def test_lost_samples_count_and_nothing_before_them_belongs_to_what_comes(scene, decisions):
     home = Home()
     one = session(home)
@@ -261,6 +277,12 @@ def test_a_known_word_of_somebody_else_has_our_id(scene):
     one = GateSession("proxy 1", rules(), Home(), listen=False)
     list(one.push(scene[:RATE]))
     assert one.heard(bundle.words[0].phrase.upper(), 1.0).word == bundle.words[0].id
+
+
+def test_a_word_of_somebody_else_is_not_endless(scene):
+    one = GateSession("proxy 1", rules(), Home(), listen=False)
+    list(one.push(scene[:RATE]))
+    assert one.heard("x" * 1_000_000, 1.0).word == "x" * 100
 
 
 def test_a_low_rate_stays_known(scene):

@@ -423,7 +423,7 @@ def test_a_service_that_takes_nothing_more_is_away(house, caplog):
         server = await asyncio.start_server(deaf, "127.0.0.1", 0, limit=1000)
         uri = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with server:
-            with opened(wyoming_proxy, house, "proxy", upstream=uri, upstream_s=0.2) as sink:
+            with opened(wyoming_proxy, house, "proxy", upstream=uri, upstream_s=0.2, speed=1000.0) as sink:
                 async with client_of(sink) as client:
                     await client.write_event(AudioStart(16_000, 2, 1).event())
                     while "is away" not in caplog.text:

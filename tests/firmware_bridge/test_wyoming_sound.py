@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from wyoming.audio import AudioChunk, AudioChunkConverter
 
 from edge.errors import DataError
+from firmware_bridge.wyoming_pace import Pace
 from firmware_bridge.wyoming_sound import Clock, IncomingSound, SoundFormat, timestamp_of
 
 
@@ -102,6 +103,32 @@ def test_times():
     assert timestamp_of({}) is None
     assert timestamp_of({"timestamp": None}) is None
     assert timestamp_of({"timestamp": -5}) == -5.0
+
+
+def test_sound_is_held_up_after_a_minute_at_once():
+    now = [100.0]
+    pace = Pace(4.0, lambda: now[0])
+    assert pace.owed_s(60.0) == 0
+    assert pace.owed_s(2.0) == 0.5
+    now[0] += 0.5
+    assert pace.owed_s(0.0) == 0
+    assert pace.owed_s(4.0) == 1.0
+    now[0] += 1000.0
+    # What was not used for a long time is a minute, and no more.
+    assert pace.owed_s(60.0) == 0
+    assert pace.owed_s(1.0) == 0.25
+
+
+def test_sound_in_real_time_is_never_held_up():
+    now = [0.0]
+    pace = Pace(1.0, lambda: now[0])
+    for _ in range(100_000):
+        now[0] += 0.064
+        assert pace.owed_s(0.064) == 0
+
+
+def test_how_long_a_chunk_is():
+    assert IncomingSound(SoundFormat(48_000, 3, 2)).seconds_of(bytes(48_000 * 6)) == 1.0
 
 
 def test_a_clock_without_marks_counts_from_0():

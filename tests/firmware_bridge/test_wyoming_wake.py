@@ -460,3 +460,15 @@ def test_who_comes_back_at_once_finds_his_own_place(house):
     with opened(wyoming_wake, house, max_clients=1) as sink:
         in_time(talk(sink))
     assert house.health.gauges["wyoming_refused"] == 0
+
+
+def test_sound_that_goes_on_coming_too_fast_is_held_up(house):
+    async def talk(sink):
+        async with client_of(sink) as client:
+            began = asyncio.get_running_loop().time()
+            await send(client, sound(61), chunk=16_000)
+            await told(client, "not-detected")
+            return asyncio.get_running_loop().time() - began
+
+    with opened(wyoming_wake, house, speed=2.0) as sink:
+        assert in_time(talk(sink)) > 0.2, "a second more than a minute, at two seconds in a second"
