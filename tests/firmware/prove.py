@@ -26,6 +26,7 @@ HOP_S, LEAST_S = 0.010, 60.0
 WAKE_CLIPS = 3
 """Of each word."""
 TIME_LIMIT_S = 600
+NO_DATA = "none"
 
 CROSS = "arm-none-eabi-"
 WARNINGS = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wsign-conversion", "-Wshadow")
@@ -42,7 +43,7 @@ def recordings(data: Path) -> tuple[list[Path], str, str]:
     from edge.bundle import open_bundle
 
     if not (data / "manifest.csv").is_file():
-        return [SCENE] * 7, "edge/data/scene.flac, 7 times", "none"
+        return [SCENE] * 7, "edge/data/scene.flac, 7 times", NO_DATA
     from train.corpus import data_hash, load_manifest
 
     words = {word.id for word in open_bundle().words}
@@ -180,7 +181,7 @@ def main() -> int:
     """Prove it, print it, and write it down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA, help="folder with a manifest.csv [%(default)s]")
-    parser.add_argument("--out", type=Path, default=ROOT / "results" / "firmware.json", help="[%(default)s]")
+    parser.add_argument("--out", type=Path, help="[results/firmware.json; without the recordings build/firmware.json]")
     args = parser.parse_args()
     from edge.bundle import DEFAULT_BUNDLE
     from train.results import write_result
@@ -245,7 +246,8 @@ def main() -> int:
         "networks": networks,
         "wake_network_on_golden_inputs": {"runs": runs, "logit_differences": logit_differences},
     }
-    write_result(args.out, body, data_hash=hashed, seed=0, bundle=DEFAULT_BUNDLE)
+    out = args.out or ROOT / ("build" if hashed == NO_DATA else "results") / "firmware.json"
+    write_result(out, body, data_hash=hashed, seed=0, bundle=DEFAULT_BUNDLE)
     return 1 if differences else 0
 
 
