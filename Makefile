@@ -14,6 +14,7 @@
 #   make bench-daemon    the daemon: latency through a microphone, faults, a day of sound, own playback, updates, drift
 #   make bench-startup   processor time and memory of a start, in every state of the caches
 #   make arm             instructions of the frontend on emulated aarch64 boards, beside those of the C frontend
+#   make firmware        the bundle exported as C, cross-compiled, and run on emulated Cortex-M boards
 #   make clean           removes what was installed and built here, except checkpoints and caches of training (build/)
 #
 # Budgets, in seconds: a step that takes longer is stopped and its target fails. On two x86-64 cores, with a near mirror of
@@ -27,6 +28,7 @@ RESULTS_BUDGET := 7200
 BENCH_BUDGET   := 1800
 DAEMON_BUDGET  := 7200
 ARM_BUDGET     := 1800
+FIRMWARE_BUDGET := 900
 
 PYTHON ?= python3
 DATA   ?= ../shared/data
@@ -39,7 +41,7 @@ TFLITE_PYTHON ?= $(shell for p in $(PYTHON) python3.11; do \
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help run test check models results limits tables bench-peers bench-frontend bench-scale bench-startup bench-daemon arm clean
+.PHONY: help run test check models results limits tables bench-peers bench-frontend bench-scale bench-startup bench-daemon arm firmware clean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -195,6 +197,15 @@ build/arm/.site: constraints/device-litert.txt constraints/peers.txt | build/arm
 
 build/arm/insn_count.so: tests/arm/insn_count.c | build/arm/.tools
 	@gcc -Wall -Wextra -Werror -O2 -fPIC -fvisibility=hidden -shared $< -o $@
+
+# ------------------------------------------------------------------------------------------------ Cortex-M, emulated
+
+FIRMWARE_PACKAGES := gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
+
+firmware: .venv-train/.installed
+	@$(call debian,command -v arm-none-eabi-gcc && command -v qemu-system-arm && \
+		arm-none-eabi-gcc --specs=rdimon.specs -xc -E /dev/null,$(FIRMWARE_PACKAGES))
+	@$(LIMIT) $(FIRMWARE_BUDGET) .venv-train/bin/python tests/firmware/prove.py --data $(DATA)
 
 bench-frontend: .venv-bench/.installed
 	$(LIMIT) $(BENCH_BUDGET) .venv-bench/bin/python tests/bench/frontend.py

@@ -14,7 +14,7 @@ from edge.errors import FrontendError
 from edge.frontend_tables import ENERGIES_SIZE, WORK_SIZE, FrontendSettings, build_tables
 from edge.samples import INT16, wrong_samples
 
-__all__ = ["FEATURE_SCALE", "FEATURE_ZERO_POINT", "Frontend", "quantise_features"]
+__all__ = ["FEATURE_SCALE", "FEATURE_TOP", "FEATURE_ZERO_POINT", "Frontend", "quantise_features"]
 
 _SMALL_FRAMES = 8
 """Frames of a push that is copied into a buffer whose address is known; of a larger one the address is looked up."""
@@ -24,6 +24,9 @@ FEATURE_SCALE = 26 / 256
 
 FEATURE_ZERO_POINT = -128
 """The quantised feature that stands for 0."""
+
+FEATURE_TOP = 666
+"""The feature that :func:`quantise_features` takes for the highest step: 26 in units of 10/256, rounded."""
 
 
 class Frontend:
@@ -148,5 +151,5 @@ def quantise_features(features: npt.NDArray[np.uint16]) -> npt.NDArray[np.int8]:
     (..., channels) int8
         ``(v * 256 + 333) // 666 - 128``, saturated.
     """
-    scaled = (features.astype(np.int32) * 256 + 333) // 666 + FEATURE_ZERO_POINT
+    scaled = (features.astype(np.int32) * 256 + FEATURE_TOP // 2) // FEATURE_TOP + FEATURE_ZERO_POINT
     return np.clip(scaled, -128, 127).astype(np.int8)

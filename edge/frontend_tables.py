@@ -37,6 +37,11 @@ PCAN_SNR_BITS = 12
 CORRECTION_BITS = int(math.log2(FFT_SIZE)) - FILTERBANK_BITS // 2
 """The transform halves its output at every stage and the filter bank's weights have 12 bits: what remains of
 both after the square root is this."""
+PCAN_OUTPUT_BITS = 6
+LOG_COEFFICIENT = 45426
+"""ln(2), 16 fraction bits."""
+OVER_4, OVER_2 = 8191, 16383
+"""A quarter and a half of the largest int16: what the reference divides by in its transform."""
 _GAIN_LUT_INTERVALS = 32
 _LOG_SEGMENTS = 128
 _MAX_CHANNELS = 128

@@ -50,6 +50,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check every network; the others are still checked where one is at fault."""
+    import hashlib
+
     from edge.cli import process_files
     from edge.errors import DataError, UsageError
     from edge.output import out
@@ -71,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         found = check(networks[name], name=name, resolver=args.resolver, runs=args.runs, seed=args.seed)
         apart = max(found["largest_difference_steps"].values())
         output.event(
-            {"event": "opcheck", "file": name, **found},
+            {"event": "opcheck", "file": name, "sha256": hashlib.sha256(networks[name]).hexdigest(), **found},
             f"{name}  {sum(found['operators'].values())} operators of {len(found['operators'])} kinds, "
             f"arena {found['arena_bytes']} bytes, outputs at most {apart:g} steps apart in {found['runs']} runs",
         )

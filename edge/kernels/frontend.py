@@ -16,7 +16,11 @@ from edge.frontend_tables import (
     FFT_SIZE,
     GAIN_AT,
     LOG_AT,
+    LOG_COEFFICIENT,
     NOISE_BITS,
+    OVER_2,
+    OVER_4,
+    PCAN_OUTPUT_BITS,
     PCAN_SNR_BITS,
     REAL_TWIDDLES_AT,
     TWIDDLES_AT,
@@ -42,10 +46,7 @@ __all__ = ["frontend_frames"]
 _HALF = FFT_SIZE // 2
 _QUARTER = FFT_SIZE // 4
 _MASK32 = 0xFFFFFFFF
-_PCAN_OUTPUT_BITS = 6
-_LOG_COEFFICIENT = 45426  # ln(2), 16 fraction bits
-_OVER_4 = int16(8191)  # a quarter and a half of the largest int16: what the reference divides by
-_OVER_2 = int16(16383)
+_OVER_4, _OVER_2 = int16(OVER_4), int16(OVER_2)
 
 # The transform works in one block, so that distances between its parts are known when it is compiled.
 _IM = _HALF  # from a real part to its imaginary part
@@ -223,7 +224,7 @@ def _log(x, shift, tables) -> int:  # type: ignore[no-untyped-def]
     segment = fraction >> 9
     c0, c1 = int64(tables[LOG_AT + segment]), int64(tables[LOG_AT + segment + 1])
     log2 = (integer << 16) + fraction + c0 + (((c1 - c0) * (fraction - (segment << 9))) >> 16)
-    loge = (_LOG_COEFFICIENT * log2 + 32768) >> 16
+    loge = (LOG_COEFFICIENT * log2 + 32768) >> 16
     return ((loge << shift) + 32768) >> 16
 
 
@@ -244,9 +245,9 @@ def _channels(totals, shift, tables, scalars, noise, out, frame) -> None:  # typ
         if pcan:
             snr = ((clean * _gain(estimate, tables)) >> snr_shift) & _MASK32
             if snr < (2 << PCAN_SNR_BITS):
-                clean = ((snr * snr) & _MASK32) >> (2 + 2 * PCAN_SNR_BITS - _PCAN_OUTPUT_BITS)
+                clean = ((snr * snr) & _MASK32) >> (2 + 2 * PCAN_SNR_BITS - PCAN_OUTPUT_BITS)
             else:
-                clean = (snr >> (PCAN_SNR_BITS - _PCAN_OUTPUT_BITS)) - (1 << _PCAN_OUTPUT_BITS)
+                clean = (snr >> (PCAN_SNR_BITS - PCAN_OUTPUT_BITS)) - (1 << PCAN_OUTPUT_BITS)
         clean = (clean << CORRECTION_BITS) & _MASK32
         clean = _log(clean, log_shift, tables) if clean > 1 else 0
         out[frame, channel] = uint16(min(clean, 0xFFFF))

@@ -13,6 +13,7 @@ from edge.commands.bundle import STEPS as BUNDLE_STEPS
 from edge.commands.events import STEPS as EVENTS_STEPS
 from edge.commands.monitor import STEPS as MONITOR_STEPS
 from edge.commands.update import STEPS as UPDATE_STEPS
+from firmware_bridge.commands.bridge import STEPS as BRIDGE_STEPS
 from quantize.command import STEPS as QUANTIZE_STEPS
 from train.command import STEPS as TRAIN_STEPS
 
@@ -31,10 +32,12 @@ COMMANDS = [
     ("monitor",),
     ("update",),
     ("install-service",),
+    ("bridge",),
     *(("bundle", step) for step in BUNDLE_STEPS),
     *(("events", step) for step in EVENTS_STEPS),
     *(("monitor", step) for step in MONITOR_STEPS),
     *(("update", step) for step in UPDATE_STEPS),
+    *(("bridge", step) for step in BRIDGE_STEPS),
     *(("train", step) for step in TRAIN_STEPS),
     *(("quantize", step) for step in QUANTIZE_STEPS),
 ]

@@ -1,0 +1,3 @@
+"""Commands of the firmware bridge."""
+
+__all__: list[str] = []
