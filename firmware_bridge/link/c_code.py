@@ -6,7 +6,7 @@
 import sys
 from pathlib import Path
 
-from edge.files import put_bytes
+from edge.files import write_whole
 from firmware_bridge.link import c_framing
 from firmware_bridge.link.table import FIRST_RELIABLE, MESSAGES, PAYLOAD_MAX, SIZES, VERSION, WINDOW_MAX, Field, Kind
 
@@ -130,4 +130,5 @@ def files() -> dict[str, str]:
 
 if __name__ == "__main__":
     for file_name, content in files().items():
-        put_bytes(Path(sys.argv[1]) / file_name, content.encode())
+        encoded = content.encode()
+        write_whole(Path(sys.argv[1]) / file_name, lambda file, encoded=encoded: file.write(encoded))

@@ -119,12 +119,13 @@ def c_frame(library, frame: Frame, room: int = 1000) -> bytes:
         frame.version, frame.kind, frame.session, frame.sequence, len(frame.payload), ctypes.cast(kept, ctypes.c_void_p)
     )
     out = ctypes.create_string_buffer(room)
-    return out.raw[: library.vv_frame_encode(ctypes.byref(there), out, ctypes.c_size_t(room))]
+    size = library.vv_frame_encode(ctypes.byref(there), out, ctypes.c_size_t(room))
+    return out.raw[:size]
 
 
 def test_frames_are_the_same_bytes(library):
     dice = random.Random(5)
-    for size in [*range(PAYLOAD_MAX + 1)]:
+    for size in range(PAYLOAD_MAX + 1):
         for alphabet in (1, 2, 256):
             payload = bytes((dice.randrange(alphabet) + (alphabet == 1)) % 256 for _ in range(size))
             frame = Frame(1, 16, dice.randrange(1, 65536), dice.randrange(65536), payload)
