@@ -114,6 +114,12 @@ class FrameReader:
         self._kept = bytearray()
         self._skipping = False
 
+    def fresh(self) -> None:
+        """Forget a frame that was cut off, as a transport that is gone leaves one; it counts as damaged."""
+        self.damaged += bool(self._kept) or self._skipping
+        self._kept.clear()
+        self._skipping = False
+
     def push(self, data: bytes) -> Iterator[Frame]:
         """Take bytes as they came and yield the frames that they complete."""
         parts = data.split(b"\0")
