@@ -98,7 +98,9 @@ def _decoded(kind: Kind, one: Field, payload: bytes, at: int) -> tuple[Any, int]
         return value, at
     ends = at + value * (2 if one.type == "samples" else 1)
     if value > one.count or ends > len(payload):
-        raise DataError(f"link: {kind.name}.{one.name}: got a length of {value}, expected up to {one.count} that follow")
+        raise DataError(
+            f"link: {kind.name}.{one.name}: got a length of {value}, expected up to {one.count} that follow"
+        )
     data = payload[at:ends]
     if one.type != "text":
         return data, ends

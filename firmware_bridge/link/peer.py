@@ -56,7 +56,7 @@ class Peer:
         self._inbox: deque[Message] = deque()
         self._out = bytearray()
         self._ack_due = False
-        self._hello_at_s = self._ack_at_s = self._heard_at_s = float("-inf")
+        self._hello_at_s = self._ack_at_s = self._heard_at_s = self._begun_s = float("-inf")
         self._now_s = 0.0
         self._other_credit = 0
         self._payload_max = PAYLOAD_MAX
@@ -227,7 +227,13 @@ class Peer:
             return
         other = Other(frame.session, version, hello)
         echo = values["echo"]
-        if self._other is not None and frame.session == self._other.session and echo in (0, self._session):
+        # A device that draws no random numbers starts anew with the number that it had.
+        recent = self._now_s - self._begun_s < 4 * settings.hello_s
+        if (
+            self._other is not None
+            and frame.session == self._other.session
+            and (echo == self._session or (recent and not echo))
+        ):
             self._heard_at_s = self._now_s
             if not values["established"]:
                 self._say_hello(self._session, frame.session, established=True)
@@ -270,7 +276,7 @@ class Peer:
         self._next_sequence = self._expected = 0
         self._early.clear()
         self._other_credit = values["window"]
-        self._heard_at_s = self._now_s
+        self._heard_at_s = self._begun_s = self._now_s
         self._ack_due = True
         self.counts.sessions += 1
 
@@ -360,6 +366,4 @@ class Peer:
                 one.sequence, one.first_s, one.sent = self._next_sequence, self._now_s, True
                 self._next_sequence = (self._next_sequence + 1) & 0xFFFF
             one.due_s = self._now_s + self.settings.resend_s
-            self._put(
-                one.kind, one.payload, session=self._session, sequence=one.sequence, version=self._other.version
-            )
+            self._put(one.kind, one.payload, session=self._session, sequence=one.sequence, version=self._other.version)

@@ -112,11 +112,13 @@ def test_cut_at_every_byte():
     assert wire.got[wire.host] == [audio(index) for index in range(sent)]
 
 
-def test_a_peer_that_starts_anew():
+@pytest.mark.parametrize("session", [200, 201, 5000])
+def test_a_peer_that_starts_anew(session):
     wire = Wire()
     exchange(wire, 20)
+    wire.run(2.0)
     old = wire.device
-    wire.device = Peer(Settings(role=1), session=200)
+    wire.device = Peer(Settings(role=1), session=session)
     wire.got[wire.device] = []
     wire.host.send(log(1))
     assert wire.until(lambda: bool(wire.got[wire.device])) < 1.0
