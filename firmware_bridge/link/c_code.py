@@ -37,7 +37,7 @@ def _struct(kind: Kind) -> str:
         f"/* {kind.what} */\ntypedef struct {{\n"
         + "".join(_member(one) for one in kind.fields)
         + f"}} vv_{kind.name}_t;\n\n"
-        + f"/* Bytes written, or 0 if a value is out of its range or there is no room. */\n"
+        + "/* Bytes written, or 0 if a value is out of its range or there is no room. */\n"
         + f"size_t vv_{kind.name}_encode(const vv_{kind.name}_t *in, uint8_t *out, size_t room);\n"
         + "/* False if the payload ends early or a value is out of its range; out is then not to be used. */\n"
         + f"bool vv_{kind.name}_decode(vv_{kind.name}_t *out, const uint8_t *in, size_t size);\n\n"
@@ -117,7 +117,8 @@ def _decode(kind: Kind) -> str:
 def _header() -> str:
     codes = "".join(f"#define VV_KIND_{kind.name.upper()} {kind.code}U\n" for kind in MESSAGES)
     constants = (
-        f"#define VV_LINK_VERSION {VERSION}U\n#define VV_PAYLOAD_MAX {PAYLOAD_MAX}U\n#define VV_WINDOW_MAX {WINDOW_MAX}U\n"
+        f"#define VV_LINK_VERSION {VERSION}U\n#define VV_PAYLOAD_MAX {PAYLOAD_MAX}U\n"
+        f"#define VV_WINDOW_MAX {WINDOW_MAX}U\n"
         f"/* Codes from here on are acknowledged. */\n#define VV_FIRST_RELIABLE {FIRST_RELIABLE}U\n"
     )
     return (

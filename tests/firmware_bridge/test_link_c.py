@@ -7,13 +7,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from link_messages import draw, fuzzed
 
 from edge.errors import DataError
 from firmware_bridge.link.c_code import files
 from firmware_bridge.link.framing import Frame, FrameReader, crc16, frame_bytes
 from firmware_bridge.link.messages import decode, encode
 from firmware_bridge.link.table import MESSAGES, PAYLOAD_MAX
-from link_messages import draw, fuzzed
 
 FOLDER = Path(__file__).resolve().parents[2] / "firmware_bridge" / "c_link"
 FLAGS = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic"]
@@ -52,7 +52,8 @@ def library(tmp_path_factory):
         "long read_all(vv_reader_t *r, const uint8_t *in, size_t size, uint8_t *out);\n"
         "long read_all(vv_reader_t *r, const uint8_t *in, size_t size, uint8_t *out) {\n"
         "  size_t at = 0; vv_frame_t f;\n"
-        "  for (size_t i = 0; i < size; i++) if (vv_reader_push(r, in[i], &f)) at += vv_frame_encode(&f, out + at, 800U);\n"
+        "  for (size_t i = 0; i < size; i++)\n"
+        "    if (vv_reader_push(r, in[i], &f)) at += vv_frame_encode(&f, out + at, 800U);\n"
         "  return (long)at; }\n"
         "uint32_t damaged(const vv_reader_t *r);\nuint32_t damaged(const vv_reader_t *r) { return r->damaged; }\n"
     )
@@ -80,7 +81,8 @@ def test_generated_files_are_up_to_date():
 
 def test_no_heap():
     for content in files().values():
-        assert "alloc" not in content and "stdlib" not in content
+        assert "alloc" not in content
+        assert "stdlib" not in content
 
 
 def test_crc_check_value(library):

@@ -3,13 +3,13 @@
 import random
 
 import pytest
+from link_wire import Wire, audio, bit_errors, log
 
 from edge.errors import UsageError
 from firmware_bridge.link.framing import Frame, frame_bytes
 from firmware_bridge.link.messages import Message, encode
 from firmware_bridge.link.peer import Peer
 from firmware_bridge.link.peer_state import Settings
-from link_wire import Wire, audio, bit_errors, log
 
 
 def exchange(wire: Wire, count: int, limit_s: float = 120.0) -> None:
@@ -31,11 +31,13 @@ def exchange(wire: Wire, count: int, limit_s: float = 120.0) -> None:
 def test_handshake_and_both_directions():
     wire = Wire()
     assert wire.until(lambda: wire.host.established and wire.device.established) < 0.1
-    assert wire.host.version == 1 and wire.host.peer_hello.values["name"] == "device"
+    assert wire.host.version == 1
+    assert wire.host.peer_hello.values["name"] == "device"
     exchange(wire, 1000)
     assert wire.host.counts.resent == wire.device.counts.resent == 0
     wire.run(10.0)
-    assert wire.host.counts.sessions == 1 and wire.host.counts.lost == 0
+    assert wire.host.counts.sessions == 1
+    assert wire.host.counts.lost == 0
 
 
 def test_sequence_numbers_come_round():
@@ -52,7 +54,8 @@ def test_sequence_numbers_come_round():
 def test_bit_errors(rate, seed):
     wire = Wire(bit_errors(rate, random.Random(seed)))
     exchange(wire, 500)
-    assert wire.host.damaged > 0 and wire.device.counts.resent > 0
+    assert wire.host.damaged > 0
+    assert wire.device.counts.resent > 0
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -71,7 +74,8 @@ def test_drops_and_duplicates_and_changed_order(seed):
 
     wire = Wire(fault)
     exchange(wire, 500)
-    assert wire.device.counts.resent > 0 and wire.host.counts.repeated > 0
+    assert wire.device.counts.resent > 0
+    assert wire.host.counts.repeated > 0
 
 
 def test_what_was_held_up_across_reconnects_is_stale():
@@ -92,7 +96,8 @@ def test_what_was_held_up_across_reconnects_is_stale():
             count += 1
     wire.until(lambda: not wire.device.waiting)
     assert wire.got[wire.host] == [audio(index) for index in range(400)]
-    assert wire.host.counts.stale > 0 and wire.host.counts.sessions >= count
+    assert wire.host.counts.stale > 0
+    assert wire.host.counts.sessions >= count
 
 
 def test_cut_at_every_byte():
@@ -122,7 +127,8 @@ def test_a_peer_that_starts_anew(session):
     wire.got[wire.device] = []
     wire.host.send(log(1))
     assert wire.until(lambda: bool(wire.got[wire.device])) < 1.0
-    assert wire.got[wire.device] == [log(1)] and old is not wire.device
+    assert wire.got[wire.device] == [log(1)]
+    assert old is not wire.device
     assert wire.host.counts.sessions == 2
 
 
@@ -145,7 +151,8 @@ def test_silence_ends_the_session_and_it_comes_back():
     wire.device.send(audio(20))
     wire.connected = True
     assert wire.until(lambda: not wire.device.waiting) < 3.0
-    assert wire.got[wire.host][-1] == audio(20) and len(wire.got[wire.host]) == 21
+    assert wire.got[wire.host][-1] == audio(20)
+    assert len(wire.got[wire.host]) == 21
 
 
 def test_nobody_takes_and_then_somebody_does():
@@ -195,14 +202,16 @@ def test_a_newer_peer_that_does_not_speak_ours_is_told():
     host.receive(newer(2), 0.0)
     host.poll(0.0)
     assert not host.established
-    assert "versions 2..9" in host.fault and "expected one of 1..1" in host.fault
+    assert "versions 2..9" in host.fault
+    assert "expected one of 1..1" in host.fault
 
 
 def test_a_hello_of_a_newer_version_may_be_longer():
     host = Peer(Settings(role=0), session=1)
     host.poll(0.0)
     host.receive(newer(1), 0.1)
-    assert not host.fault and not host.established
+    assert not host.fault
+    assert not host.established
     assert host.poll(0.1)
 
 
@@ -230,7 +239,7 @@ def test_what_cannot_be_sent_is_told():
         peer.send(Message("mute", {"muted": 1}))
     with pytest.raises(UsageError, match="by the link itself"):
         peer.send(Message("ack", {"next": 0, "have": 0, "credit": 0}))
-    with pytest.raises(UsageError, match="expected one of docs/link.md"):
+    with pytest.raises(UsageError, match=r"expected one of docs/link\.md"):
         peer.send(Message("muet", {}))
     with pytest.raises(UsageError, match=r"window of 33, expected 1..32"):
         Peer(Settings(role=0, window=33), session=1)
