@@ -1,0 +1,23 @@
+"""The generated C under libFuzzer, with the sanitizers."""
+
+import shutil
+import subprocess
+
+import pytest
+from link_fuzz import build_fuzzer
+
+
+@pytest.mark.skipif(shutil.which("clang") is None, reason="clang is not installed")
+def test_nothing_is_found_in_a_short_run(tmp_path):
+    program = build_fuzzer(tmp_path)
+    command = [
+        str(program),
+        "-runs=30000",
+        "-max_len=900",
+        "-len_control=0",
+        "-seed=1",
+        f"-artifact_prefix={tmp_path}/",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Done 30000 runs" in done.stderr
