@@ -68,6 +68,8 @@ class Listener:
         self._ring = Ring(LOOK_BACK_SAMPLES)
         self._clock = clock
         self._source_flags: tuple[str, ...] = ()
+        self.native_rate_hz = SAMPLE_RATE_HZ
+        """Rate at which the stream was recorded, Hz."""
         self._unjudged = 0
         self._start = 0
         self.state = State(
@@ -87,6 +89,7 @@ class Listener:
         self._ring.reset()
         self._unjudged = 0
         self._start = self.state.heard_samples
+        self.native_rate_hz = native_rate_hz
         self._source_flags = flags_of_rate(native_rate_hz)
         self.state.waiting = False
         if self._pipeline is not None:
