@@ -1,6 +1,7 @@
 """How the demo's state looks in so many columns and rows: lines of text, none of them longer than the terminal."""
 
 import math
+from textwrap import wrap
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ NARROW = 64
 _LEAST_ROWS = 3
 _MOST_ROWS = 12
 """Rows of the spectrogram: fewer say nothing, more do not say more."""
+_NOTE_ROWS = 4
 _COLOURS = {"accept": "bold green", "reject": "bold red", "unsure": "bold yellow", "heard": "bold cyan"}
 _VERDICTS = {"accept": "OPEN", "reject": "SHUT", "unsure": "UNSURE", "heard": "HEARD"}
 _HEAT = ("grey23", "blue", "magenta", "red", "yellow")
@@ -72,7 +74,7 @@ def draw(state: State, *, width: int, height: int, encoding: str = "utf-8") -> T
     middle = _needle(state, width, narrow, glyphs) if state.mode != "wake" else []
     foot = [Text("q quits" if narrow else "q quits   nothing is recorded", style="dim")]
     if state.note:
-        foot.insert(0, Text(_plain(state.note), style="yellow"))
+        foot[:0] = [Text(line, style="yellow") for line in wrap(_plain(state.note), width)[:_NOTE_ROWS]]
     room = height - len(head) - len(middle) - len(foot) - 1
     kept = min(max(room // 3, 1), 8)
     listed = [_decision(ruled, narrow, glyphs) for ruled in list(state.decisions)[:kept]]
@@ -113,7 +115,7 @@ def _words(state: State, width: int, glyphs: Glyphs) -> list[Text]:
         bar = _bar(score, size, glyphs, mark=cutoff if listened else None)
         style = "dim" if not listened else "bold cyan" if best > cutoff else "cyan"
         name = _plain(word)
-        name = name if len(name) <= 9 else name[:8] + glyphs.full[:0] + "."
+        name = name if len(name) <= 9 else name[:8] + "."
         lines.append(Text.assemble(f"{name:<10}", (bar, style), f" {score:.2f} {best:.2f}"))
     return lines
 
@@ -159,12 +161,12 @@ def _decision(ruled: Ruled, narrow: bool, glyphs: Glyphs) -> Text:
         return line
     if not math.isnan(ruled.wake_score):
         line.append(f" {ruled.wake_score:.2f}")
-    if ruled.reasons:
-        line.append("  " + "; ".join(REASONS.get(reason, reason) for reason in ruled.reasons))
     if not math.isnan(ruled.probability):
         line.append(f"  live {ruled.probability:.2f}")
     if not math.isnan(ruled.delay_s):
-        line.append(f"  {ruled.delay_s:.2f} s after the word")
+        line.append(f"  after {ruled.delay_s:.2f} s")
+    if ruled.reasons:
+        line.append("  " + "; ".join(REASONS.get(reason, reason) for reason in ruled.reasons))
     return line
 
 

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from rich.console import Console
 from rich.live import Live
@@ -80,7 +81,9 @@ def show(source: LiveSource, listener: Listener, console: Console) -> list[str]:
             pressed_keys() as keys,
             Live(picture(), console=console, screen=True, auto_refresh=False, redirect_stderr=False) as live,
         ):
-            follow(capture, health, listener, keys, lambda: live.update(picture(), refresh=True))
+            # Ctrl-C is one more key that ends it.
+            with suppress(KeyboardInterrupt):
+                follow(capture, health, listener, keys, lambda: live.update(picture(), refresh=True))
     finally:
         capture.close()
         root.propagate, root.handlers = before
@@ -112,13 +115,15 @@ def follow(
         Returns seconds.
     """
     state = listener.state
+    name = state.source
     due = clock()
     while not _QUIT & set(keys.take()):
         item = capture.take(_WAIT_S)
         if isinstance(item, Opened):
             listener.begin(item.native_rate_hz)
-            state.source, state.note = item.name, ""
+            name, state.note = item.name, ""
         elif isinstance(item, Block):
+            state.source = name
             for _ in listener.push(item.samples):
                 pass
         elif isinstance(item, Gap):
@@ -129,11 +134,11 @@ def follow(
             state.source = f"lost, tried again in {item.next_in_s:.0f} s"
             state.note = item.reason
         elif isinstance(item, Idle):
-            state.source = "waits for sound"
+            state.source = f"{name}: waits for sound"
         elif isinstance(item, Ended):
             for _ in listener.finish():
                 pass
-            state.source = f"{state.source}: ended"
+            state.source = f"{name}: ended"
             redraw()
             return
         state.queue_s = health.queue_s
