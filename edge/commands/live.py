@@ -109,8 +109,9 @@ def run(args: argparse.Namespace) -> int:
     from edge.commands.bundle_options import open_chosen
     from edge.live_demo.listener import Listener
     from edge.live_demo.screen import show
+    from edge.live_demo.state import Mode
 
-    mode = "wake" if args.wake_only else "liveness" if args.liveness_only else "both"
+    mode: Mode = "wake" if args.wake_only else "liveness" if args.liveness_only else "both"
     listener = Listener(open_chosen(args, args.bundle), words=args.word, mode=mode, runtime=args.interpreter)
     console = Console()
     if console.is_dumb_terminal:

@@ -19,6 +19,8 @@ _LEAST_ROWS = 3
 _MOST_ROWS = 12
 """Rows of the spectrogram: fewer say nothing, more do not say more."""
 _NOTE_ROWS = 4
+_LABEL = (20, 9)
+"""Longest name of a word, and in the smaller layout, characters; longer ones are cut."""
 _COLOURS = {"accept": "bold green", "reject": "bold red", "unsure": "bold yellow", "heard": "bold cyan"}
 _VERDICTS = {"accept": "OPEN", "reject": "SHUT", "unsure": "UNSURE", "heard": "HEARD"}
 _HEAT = ("grey23", "blue", "magenta", "red", "yellow")
@@ -39,15 +41,13 @@ class Glyphs(NamedTuple):
     """The scale of the needle."""
     needle: str
     """The needle, below it."""
-    minus: str
-    """Of a negative number."""
 
     @classmethod
     def of(cls, encoding: str) -> "Glyphs":
         """Return what a terminal of this encoding can show."""
         if encoding.lower().replace("-", "") in ("utf8", "utf16", "utf32"):
-            return cls(" ░▒▓█", "█", "·", "│", "─", "▲", "−")
-        return cls(" .:+#", "#", ".", "|", "-", "^", "-")
+            return cls(" ░▒▓█", "█", "·", "│", "─", "▲")
+        return cls(" .:+#", "#", ".", "|", "-", "^")
 
 
 def draw(state: State, *, width: int, height: int, encoding: str = "utf-8") -> Text:
@@ -69,15 +69,16 @@ def draw(state: State, *, width: int, height: int, encoding: str = "utf-8") -> T
     """
     glyphs = Glyphs.of(encoding)
     narrow = width < NARROW
-    head = [_title(state, narrow), _level(state, width, glyphs)]
-    head += _words(state, width, glyphs)
+    label = min(max(len("level"), *map(len, state.words), 0), _LABEL[narrow]) + 1
+    head = [_title(state, narrow), _level(state, width, label, glyphs)]
+    head += _words(state, width, label, glyphs)
     middle = _needle(state, width, narrow, glyphs) if state.mode != "wake" else []
     foot = [Text("q quits" if narrow else "q quits   nothing is recorded", style="dim")]
     if state.note:
-        foot[:0] = [Text(line, style="yellow") for line in wrap(_plain(state.note), width)[:_NOTE_ROWS]]
+        foot[:0] = [Text(line, style="yellow") for line in wrap(_plain(state.note), max(width, 1))[:_NOTE_ROWS]]
     room = height - len(head) - len(middle) - len(foot) - 1
     kept = min(max(room // 3, 1), 8)
-    listed = [_decision(ruled, narrow, glyphs) for ruled in list(state.decisions)[:kept]]
+    listed = [_decision(ruled, narrow) for ruled in list(state.decisions)[:kept]]
     if not listed:
         listed = [Text(_invitation(state, narrow), style="dim")]
     # The list has as many rows empty as full: what is below it stays where it is.
@@ -86,6 +87,8 @@ def draw(state: State, *, width: int, height: int, encoding: str = "utf-8") -> T
     picture = _spectrogram(state, width, rows, glyphs) if rows >= _LEAST_ROWS else []
     lines = [*head, *picture, *middle, Text("last" if narrow else "last decisions", style="bold"), *listed, *foot]
     for line in lines:
+        # One character for each that the terminal does not have, so that colours stay where they are.
+        line.plain = line.plain.encode(encoding, "replace").decode(encoding)
         line.truncate(width)
     return Text("\n").join(lines[:height])
 
@@ -99,24 +102,24 @@ def _title(state: State, narrow: bool) -> Text:
     return title
 
 
-def _level(state: State, width: int, glyphs: Glyphs) -> Text:
-    size = max(width - 22, 8)
+def _level(state: State, width: int, label: int, glyphs: Glyphs) -> Text:
+    size = max(width - label - 12, 4)
     fill = _share(state.level_dbfs, FLOOR_DBFS, 0.0)
     bar = _bar(fill, size, glyphs, mark=_share(state.peak_dbfs, FLOOR_DBFS, 0.0))
     style = "red" if state.level_dbfs > -3 else "green"
-    return Text.assemble(f"{'level':<10}", (bar, style), f" {_number(state.level_dbfs, '.0f', glyphs):>4} dB")
+    return Text.assemble(f"{'level':<{label}}", (bar, style), f" {state.level_dbfs:4.0f} dB   ")
 
 
-def _words(state: State, width: int, glyphs: Glyphs) -> list[Text]:
+def _words(state: State, width: int, label: int, glyphs: Glyphs) -> list[Text]:
     lines = []
-    size = max(width - 22, 8)
+    size = max(width - label - 12, 4)
     for word, cutoff, score, best in zip(state.words, state.cutoffs, state.scores, state.best_scores, strict=True):
         listened = cutoff <= 1.0
         bar = _bar(score, size, glyphs, mark=cutoff if listened else None)
         style = "dim" if not listened else "bold cyan" if best > cutoff else "cyan"
         name = _plain(word)
-        name = name if len(name) <= 9 else name[:8] + "."
-        lines.append(Text.assemble(f"{name:<10}", (bar, style), f" {score:.2f} {best:.2f}"))
+        name = name if len(name) < label else name[: label - 2] + "."
+        lines.append(Text.assemble(f"{name:<{label}}", (bar, style), f" {score:.2f} {best:.2f}"))
     return lines
 
 
@@ -134,17 +137,17 @@ def _needle(state: State, width: int, narrow: bool, glyphs: Glyphs) -> list[Text
         if not math.isnan(ruled.probability):
             pointer = Text(" " * (len(left) + _place(ruled.probability, size)) + glyphs.needle, style=colour)
         told = Text(_VERDICTS[ruled.verdict], style=colour)
-        told.append("  " + _evidence(ruled, narrow, glyphs), style="not bold default")
+        told.append("  " + _evidence(ruled, narrow), style="not bold default")
     return [Text.assemble((left, "red"), "".join(scale), (right, "green")), pointer, told]
 
 
-def _evidence(ruled: Ruled, narrow: bool, glyphs: Glyphs) -> str:
+def _evidence(ruled: Ruled, narrow: bool) -> str:
     parts = ["not judged" if math.isnan(ruled.probability) else f"live {ruled.probability:.2f}"]
     quality = ruled.quality
     if quality is not None:
-        parts.append(f"SNR {_number(quality.snr_db, '.0f', glyphs)} dB")
+        parts.append(f"SNR {quality.snr_db:.0f} dB")
         if not narrow:
-            parts.append(f"level {_number(quality.level_dbfs, '.0f', glyphs)} dB")
+            parts.append(f"level {quality.level_dbfs:.0f} dB")
             parts.append(f"speech {quality.speech_s:.1f} s")
             parts.append(f"up to {quality.bandwidth_hz / 1000:.1f} kHz")
     if not math.isnan(ruled.judging_s):
@@ -152,7 +155,7 @@ def _evidence(ruled: Ruled, narrow: bool, glyphs: Glyphs) -> str:
     return "  ".join(parts)
 
 
-def _decision(ruled: Ruled, narrow: bool, glyphs: Glyphs) -> Text:
+def _decision(ruled: Ruled, narrow: bool) -> Text:
     line = Text(f"{ruled.at_sample / SAMPLE_RATE_HZ:7.1f} s  ")
     line.append(f"{_VERDICTS[ruled.verdict]:<6}", style=_COLOURS[ruled.verdict])
     line.append(f"  {_plain(ruled.word)}" if ruled.word else "")
@@ -211,10 +214,6 @@ def _place(value: float, size: int) -> int:
 
 def _share(value: float, low: float, high: float) -> float:
     return min(max((value - low) / (high - low), 0.0), 1.0)
-
-
-def _number(value: float, form: str, glyphs: Glyphs) -> str:
-    return format(value, form).replace("-", glyphs.minus)
 
 
 def _plain(text: str) -> str:

@@ -80,10 +80,9 @@ def show(source: LiveSource, listener: Listener, console: Console) -> list[str]:
         with (
             pressed_keys() as keys,
             Live(picture(), console=console, screen=True, auto_refresh=False, redirect_stderr=False) as live,
+            suppress(KeyboardInterrupt),  # one more key that ends it
         ):
-            # Ctrl-C is one more key that ends it.
-            with suppress(KeyboardInterrupt):
-                follow(capture, health, listener, keys, lambda: live.update(picture(), refresh=True))
+            follow(capture, health, listener, keys, lambda: live.update(picture(), refresh=True))
     finally:
         capture.close()
         root.propagate, root.handlers = before
