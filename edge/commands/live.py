@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--wake-only", action="store_true", help="listen for words, and judge nothing")
     only.add_argument(
-        "--liveness-only", action="store_true", help="judge twice a second whatever is heard, without a word"
+        "--liveness-only", action="store_true", help="judge whatever is said, after every pause, without a word"
     )
     parser.add_argument(
         "--word", action="append", default=[], metavar="W", help="listen for this word only, by id or phrase; repeat it"

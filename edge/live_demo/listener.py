@@ -9,18 +9,18 @@ import numpy.typing as npt
 
 from edge.bundle import Bundle
 from edge.bundle_parts import find_word
-from edge.endpoint import LOOK_BACK_SAMPLES
 from edge.events import SAMPLE_RATE_HZ, Decision, Event, Wake
-from edge.gate import UNSURE_FLAGS, Gate
+from edge.gate import Gate
 from edge.live_demo.state import Mode, Ruled, State
+from edge.live_demo.utterances import Utterances
 from edge.pipeline import NEVER, Pipeline, hearing, judging
 from edge.quality import flags_of_rate
-from edge.ring import Ring
 
 __all__ = ["Listener"]
 
-_JUDGE_EVERY = SAMPLE_RATE_HZ // 2
-"""Samples between two judgements where liveness alone is shown."""
+_NOT_SAID = frozenset(("silent", "too_short", "noisy"))
+"""Quality flags of what is not speech: no news where no word was heard either."""
+_NOTHING = np.zeros(0, np.int16)
 
 
 class Listener:
@@ -65,12 +65,12 @@ class Listener:
         self._pipeline = Pipeline(bundle, runtime=runtime, listen=False, clock=clock) if mode == "both" else None
         self._judge = judging(bundle, runtime) if mode == "liveness" else None
         self._gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
-        self._ring = Ring(LOOK_BACK_SAMPLES)
+        self._utterances = Utterances()
         self._clock = clock
         self._source_flags: tuple[str, ...] = ()
         self.native_rate_hz = SAMPLE_RATE_HZ
         """Rate at which the stream was recorded, Hz."""
-        self._unjudged = 0
+        self._rest = _NOTHING
         self._start = 0
         self.state = State(
             words=tuple(word.id for word in bundle.words) if mode != "liveness" else (),
@@ -86,8 +86,8 @@ class Listener:
         """Begin a new stream, recorded at this rate, Hz; what is shown stays."""
         self._frontend.reset()
         self._stage.reset()
-        self._ring.reset()
-        self._unjudged = 0
+        self._utterances.reset()
+        self._rest = _NOTHING
         self._start = self.state.heard_samples
         self.native_rate_hz = native_rate_hz
         self._source_flags = flags_of_rate(native_rate_hz)
@@ -104,14 +104,20 @@ class Listener:
             None where liveness alone is shown: its judgements are in the state only.
         """
         self.state.hear(samples)
-        for at in range(0, samples.size, self._hop):
-            yield from self._hop_on(samples[at : at + self._hop])
+        # Whole hops: the pipeline is told of a word at the very sample at which it would have heard it by itself.
+        held = np.concatenate((self._rest, samples))
+        whole = held.size - held.size % self._hop
+        self._rest = held[whole:]
+        for at in range(0, whole, self._hop):
+            yield from self._hop_on(held[at : at + self._hop])
         if self._judge is not None:
             self._judge_now(samples)
 
     def finish(self) -> Iterator[Event]:
         """End the stream: yield the decisions that were waited for."""
         if self._pipeline is not None:
+            rest, self._rest = self._rest, _NOTHING
+            yield from self._hop_on(rest)
             for event in self._pipeline.finish():
                 if isinstance(event, Decision):
                     self._decided(event)
@@ -159,32 +165,22 @@ class Listener:
         )
 
     def _judge_now(self, samples: npt.NDArray[np.int16]) -> None:
-        """Judge what was heard lately, twice a second; only another answer than the last one is listed."""
+        """Judge what was said, without a word."""
         assert self._judge is not None
-        for at in range(0, samples.size, _JUDGE_EVERY):
-            piece = samples[at : at + _JUDGE_EVERY]
-            self._ring.write(piece)
-            self._unjudged += piece.size
-            if self._unjudged < _JUDGE_EVERY:
-                continue
-            self._unjudged = 0
+        for end, window in self._utterances.push(samples):
             began = self._clock()
-            evidence = self._judge.judge(self._ring.read(self._ring.tail, self._ring.head))
+            evidence = self._judge.judge(window)
             took_s = self._clock() - began
             ruling = self._gate.rule(evidence, self._source_flags)
-            last = self.state.needle
-            changed = last is None or (last.verdict, last.reasons) != ruling
-            missing = bool(set(ruling.reasons) & set(UNSURE_FLAGS))
-            self.state.rule(
-                Ruled(
-                    self._start + self._ring.head,
-                    "",
-                    ruling.decision,
-                    ruling.reasons,
-                    probability=evidence.probability,
-                    quality=evidence.quality,
-                    judging_s=took_s,
-                ),
-                # Silence between two sentences is no news.
-                listed=changed and not missing,
-            )
+            if not _NOT_SAID & set(ruling.reasons):
+                self.state.rule(
+                    Ruled(
+                        self._start + end,
+                        "",
+                        ruling.decision,
+                        ruling.reasons,
+                        probability=evidence.probability,
+                        quality=evidence.quality,
+                        judging_s=took_s,
+                    )
+                )

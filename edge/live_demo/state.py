@@ -141,12 +141,11 @@ class State:
             self.best_scores = self.scores
             self._best_until = self.heard_samples + round(_HOLD_S * SAMPLE_RATE_HZ)
 
-    def rule(self, ruled: Ruled, *, listed: bool = True) -> None:
-        """Take a judgement; one that is not listed moves the needle only."""
+    def rule(self, ruled: Ruled) -> None:
+        """Take what became of a word, or of a stretch of speech."""
         if ruled.verdict != "heard":
             self.needle = ruled
-        if listed:
-            self.decisions.appendleft(ruled)
+        self.decisions.appendleft(ruled)
 
 
 def level_dbfs(samples: npt.NDArray[np.int16]) -> float:
