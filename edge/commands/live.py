@@ -1,0 +1,175 @@
+"""``vivavoce live``: see what the gate hears and decides, while it happens."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from edge.events import SAMPLE_RATE_HZ
+from edge.raw_formats import RAW_FORMATS
+
+if TYPE_CHECKING:
+    from edge.live import LiveSource
+
+__all__ = ["SUMMARY", "configure", "run"]
+
+SUMMARY = "show in the terminal what the gate hears and decides, while it happens; records nothing"
+
+_EPILOG = """\
+Say the word, and the gate opens; play your own recording of it from a phone, and it stays shut.
+
+Shown are the level, a spectrogram, the score of every word (the line in it is the cut-off; behind it the newest and
+the highest score lately), the needle between loudspeaker and person (the lines in it are the two cut-offs) with what
+it stands there by, and the last decisions. A terminal of 40 columns gets a smaller picture. q quits.
+
+examples:
+  vivavoce live
+  vivavoce live --list-devices
+  vivavoce live --microphone USB --word "smart mirror"
+  vivavoce live kitchen.wav
+  vivavoce live --liveness-only
+  arecord -t raw -f S16_LE -r 48000 -c 2 | vivavoce live - --rate 48000 --channels 2
+
+exit code: 0; 2 for a fault, told in one line
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    from edge.commands.bundle_options import add_trust_arguments
+    from edge.commands.sourcing import named_path
+
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="audio files of one rate, one after another; - for raw samples on standard input [a microphone]",
+    )
+    parser.add_argument("--microphone", metavar="SUBSTRING", help="part of the input's name [the system's default]")
+    parser.add_argument("--list-devices", action="store_true", help="list the microphones that are there, and leave")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--wake-only", action="store_true", help="listen for words, and judge nothing")
+    only.add_argument(
+        "--liveness-only", action="store_true", help="judge whatever is said, after every pause, without a word"
+    )
+    parser.add_argument(
+        "--word", action="append", default=[], metavar="W", help="listen for this word only, by id or phrase; repeat it"
+    )
+    parser.add_argument(
+        "--bundle", type=named_path, metavar="DIR", help="models and cut-offs [the bundle that ships with vivavoce]"
+    )
+    parser.add_argument(
+        "--interpreter",
+        choices=("litert", "tflite"),
+        help="which interpreter runs the networks [the best that is installed]",
+    )
+    group = parser.add_argument_group("sound")
+    group.add_argument(
+        "--pace",
+        choices=("real", "fast"),
+        default="real",
+        help="play files as they were recorded, or as fast as they are looked at [%(default)s]",
+    )
+    group.add_argument("--channel", type=int, metavar="N", help="channel to listen to, from 0 [the mean of all]")
+    group.add_argument("--raw", default="s16le", choices=tuple(RAW_FORMATS), help="format of raw samples [%(default)s]")
+    group.add_argument(
+        "--rate", type=int, default=SAMPLE_RATE_HZ, metavar="HZ", help="rate of raw samples [%(default)s]"
+    )
+    group.add_argument(
+        "--channels", type=int, default=1, metavar="N", help="interleaved channels of raw samples [%(default)s]"
+    )
+    add_trust_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show it until the source ends, or somebody quits."""
+    import sys
+
+    from edge.errors import MissingExtraError, UsageError
+    from edge.output import columns, out, report_error
+
+    if args.list_devices:
+        from edge.microphone import list_devices
+
+        rows = [("*" if d.default else "", d.name, d.native_rate_hz, "Hz") for d in list_devices()]
+        out(args).text("\n".join(columns(rows)) if rows else "no input is there; connect a microphone")
+        return 0
+    if args.word and args.liveness_only:
+        raise UsageError("--word: got one with --liveness-only, expected none: no word is listened for; leave one out")
+    source = _source(args)
+    if sys.stdout is None or not sys.stdout.isatty():
+        raise UsageError(
+            "standard output: got no terminal, expected one to draw on; for lines of text run: vivavoce run FILE"
+        )
+    try:
+        from rich.console import Console
+    except ImportError as error:
+        raise MissingExtraError("the demo in the terminal", "live") from error
+
+    from edge.capture import leave
+    from edge.commands.bundle_options import open_chosen
+    from edge.live_demo.listener import Listener
+    from edge.live_demo.screen import show
+    from edge.live_demo.state import Mode
+
+    mode: Mode = "wake" if args.wake_only else "liveness" if args.liveness_only else "both"
+    listener = Listener(open_chosen(args, args.bundle), words=args.word, mode=mode, runtime=args.interpreter)
+    console = Console()
+    if console.is_dumb_terminal:
+        raise UsageError(
+            "TERM: got a terminal that cannot move its cursor, expected one that can, e.g. TERM=xterm; for lines of "
+            "text run: vivavoce run FILE"
+        )
+    faults = show(source, listener, console)
+    for fault in faults:
+        report_error(fault)
+    return leave(2 if faults else 0)
+
+
+def _source(args: argparse.Namespace) -> "LiveSource":
+    """Make the source that the call names.
+
+    Raises
+    ------
+    AudioError, UsageError
+        If it cannot be used as asked, or there is no such microphone.
+    """
+    from edge.errors import UsageError
+
+    channel = -1 if args.channel is None else args.channel
+    if args.channel is not None and args.channel < 0:
+        raise UsageError(f"--channel: got {args.channel}, expected a number from 0; the mean of all is without it")
+    if args.files and args.microphone is not None:
+        raise UsageError(f"--microphone: got one, and the file {args.files[0]!r}, expected one of the two")
+    if "-" in args.files:
+        if len(args.files) > 1:
+            raise UsageError("-: got other files, too, expected standard input alone; leave one of the two out")
+        return _pipe(args, channel)
+    if args.files:
+        from edge.live_sources import file
+
+        if "" in args.files:
+            raise UsageError("FILE: got an empty name, expected that of an audio file")
+        return file.make(file.Settings(paths=tuple(args.files), pace=args.pace, channel=channel))
+
+    from edge.live_sources import microphone
+    from edge.microphone import choose_device, list_devices
+
+    wanted = args.microphone or ""
+    made = microphone.make(microphone.Settings(device=wanted, channel=channel))
+    # The source itself would wait for it to be connected: a person who looks on wants to know.
+    choose_device(list_devices(), wanted or None)
+    return made
+
+
+def _pipe(args: argparse.Namespace, channel: int) -> "LiveSource":
+    import sys
+
+    from edge.errors import UsageError
+    from edge.live_sources import pipe
+
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+        raise UsageError(
+            "-: got a terminal or nothing, expected raw samples on standard input; pipe them in, for example: "
+            f"arecord -t raw -f S16_LE -r {SAMPLE_RATE_HZ} | vivavoce live -"
+        )
+    return pipe.make(pipe.Settings(rate_hz=args.rate, format=args.raw, channels=args.channels, channel=channel))

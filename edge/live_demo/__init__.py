@@ -1,0 +1,1 @@
+"""The demo in a terminal: what is heard and decided, while it happens; nothing is recorded."""

@@ -1,0 +1,221 @@
+"""How the demo's state looks in so many columns and rows: lines of text, none of them longer than the terminal."""
+
+import math
+from textwrap import wrap
+from typing import NamedTuple
+
+import numpy as np
+from rich.text import Text
+
+from edge.events import SAMPLE_RATE_HZ
+from edge.live_demo.state import FLOOR_DBFS, Ruled, State
+from edge.policy import REASONS
+
+__all__ = ["NARROW", "Glyphs", "draw"]
+
+NARROW = 64
+"""Columns below which the smaller layout is drawn."""
+_LEAST_ROWS = 3
+_MOST_ROWS = 12
+"""Rows of the spectrogram: fewer say nothing, more do not say more."""
+_NOTE_ROWS = 4
+_LABEL = (20, 9)
+"""Longest name of a word, and in the smaller layout, characters; longer ones are cut."""
+_COLOURS = {"accept": "bold green", "reject": "bold red", "unsure": "bold yellow", "heard": "bold cyan"}
+_VERDICTS = {"accept": "OPEN", "reject": "SHUT", "unsure": "UNSURE", "heard": "HEARD"}
+_HEAT = ("grey23", "blue", "magenta", "red", "yellow")
+
+
+class Glyphs(NamedTuple):
+    """The characters of meters."""
+
+    shades: str
+    """From nothing to the strongest."""
+    full: str
+    """A filled cell of a bar."""
+    empty: str
+    """An empty one."""
+    mark: str
+    """The highest value lately, and a cut-off."""
+    scale: str
+    """The scale of the needle."""
+    needle: str
+    """The needle, below it."""
+
+    @classmethod
+    def of(cls, encoding: str) -> "Glyphs":
+        """Return what a terminal of this encoding can show."""
+        if encoding.lower().replace("-", "") in ("utf8", "utf16", "utf32"):
+            return cls(" ░▒▓█", "█", "·", "│", "─", "▲")
+        return cls(" .:+#", "#", ".", "|", "-", "^")
+
+
+def draw(state: State, *, width: int, height: int, encoding: str = "utf-8") -> Text:
+    """Draw it.
+
+    Parameters
+    ----------
+    state : State
+    width, height : int
+        Columns and rows that there are.
+    encoding : str
+        Of the terminal; one that is not Unicode gets ASCII.
+
+    Returns
+    -------
+    rich.text.Text
+        At most `height` lines of at most `width` columns. Where there is too little room, the spectrogram goes first,
+        then older decisions.
+    """
+    glyphs = Glyphs.of(encoding)
+    narrow = width < NARROW
+    label = min(max(len("level"), *map(len, state.words), 0), _LABEL[narrow]) + 1
+    head = [_title(state, narrow), _level(state, width, label, glyphs)]
+    head += _words(state, width, label, glyphs)
+    middle = _needle(state, width, narrow, glyphs) if state.mode != "wake" else []
+    foot = [Text("q quits" if narrow else "q quits   nothing is recorded", style="dim")]
+    if state.note:
+        foot[:0] = [Text(line, style="yellow") for line in wrap(_plain(state.note), max(width, 1))[:_NOTE_ROWS]]
+    room = height - len(head) - len(middle) - len(foot) - 1
+    kept = min(max(room // 3, 1), 8)
+    listed = [_decision(ruled, narrow) for ruled in list(state.decisions)[:kept]]
+    if not listed:
+        listed = [Text(_invitation(state, narrow), style="dim")]
+    # The list has as many rows empty as full: what is below it stays where it is.
+    listed += [Text()] * (kept - len(listed))
+    rows = min(room - kept, _MOST_ROWS)
+    picture = _spectrogram(state, width, rows, glyphs) if rows >= _LEAST_ROWS else []
+    lines = [*head, *picture, *middle, Text("last" if narrow else "last decisions", style="bold"), *listed, *foot]
+    for line in lines:
+        # One character for each that the terminal does not have, so that colours stay where they are.
+        line.plain = line.plain.encode(encoding, "replace").decode(encoding)
+        line.truncate(width)
+    return Text("\n").join(lines[:height])
+
+
+def _title(state: State, narrow: bool) -> Text:
+    title = Text("vivavoce live  " if not narrow else "live  ", style="bold")
+    title.append(f"{state.heard_s:.1f} s  ", style="not bold")
+    title.append(_plain(state.source), style="not bold")
+    if state.queue_s >= 0.1:
+        title.append(f"  {state.queue_s:.1f} s behind", style="not bold yellow")
+    return title
+
+
+def _level(state: State, width: int, label: int, glyphs: Glyphs) -> Text:
+    size = max(width - label - 12, 4)
+    fill = _share(state.level_dbfs, FLOOR_DBFS, 0.0)
+    bar = _bar(fill, size, glyphs, mark=_share(state.peak_dbfs, FLOOR_DBFS, 0.0))
+    style = "red" if state.level_dbfs > -3 else "green"
+    return Text.assemble(f"{'level':<{label}}", (bar, style), f" {state.level_dbfs:4.0f} dB   ")
+
+
+def _words(state: State, width: int, label: int, glyphs: Glyphs) -> list[Text]:
+    lines = []
+    size = max(width - label - 12, 4)
+    for word, cutoff, score, best in zip(state.words, state.cutoffs, state.scores, state.best_scores, strict=True):
+        listened = cutoff <= 1.0
+        bar = _bar(score, size, glyphs, mark=cutoff if listened else None)
+        style = "dim" if not listened else "bold cyan" if best > cutoff else "cyan"
+        name = _plain(word)
+        name = name if len(name) < label else name[: label - 2] + "."
+        lines.append(Text.assemble(f"{name:<{label}}", (bar, style), f" {score:.2f} {best:.2f}"))
+    return lines
+
+
+def _needle(state: State, width: int, narrow: bool, glyphs: Glyphs) -> list[Text]:
+    """Return the scale, the needle below it, and what it stands there by."""
+    left, right = ("TV ", " me") if narrow else ("loudspeaker ", " person")
+    size = max(width - len(left) - len(right), 8)
+    scale = [glyphs.scale] * size
+    for cutoff in (state.reject_cutoff, state.accept_cutoff):
+        scale[_place(cutoff, size)] = glyphs.mark
+    ruled = state.needle
+    pointer, told = Text(), Text("judging" if state.waiting else "no judgement yet", style="dim")
+    if ruled is not None:
+        colour = _COLOURS[ruled.verdict]
+        if not math.isnan(ruled.probability):
+            pointer = Text(" " * (len(left) + _place(ruled.probability, size)) + glyphs.needle, style=colour)
+        told = Text(_VERDICTS[ruled.verdict], style=colour)
+        told.append("  " + _evidence(ruled, narrow), style="not bold default")
+    return [Text.assemble((left, "red"), "".join(scale), (right, "green")), pointer, told]
+
+
+def _evidence(ruled: Ruled, narrow: bool) -> str:
+    parts = ["not judged" if math.isnan(ruled.probability) else f"live {ruled.probability:.2f}"]
+    quality = ruled.quality
+    if quality is not None:
+        parts.append(f"SNR {quality.snr_db:.0f} dB")
+        if not narrow:
+            parts.append(f"level {quality.level_dbfs:.0f} dB")
+            parts.append(f"speech {quality.speech_s:.1f} s")
+            parts.append(f"up to {quality.bandwidth_hz / 1000:.1f} kHz")
+    if not math.isnan(ruled.judging_s):
+        parts.append(f"{1e3 * ruled.judging_s:.0f} ms" if narrow else f"judged in {1e3 * ruled.judging_s:.0f} ms")
+    return "  ".join(parts)
+
+
+def _decision(ruled: Ruled, narrow: bool) -> Text:
+    line = Text(f"{ruled.at_sample / SAMPLE_RATE_HZ:7.1f} s  ")
+    line.append(f"{_VERDICTS[ruled.verdict]:<6}", style=_COLOURS[ruled.verdict])
+    line.append(f"  {_plain(ruled.word)}" if ruled.word else "")
+    if narrow:
+        line.append(f"  {', '.join(ruled.reasons)}" if ruled.reasons else "")
+        return line
+    if not math.isnan(ruled.wake_score):
+        line.append(f" {ruled.wake_score:.2f}")
+    if not math.isnan(ruled.probability):
+        line.append(f"  live {ruled.probability:.2f}")
+    if not math.isnan(ruled.delay_s):
+        line.append(f"  after {ruled.delay_s:.2f} s")
+    if ruled.reasons:
+        line.append("  " + "; ".join(REASONS.get(reason, reason) for reason in ruled.reasons))
+    return line
+
+
+def _invitation(state: State, narrow: bool) -> str:
+    if state.mode == "liveness":
+        return "  say something" + ("" if narrow else ", or play it from a phone")
+    words = ", ".join(word for word, cutoff in zip(state.words, state.cutoffs, strict=True) if cutoff <= 1.0)
+    return f"  say: {_plain(words)}" + ("" if narrow or state.mode == "wake" else "; then play it from a phone")
+
+
+def _spectrogram(state: State, width: int, rows: int, glyphs: Glyphs) -> list[Text]:
+    """Return rows, high frequencies first; the newest column is at the right."""
+    columns = list(state.columns)[-width:]
+    picture = np.zeros((rows, width), np.float32)
+    # Every row shows the strongest of its channels.
+    edges = np.linspace(0, state.channels, rows + 1).round().astype(int)
+    if columns:
+        values = np.asarray(columns).T
+        for row in range(rows):
+            picture[row, width - len(columns) :] = values[edges[row] : max(edges[row + 1], edges[row] + 1)].max(axis=0)
+    shades = np.minimum((picture * len(glyphs.shades)).astype(int), len(glyphs.shades) - 1)
+    lines = []
+    for row in shades[::-1]:
+        line = Text()
+        for shade in row:
+            line.append(glyphs.shades[shade], style=_HEAT[shade])
+        lines.append(line)
+    return lines
+
+
+def _bar(value: float, size: int, glyphs: Glyphs, *, mark: float | None) -> str:
+    filled = round(min(max(value, 0.0), 1.0) * size)
+    cells = [glyphs.full] * filled + [glyphs.empty] * (size - filled)
+    if mark is not None:
+        cells[_place(mark, size)] = glyphs.mark
+    return "".join(cells)
+
+
+def _place(value: float, size: int) -> int:
+    return min(max(round(value * (size - 1)), 0), size - 1)
+
+
+def _share(value: float, low: float, high: float) -> float:
+    return min(max((value - low) / (high - low), 0.0), 1.0)
+
+
+def _plain(text: str) -> str:
+    """Return text that moves no cursor: names of files and devices are anything."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -1,0 +1,186 @@
+"""What the demo listens with: the stages of the gate, with all that is on its way through them shown."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.bundle import Bundle
+from edge.bundle_parts import find_word
+from edge.events import SAMPLE_RATE_HZ, Decision, Event, Wake
+from edge.gate import Gate
+from edge.live_demo.state import Mode, Ruled, State
+from edge.live_demo.utterances import Utterances
+from edge.pipeline import NEVER, Pipeline, hearing, judging
+from edge.quality import flags_of_rate
+
+__all__ = ["Listener"]
+
+_NOT_SAID = frozenset(("silent", "too_short", "noisy"))
+"""Quality flags of what is not speech: no news where no word was heard either."""
+_NOTHING = np.zeros(0, np.int16)
+
+
+class Listener:
+    """Listen, and keep a :class:`State` up to date.
+
+    The words are heard here, by the very stages that a pipeline would make, because their features and scores are
+    shown; the pipeline is told of them, and decides.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    words : sequence of str, optional
+        Ids or phrases of the words to listen for; all by default.
+    mode : Mode
+    runtime : str, optional
+        Interpreter; the best that is installed by default.
+    clock : callable, optional
+        Returns seconds.
+
+    Raises
+    ------
+    UsageError
+        If a word is not in the bundle.
+    BundleError, ModelAbiError
+        If the models do not fit their roles.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        words: Sequence[str] = (),
+        mode: Mode = "both",
+        runtime: str | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        chosen = {find_word(bundle.words, name, f"the bundle {bundle.path}").id for name in words}
+        cutoffs = tuple(word.cutoff if word.id in chosen or not chosen else NEVER for word in bundle.words)
+        self._frontend, self._stage = hearing(bundle, list(cutoffs), runtime)
+        settings = self._frontend.settings
+        self._hop = math.gcd(settings.step_samples, settings.window_samples)
+        self._pipeline = Pipeline(bundle, runtime=runtime, listen=False, clock=clock) if mode == "both" else None
+        self._judge = judging(bundle, runtime) if mode == "liveness" else None
+        self._gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
+        self._utterances = Utterances()
+        self._clock = clock
+        self._source_flags: tuple[str, ...] = ()
+        self.native_rate_hz = SAMPLE_RATE_HZ
+        """Rate at which the stream was recorded, Hz."""
+        self._rest = _NOTHING
+        self._start = 0
+        self.state = State(
+            words=tuple(word.id for word in bundle.words) if mode != "liveness" else (),
+            cutoffs=cutoffs if mode != "liveness" else (),
+            accept_cutoff=bundle.liveness.accept_cutoff,
+            reject_cutoff=bundle.liveness.reject_cutoff,
+            channels=settings.channels,
+            mode=mode,
+        )
+        """What is shown."""
+
+    def begin(self, native_rate_hz: int) -> None:
+        """Begin a new stream, recorded at this rate, Hz; what is shown stays."""
+        self._frontend.reset()
+        self._stage.reset()
+        self._utterances.reset()
+        self._rest = _NOTHING
+        self._start = self.state.heard_samples
+        self.native_rate_hz = native_rate_hz
+        self._source_flags = flags_of_rate(native_rate_hz)
+        self.state.waiting = False
+        if self._pipeline is not None:
+            self._pipeline.reset(native_rate_hz=native_rate_hz)
+
+    def push(self, samples: npt.NDArray[np.int16]) -> Iterator[Event]:
+        """Take a block, ``(n,) int16`` at 16 kHz, and yield what it brings about, as it is decided.
+
+        Yields
+        ------
+        Wake or Decision
+            None where liveness alone is shown: its judgements are in the state only.
+        """
+        self.state.hear(samples)
+        # Whole hops: the pipeline is told of a word at the very sample at which it would have heard it by itself.
+        held = np.concatenate((self._rest, samples))
+        whole = held.size - held.size % self._hop
+        self._rest = held[whole:]
+        for at in range(0, whole, self._hop):
+            yield from self._hop_on(held[at : at + self._hop])
+        if self._judge is not None:
+            self._judge_now(samples)
+
+    def finish(self) -> Iterator[Event]:
+        """End the stream: yield the decisions that were waited for."""
+        if self._pipeline is not None:
+            rest, self._rest = self._rest, _NOTHING
+            yield from self._hop_on(rest)
+            for event in self._pipeline.finish():
+                if isinstance(event, Decision):
+                    self._decided(event)
+                    yield event
+
+    def _hop_on(self, hop: npt.NDArray[np.int16]) -> Iterator[Event]:
+        features = self._frontend.push(hop)
+        self.state.see(features)
+        if self._judge is not None:
+            return
+        # Decisions that are due first, as in a pipeline that hears by itself.
+        for event in self._pipeline.push(hop) if self._pipeline is not None else ():
+            if isinstance(event, Decision):
+                self._decided(event)
+            yield event
+        runs = self._stage.runs
+        for hit in self._stage.push(features):
+            word = self.state.words[hit.word]
+            if self._pipeline is not None:
+                self.state.waiting = True
+                yield self._pipeline.heard(word, hit.score)
+            else:
+                decided = self._frontend.settings.heard_samples(hit.frame)
+                self.state.rule(Ruled(self._start + decided, word, "heard", (), hit.score))
+                yield Wake(word, hit.score, decided, decided, decided)
+        if self._stage.runs != runs:
+            self.state.score(self._stage.scores)
+
+    def _decided(self, event: Decision) -> None:
+        pipeline = self._pipeline
+        assert pipeline is not None
+        self.state.waiting = pipeline.waiting
+        self.state.rule(
+            Ruled(
+                self._start + event.decided_sample,
+                event.word,
+                event.decision,
+                event.reasons,
+                event.wake.score if event.wake is not None else math.nan,
+                event.live_probability,
+                event.evidence.quality if event.evidence is not None else None,
+                (event.decided_sample - event.end_sample) / SAMPLE_RATE_HZ,
+                pipeline.judging_s,
+            )
+        )
+
+    def _judge_now(self, samples: npt.NDArray[np.int16]) -> None:
+        """Judge what was said, without a word."""
+        assert self._judge is not None
+        for end, window in self._utterances.push(samples):
+            began = self._clock()
+            evidence = self._judge.judge(window)
+            took_s = self._clock() - began
+            ruling = self._gate.rule(evidence, self._source_flags)
+            if not _NOT_SAID & set(ruling.reasons):
+                self.state.rule(
+                    Ruled(
+                        self._start + end,
+                        "",
+                        ruling.decision,
+                        ruling.reasons,
+                        probability=evidence.probability,
+                        quality=evidence.quality,
+                        judging_s=took_s,
+                    )
+                )
