@@ -1,1 +1,3 @@
-"""The demo in a terminal: what is heard and decided, while it happens; nothing is recorded."""
+"""The demo in a terminal (``vivavoce live``): what is shown, apart from how it is drawn."""
+
+__all__: list[str] = []
