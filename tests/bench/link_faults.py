@@ -334,8 +334,8 @@ def main() -> int:
         "method": (
             "faults: messages in both directions over a simulated wire of 5 ms each way, the clock set by hand; all "
             "must come once and in order. fuzzed: random: 10 to 79 random bytes, stuffed; damaged: 1 to 4 changes of "
-            "bits or bytes, or a cut, in valid frames; crc_right is what the CRC lets through, frames what also has the "
-            "right length, messages what also has a known kind, version and values in range; peer_in_session: a "
+            "bits or bytes, or a cut, in valid frames; crc_right is what the CRC lets through, frames what also has "
+            "the right length, messages what also has a known kind, version and values in range; peer_in_session: a "
             "quarter of the damaged frames, of the session, fed to a peer. line: blocks of 20 ms; latency from the "
             "block being queued by the device to its being taken by the host"
         ),

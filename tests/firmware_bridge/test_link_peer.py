@@ -143,6 +143,29 @@ def test_a_hello_of_long_ago_ends_nothing():
     assert wire.host.counts.sessions == 1
 
 
+def test_what_was_told_to_resume_from_does_not_change():
+    """Else what comes late would be delivered, and sent again in the next session."""
+    wire = Wire()
+    exchange(wire, 20)
+    values = {**wire.host.peer_hello.values, "echo": 0, "established": 0}
+    wire.host.receive(frame_bytes(Frame(1, 1, 77, 0, encode(Message("hello", values)))), wire.now_s)
+    wire.device.send(audio(20))
+    wire.run(1.0)
+    assert len(wire.got[wire.host]) == 20
+    wire.run(2.0)
+    assert len(wire.got[wire.host]) == 21
+    assert wire.host.counts.sessions == 1
+
+
+def test_a_sender_that_heeds_no_window_fills_no_memory():
+    wire = Wire(window=4)
+    wire.until(lambda: wire.host.established and wire.device.established)
+    for sequence in range(1, 1000):
+        frame = Frame(1, 19, wire.device._session, sequence, b"\0\0")
+        wire.host.receive(frame_bytes(frame), wire.now_s)
+    assert sorted(wire.host._early) == [1, 2, 3]
+
+
 def test_silence_ends_the_session_and_it_comes_back():
     wire = Wire()
     exchange(wire, 20)
