@@ -166,6 +166,21 @@ def test_a_sender_that_heeds_no_window_fills_no_memory():
     assert sorted(wire.host._early) == [1, 2, 3]
 
 
+def test_when_to_poll_next():
+    wire = Wire()
+    assert wire.device.next_poll_s() <= 0.0
+    exchange(wire, 20)
+    wire.run(0.1)
+    assert wire.now_s < wire.device.next_poll_s() <= wire.now_s + 0.5
+    for index in range(5):
+        wire.device.send(audio(index))
+        assert wire.device.next_poll_s() <= wire.now_s
+    assert wire.device.poll(wire.now_s, room=100)
+    assert wire.device.next_poll_s() <= wire.now_s, "there was no room for all"
+    wire.device.poll(wire.now_s)
+    assert wire.now_s < wire.device.next_poll_s() <= wire.now_s + wire.device.settings.resend_s
+
+
 def test_silence_ends_the_session_and_it_comes_back():
     wire = Wire()
     exchange(wire, 20)
