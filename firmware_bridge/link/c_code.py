@@ -142,7 +142,11 @@ def files() -> dict[str, str]:
     }
 
 
+def _write(path: Path, content: str) -> None:
+    encoded = content.encode()
+    write_whole(path, lambda file: file.write(encoded))
+
+
 if __name__ == "__main__":
-    for file_name, content in files().items():
-        encoded = content.encode()
-        write_whole(Path(sys.argv[1]) / file_name, lambda file, encoded=encoded: file.write(encoded))
+    for file_name, text in files().items():
+        _write(Path(sys.argv[1]) / file_name, text)

@@ -7,6 +7,7 @@ once, and are kept over a reconnect: the hello tells what was received last. Onl
 what it had before.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Iterator
 
@@ -175,7 +176,9 @@ class Peer:
         times += [one.due_s for one in self._queue if one.sent and not one.acknowledged]
         if self._candidate is not None:
             times.append(self._hello_at_s + self.settings.hello_s)
-        return self._now_s if self._ack_due else min(times)
+        window = min(WINDOW_MAX, self._other_credit)
+        unsent = any(not one.sent for one in itertools.islice(self._queue, window))
+        return self._now_s if self._ack_due or unsent else min(times)
 
     def _stuck(self) -> bool:
         """Whether what was sent is never taken by a peer with room, as after a wrong frame whose CRC was right."""

@@ -160,7 +160,7 @@ def fuzz(seed: int, count: int) -> dict[str, Any]:
     messages = [(kind.code, n, encode(draw(kind, dice))) for n in range(20) for kind in kinds]
     originals = [frame_bytes(Frame(1, code, session, n, payload))[:-1] for code, n, payload in messages]
     known = set(originals)
-    two = found["damaged"] = dict.fromkeys(("crc_right", "frames", "messages"), 0)
+    two = found["damaged"] = dict.fromkeys(("stuffing_right", "crc_right", "frames", "messages"), 0)
     delivered = fed = 0
     for turn in tqdm(range(count), desc="damaged frames", mininterval=5):
         encoded = fuzzed(dice.choice(originals), dice)
@@ -177,15 +177,29 @@ def fuzz(seed: int, count: int) -> dict[str, Any]:
                 plain = cobs_decode(part)
             except DataError:
                 continue
+            two["stuffing_right"] += 1
             two["crc_right"] += len(plain) > 2 and crc16(plain[:-2]) == int.from_bytes(plain[-2:], "little")
             frame = taken(part)
             two["frames"] += frame is not None
             two["messages"] += frame is not None and meant(frame)
+    three = found["overwritten"] = dict.fromkeys(("crc_right", "frames", "messages"), 0)
+    plains = [cobs_decode(one) for one in originals]
+    for _ in tqdm(range(count), desc="overwritten frames", mininterval=5):
+        original = dice.choice(plains)
+        changed = bytearray(original)
+        for at in dice.sample(range(len(changed)), min(len(changed), dice.randint(4, 8))):
+            changed[at] = dice.randrange(256)
+        if changed == original or crc16(changed[:-2]) != int.from_bytes(changed[-2:], "little"):
+            continue
+        three["crc_right"] += 1
+        frame = taken(cobs_encode(bytes(changed)))
+        three["frames"] += frame is not None
+        three["messages"] += frame is not None and meant(frame)
     wire.device.send(audio(1))
     after_s = wire.until(lambda: not wire.device.waiting)
     return {
         "frames_each": count,
-        "expected_crc_right_of_random": round(count / 65536, 2),
+        "expected_crc_right_of_random_and_overwritten": round(count / 65536, 2),
         **found,
         "peer_in_session": {
             "frames": fed,
@@ -333,11 +347,12 @@ def main() -> int:
     body = {
         "method": (
             "faults: messages in both directions over a simulated wire of 5 ms each way, the clock set by hand; all "
-            "must come once and in order. fuzzed: random: 10 to 79 random bytes, stuffed; damaged: 1 to 4 changes of "
-            "bits or bytes, or a cut, in valid frames; crc_right is what the CRC lets through, frames what also has "
-            "the right length, messages what also has a known kind, version and values in range; peer_in_session: a "
-            "quarter of the damaged frames, of the session, fed to a peer. line: blocks of 20 ms; latency from the "
-            "block being queued by the device to its being taken by the host"
+            "must come once and in order. fuzzed: random: 10 to 79 random bytes, stuffed; damaged: 1 to 4 changes "
+            "of bits or bytes, or a cut, in valid frames; overwritten: 4 to 8 bytes of valid frames before "
+            "stuffing; crc_right is what the CRC lets through, frames what also has the right length, messages what "
+            "also has a known kind, version and values in range; peer_in_session: a quarter of the damaged frames, "
+            "of the session, fed to a peer. line: blocks of 20 ms; latency from the block being queued by the "
+            "device to its being taken by the host"
         ),
         "results": results,
     }

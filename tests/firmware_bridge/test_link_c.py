@@ -115,6 +115,12 @@ def test_the_same_payloads_are_refused(library, kind):
     assert refused > 100
 
 
+def test_a_field_that_is_too_long_is_refused(library):
+    line = bytes(9) + (257).to_bytes(2, "little") + b"a" * 257
+    assert again(library, 26, line)[0] == -1
+    assert again(library, 26, line[:9] + (256).to_bytes(2, "little") + b"a" * 256)[0] == 9 + 2 + 256
+
+
 def c_frame(library, frame: Frame, room: int = 1000) -> bytes:
     kept = ctypes.create_string_buffer(frame.payload, max(1, len(frame.payload)))
     there = CFrame(

@@ -143,6 +143,44 @@ def test_a_hello_of_long_ago_ends_nothing():
     assert wire.host.counts.sessions == 1
 
 
+def test_what_was_told_to_resume_from_does_not_change():
+    """Else what comes late would be delivered, and sent again in the next session."""
+    wire = Wire()
+    exchange(wire, 20)
+    values = {**wire.host.peer_hello.values, "echo": 0, "established": 0}
+    wire.host.receive(frame_bytes(Frame(1, 1, 77, 0, encode(Message("hello", values)))), wire.now_s)
+    wire.device.send(audio(20))
+    wire.run(1.0)
+    assert len(wire.got[wire.host]) == 20
+    wire.run(2.0)
+    assert len(wire.got[wire.host]) == 21
+    assert wire.host.counts.sessions == 1
+
+
+def test_a_sender_that_heeds_no_window_fills_no_memory():
+    wire = Wire(window=4)
+    wire.until(lambda: wire.host.established and wire.device.established)
+    for sequence in range(1, 1000):
+        frame = Frame(1, 19, wire.device._session, sequence, b"\0\0")
+        wire.host.receive(frame_bytes(frame), wire.now_s)
+    assert sorted(wire.host._early) == [1, 2, 3]
+
+
+def test_when_to_poll_next():
+    wire = Wire()
+    assert wire.device.next_poll_s() <= 0.0
+    exchange(wire, 20)
+    wire.run(0.1)
+    assert wire.now_s < wire.device.next_poll_s() <= wire.now_s + 0.5
+    for index in range(5):
+        wire.device.send(audio(index))
+        assert wire.device.next_poll_s() <= wire.now_s
+    assert wire.device.poll(wire.now_s, room=100)
+    assert wire.device.next_poll_s() <= wire.now_s, "there was no room for all"
+    wire.device.poll(wire.now_s)
+    assert wire.now_s < wire.device.next_poll_s() <= wire.now_s + wire.device.settings.resend_s
+
+
 def test_silence_ends_the_session_and_it_comes_back():
     wire = Wire()
     exchange(wire, 20)

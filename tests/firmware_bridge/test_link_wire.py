@@ -12,6 +12,8 @@ from firmware_bridge.link.messages import Message, decode, encode
 from firmware_bridge.link.table import MESSAGES, PAYLOAD_MAX
 from firmware_bridge.link.wire_page import page
 
+TOO_LONG = bytes(9) + (257).to_bytes(2, "little") + b"a" * 257
+"""A line of the log that would fit into a payload, and not into its field."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -110,6 +112,8 @@ def test_values_out_of_their_range_are_refused():
         decode(19, b"\2\0")
     with pytest.raises(DataError, match="no UTF-8"):
         decode(26, bytes(8) + b"\1\1\0\xff")
+    with pytest.raises(DataError, match=r"log\.text: got a length of 257, expected up to 256"):
+        decode(26, TOO_LONG)
     with pytest.raises(DataError, match="code 99"):
         decode(99, b"")
     assert decode(19, b"\1\0") == Message("mute", {"muted": 1, "origin": 0})
