@@ -50,8 +50,8 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any
     hashes = [bundle.get("sha256") if isinstance(bundle, dict) else None for bundle in bundles]
     if hashes[0] != hashes[1]:
         raise DataError(
-            f"bundle: got {str(hashes[0])[:12]} in A and {str(hashes[1])[:12]} in B, expected the same in both; measure "
-            "one of them again with --bundle"
+            f"bundle: got {str(hashes[0])[:12]} in A and {str(hashes[1])[:12]} in B, expected the same in both; "
+            "measure one of them again with --bundle"
         )
     runs = [{run["interpreter"]: run["stages"] for run in one["runs"]} for one in (first, second)]
     pairs = [(name, name) for name in runs[0] if name in runs[1]] or [(next(iter(runs[0])), next(iter(runs[1])))]

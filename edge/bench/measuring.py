@@ -33,7 +33,7 @@ FORMAT = "vivavoce-bench-1"
 """What a file of results says that it is."""
 
 STAGES = {
-    "capture": "a block of 10 ms from a file: reading, decoding, cutting",
+    "capture": "0.1 s from a file: reading, decoding",
     "frontend": "features of 10 ms",
     "wake": "one run of the wake network, every 30 ms",
     "liveness": "judging one wake word: cues and network",
@@ -76,7 +76,7 @@ class Bench:
     ----------
     bundle : Bundle
     scene : Path
-        A recording with words in it.
+        A recording with words in it; beside it a ``.json`` that says when they are spoken.
     runtime : {"litert", "tflite"}
     """
 
@@ -88,9 +88,11 @@ class Bench:
         self._gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
         self._pipeline = Pipeline(bundle, runtime=runtime)
         self._stride = bundle.wake.stride_frames
-        self._source = FileSource(scene, block=frontend.settings.step_samples)
+        self._source = FileSource(scene, block=SAMPLE_RATE_HZ // 10)
         self._bundle = bundle
-        self._blocks = list(self._source.blocks())
+        told = json.loads(scene.with_suffix(".json").read_text())
+        self._words = [(float(one["start_s"]), float(one["end_s"])) for one in told["utterances"]]
+        self._blocks = list(FileSource(scene, block=frontend.settings.step_samples).blocks())
         self.seconds = sum(block.size for block in self._blocks) / SAMPLE_RATE_HZ
         sound = np.concatenate(self._blocks)
         frontend.reset()
@@ -108,8 +110,8 @@ class Bench:
             By the keys of :data:`STAGES`, ns.
         chain : dict
             ``wall_s`` and ``cpu_s`` that the whole chain took for the sound, and ``decisions``: ``word``,
-            ``decision``, ``end_s``, ``sound_ms`` (sound after the word that was waited for), ``compute_ms`` (what the
-            push took that decided), ``delay_ms`` (both).
+            ``decision``, ``end_s`` (where the word ends by the scene's own account), ``sound_ms`` (sound after that
+            which was waited for), ``compute_ms`` (what the push took that decided), ``delay_ms`` (both).
         """
         self._frontend.reset()
         self._wake.reset()
@@ -139,12 +141,14 @@ class Bench:
             for event in events:
                 if isinstance(event, Decision):
                     decisions.append(event)
-                    sound_ms = 1e3 * (event.decided_sample - event.end_sample) / SAMPLE_RATE_HZ
+                    decided_s = event.decided_sample / SAMPLE_RATE_HZ
+                    end_s = max((end for start, end in self._words if start < decided_s), default=decided_s)
+                    sound_ms = 1e3 * (decided_s - end_s)
                     told.append(
                         {
                             "word": event.word,
                             "decision": event.decision,
-                            "end_s": round(event.end_sample / SAMPLE_RATE_HZ, 3),
+                            "end_s": round(end_s, 3),
                             "sound_ms": round(sound_ms, 3),
                             "compute_ms": round(took / 1e6, 3),
                             "delay_ms": round(sound_ms + took / 1e6, 3),
@@ -175,12 +179,14 @@ class Bench:
         return durations
 
     def _answer(self, decision: Decision) -> Answer:
-        assert decision.wake is not None and decision.evidence is not None
+        wake, evidence = decision.wake, decision.evidence
+        assert wake is not None
+        assert evidence is not None
         return Answer(
             id="0" * 16, at_s=0.0, origin="bench", word=decision.word, phrase=decision.word, action="block",
-            decision=decision.decision, reasons=decision.reasons, wake_score=decision.wake.score,
-            live_probability=decision.live_probability, live_score=decision.evidence.score,
-            quality=decision.evidence.quality, start_sample=decision.wake.start_sample,
+            decision=decision.decision, reasons=decision.reasons, wake_score=wake.score,
+            live_probability=decision.live_probability, live_score=evidence.score,
+            quality=evidence.quality, start_sample=wake.start_sample,
             end_sample=decision.end_sample, decided_sample=decision.decided_sample, bundle=self._bundle.bundle_version,
         )  # fmt: skip
 
@@ -211,8 +217,8 @@ def measure(
     dict
         What a file of results holds, without starts.
     """
-    with as_file(files("edge") / "data" / "scene.flac") as scene, pinned(core) as chosen:
-        benches = [Bench(bundle, scene, runtime) for runtime in runtimes]
+    with as_file(files("edge") / "data") as data, pinned(core) as chosen:
+        benches = [Bench(bundle, data / "scene.flac", runtime) for runtime in runtimes]
         for bench in benches:
             bench.once()
         before, energy, began = state(), energy_uj(), time.perf_counter()

@@ -34,8 +34,8 @@ def summary(durations_ns: npt.ArrayLike) -> dict[str, float | int]:
     Returns
     -------
     dict
-        ``n``; ``mean_us``, ``p50_us``, ``p95_us``, ``p99_us``, ``max_us``; and ``jitter_us``, the mean difference between
-        a duration and the next one (without its sign), as RFC 3550 means the word.
+        ``n``; ``mean_us``, ``p50_us``, ``p95_us``, ``p99_us``, ``max_us``; and ``jitter_us``, the mean difference
+        between a duration and the next one (without its sign), as RFC 3550 means the word.
     """
     us = np.asarray(durations_ns, np.float64) / 1e3
     p50, p95, p99 = np.percentile(us, (50, 95, 99))

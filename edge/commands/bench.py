@@ -1,10 +1,13 @@
 """``vivavoce bench``: how long the stages take on this machine."""
 
 import argparse
+from typing import IO
 
 __all__ = ["SUMMARY", "configure", "run"]
 
 SUMMARY = "measure how long each stage takes on this machine, or compare two machines"
+
+_MOST_REPETITIONS = 1000
 
 _EPILOG = """\
 Each stage is measured by itself on the scene that ships with vivavoce, and the whole chain as it runs on a device,
@@ -72,10 +75,11 @@ def _measure(args: argparse.Namespace) -> int:
     import json
     import os
     import sys
+    from functools import partial
 
     from edge.bench.measuring import measure, usable_runtimes
-    from edge.bench.starting import starts
     from edge.bench.page import REMARK, page
+    from edge.bench.starting import starts
     from edge.commands.bundle_options import open_chosen
     from edge.errors import UsageError
     from edge.files import write_whole
@@ -105,7 +109,7 @@ def _measure(args: argparse.Namespace) -> int:
         texts[args.page] = page(found)
     for path, text in texts.items():
         try:
-            write_whole(path, lambda file, text=text: file.write(text.encode()))
+            write_whole(path, partial(_put, text.encode()))
         except OSError as error:
             raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
     output = out(args)
@@ -124,8 +128,8 @@ def _measure(args: argparse.Namespace) -> int:
         output.text(f"{one['interpreter']}: {one['cpu_percent']:.2f} % of a core")
         for hit in one["decisions"]:
             output.text(
-                f"  {hit['word']} {hit['decision']}: {hit['delay_ms']:.0f} ms after its end, {hit['compute_ms']:.1f} ms "
-                "of them computing"
+                f"  {hit['word']} {hit['decision']}: {hit['delay_ms']:.0f} ms after its end, {hit['compute_ms']:.1f} "
+                "ms of them computing"
             )
     for one in found["starts"]:
         said = one.get("fault") or f"{min(one['seconds']):.2f} s, {one['peak_rss_kib'] or '?'} KiB"
@@ -134,4 +138,5 @@ def _measure(args: argparse.Namespace) -> int:
     return 0
 
 
-_MOST_REPETITIONS = 1000
+def _put(content: bytes, file: IO[bytes]) -> None:
+    file.write(content)
