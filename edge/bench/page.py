@@ -75,8 +75,8 @@ def _stages(run: Mapping[str, Any]) -> str:
     ]
     head = ("stage", "one measurement", "n", *(f"{key}, \N{MICRO SIGN}s" for key in _PERCENTILES))
     return (
-        "<p class='soft'>Bars are medians, lines reach up to the 99th percentile.</p>"
-        + frame(bars, "Median and 99th percentile of each stage", "", "", f"{most / 1e3:.2g} ms")
+        "<p class='soft'>Bars are medians, lines reach up to the 99th percentile; ms.</p>"
+        + frame(bars, "Median and 99th percentile of each stage", "", "", f"{most / 1e3:.2g}")
         + _table(head, rows)
     )
 
@@ -92,7 +92,7 @@ def _distribution(push: Mapping[str, Any]) -> str:
     )
     low, high = (10 ** (at / BINS_PER_DECADE) for at in (first, first + len(counts)))
     label = "How often 10 ms of sound took how long (logarithmic)"
-    ends = (f"{low:.3g} \N{MICRO SIGN}s", f"{high:.3g} \N{MICRO SIGN}s")
+    ends = (f"{low / 1e3:.2g} ms", f"{high / 1e3:.2g} ms")
     return frame(bars, label, *ends, str(most)) + f"<p class='soft'>{label}.</p>"
 
 

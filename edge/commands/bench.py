@@ -94,6 +94,8 @@ def _measure(args: argparse.Namespace) -> int:
         # Told now, and not after a minute of measuring.
         if path is not None and path.is_dir():
             raise UsageError(f"{path}: got a folder, expected the name of a file to write")
+    if args.out is not None and args.out == args.page:
+        raise UsageError(f"--page: got {args.page}, expected another file than that of --out; name two")
     bundle = open_chosen(args, args.bundle)
     runtimes = usable_runtimes(bundle, (args.interpreter,) if args.interpreter else ())
 

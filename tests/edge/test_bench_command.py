@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,8 @@ from edge.bench.starting import starts
 from edge.bundle import open_bundle
 from edge.commands import bench
 from edge.errors import DataError, UsageError
+
+ROOT = Path(__file__).parents[2]
 
 
 def call(*words):
@@ -164,6 +167,12 @@ def test_a_folder_is_no_file_to_write(tmp_path, monkeypatch):
         call("-o", tmp_path)
 
 
+def test_two_results_are_not_written_into_one_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("edge.bench.measuring.measure", lambda *_, **__: pytest.fail("measured"))
+    with pytest.raises(UsageError, match="--page"):
+        call("-o", tmp_path / "a", "--page", tmp_path / "a")
+
+
 def test_an_interpreter_goes_first_as_often_as_last(monkeypatch):
     order = []
 
@@ -194,3 +203,36 @@ def test_a_start_is_measured_and_a_failing_one_is_told(tmp_path):
     assert found["peak_rss_kib"] > 10_000
     (failed,) = starts(tmp_path / "none", [runtime], warm=1, cold=False)
     assert "none" in failed["fault"]
+
+
+def check(value, schema, path="$"):
+    """Check a value against the few words of JSON Schema that ours uses."""
+    kinds = {
+        "object": dict, "array": list, "string": str, "null": type(None), "integer": int, "number": (int, float),
+    }  # fmt: skip
+    wanted = schema.get("type", [])
+    wanted = [wanted] if isinstance(wanted, str) else wanted
+    assert not wanted or any(isinstance(value, kinds[kind]) for kind in wanted), f"{path}: {value!r:.40}"
+    assert value == schema.get("const", value), path
+    if isinstance(value, dict):
+        missing = set(schema.get("required", ())) - set(value)
+        assert not missing, f"{path}: {missing}"
+        known = schema.get("properties", {})
+        other = schema.get("additionalProperties", {})
+        for name, one in value.items():
+            assert name in known or other is not False, f"{path}.{name} is not in the schema"
+            check(one, known.get(name, other), f"{path}.{name}")
+    if isinstance(value, list):
+        for one in value:
+            check(one, schema.get("items", {}), f"{path}[]")
+
+
+def test_what_is_written_is_what_the_schema_says(measured):
+    schema = json.loads((ROOT / "docs/benchmarks/schema.json").read_text())
+    found = read(measured / "a.json")
+    check(found, schema)
+    for name in schema["required"]:
+        with pytest.raises(AssertionError):
+            check({key: value for key, value in found.items() if key != name}, schema)
+    with pytest.raises(AssertionError):
+        check({**found, "new": 1}, schema)
