@@ -21,6 +21,7 @@ examples:
   vivavoce bench --out pi4.json --page pi4.html
   vivavoce bench --interpreter tflite --repetitions 50
   vivavoce bench --compare laptop.json pi4.json
+  vivavoce bench --table *.json
 
 exit code: 0, or 2 for a fault, told in one line
 """
@@ -38,6 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compare", nargs=2, type=named_path, metavar=("A", "B"), help="compare two files of --out; measure nothing"
     )
+    parser.add_argument(
+        "--table", nargs="+", type=named_path, metavar="FILE", help="print files of --out as a table in Markdown"
+    )
     parser.add_argument("--bundle", type=named_path, metavar="DIR", help="bundle to measure [the one that ships]")
     parser.add_argument(
         "--interpreter", choices=("litert", "tflite"), help="measure this one only [all that are installed]"
@@ -52,9 +56,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, or compare."""
     from edge.bench.comparing import compare, read
+    from edge.bench.table import table
+    from edge.errors import UsageError
     from edge.output import columns, out
 
     output = out(args)
+    if args.table and args.compare:
+        raise UsageError("--table: got --compare beside it, expected one of the two; leave one out")
+    if args.table:
+        text = table(args.table)
+        output.event({"event": "table", "markdown": text}, text)
+        return 0
     if args.compare:
         first, second = (read(path) for path in args.compare)
         rows = compare(first, second)

@@ -236,3 +236,23 @@ def test_what_is_written_is_what_the_schema_says(measured):
             check({key: value for key, value in found.items() if key != name}, schema)
     with pytest.raises(AssertionError):
         check({**found, "new": 1}, schema)
+
+
+def test_a_table_has_a_line_for_each_interpreter_and_nothing_of_a_sender_leaves_its_cell(measured, tmp_path, capsys):
+    found = read(measured / "a.json")
+    found["machine"]["board"] = "Board | <b>\n| evil"
+    sent = tmp_path / "sent.json"
+    sent.write_text(json.dumps(found))
+    assert call("--table", measured / "a.json", sent) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 2 * len(found["runs"])
+    assert {line.count("|") for line in lines} == {len(STAGES) + 3}
+    assert "<" not in lines[-1]
+    medians = found["runs"][-1]["stages"]["push"]["p50_us_of_repetitions"]
+    assert lines[-1].endswith(f" {sum(medians) / 2:.1f} |")
+
+
+def test_a_table_and_a_comparison_are_two_calls(measured):
+    one = measured / "a.json"
+    with pytest.raises(UsageError, match="--table"):
+        call("--table", one, "--compare", one, one)
