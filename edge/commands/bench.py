@@ -1,7 +1,10 @@
 """``vivavoce bench``: how long the stages take on this machine."""
 
 import argparse
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edge.output import Output
 
 __all__ = ["SUMMARY", "configure", "run"]
 
@@ -90,12 +93,12 @@ def _measure(args: argparse.Namespace) -> int:
     from functools import partial
 
     from edge.bench.measuring import measure, usable_runtimes
-    from edge.bench.page import REMARK, page
+    from edge.bench.page import page
     from edge.bench.starting import starts
     from edge.commands.bundle_options import open_chosen
     from edge.errors import UsageError
     from edge.files import write_whole
-    from edge.output import columns, out
+    from edge.output import out
 
     if not 1 <= args.repetitions <= _MOST_REPETITIONS:
         raise UsageError(f"--repetitions: got {args.repetitions}, expected 1 to {_MOST_REPETITIONS}; 20 will do")
@@ -118,6 +121,8 @@ def _measure(args: argparse.Namespace) -> int:
 
     found = measure(bundle, runtimes=runtimes, repetitions=args.repetitions, core=args.core, progress=progress)
     found["starts"] = [] if args.no_starts else starts(bundle.path, runtimes)
+    # First told, so that a disk that is full does not cost the measurement.
+    _tell(out(args), found)
     texts = {args.out: json.dumps(found, indent=1, allow_nan=False) + "\n"} if args.out else {}
     if args.page:
         texts[args.page] = page(found)
@@ -126,10 +131,17 @@ def _measure(args: argparse.Namespace) -> int:
             write_whole(path, partial(_put, text.encode()))
         except OSError as error:
             raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
-    output = out(args)
-    if args.json:
+    return 0
+
+
+def _tell(output: "Output", found: dict[str, Any]) -> None:
+    """Print what was measured."""
+    from edge.bench.page import REMARK
+    from edge.output import columns
+
+    if output.as_json:
         output.event({"event": "bench", **found})
-        return 0
+        return
     rows: list[tuple[object, ...]] = [("interpreter", "stage", "p50 us", "p95 us", "p99 us", "max us", "jitter us")]
     for one in found["runs"]:
         for stage, of in one["stages"].items():
@@ -149,7 +161,6 @@ def _measure(args: argparse.Namespace) -> int:
         said = one.get("fault") or f"{min(one['seconds']):.2f} s, {one['peak_rss_kib'] or '?'} KiB"
         output.text(f"{one['kind']} start, {one['interpreter']}: {said}")
     output.text(REMARK)
-    return 0
 
 
 def _put(content: bytes, file: IO[bytes]) -> None:

@@ -256,3 +256,10 @@ def test_a_table_and_a_comparison_are_two_calls(measured):
     one = measured / "a.json"
     with pytest.raises(UsageError, match="--table"):
         call("--table", one, "--compare", one, one)
+
+
+def test_a_disk_that_refuses_does_not_cost_the_measurement(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be written"):
+        call("--repetitions", 1, "--no-starts", "--json", "-o", tmp_path / "file" / "a.json")
+    assert json.loads(capsys.readouterr().out)["event"] == "bench"
