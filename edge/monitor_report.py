@@ -13,32 +13,12 @@ import numpy as np
 from edge.drift import Reference, psi, psi_limit
 from edge.drift_reference import OF_ANSWERS, STATISTICS
 from edge.drift_watch import Alarm
+from edge.html_page import BOTTOM, HEIGHT, LEFT, WIDTH, document, frame, section
 from edge.moments import shown_moment
 from edge.monitor_figures import Day, Figures, interval
 
 __all__ = ["page"]
 
-_STYLE = """
-:root{color-scheme:light dark;--page:#f6f6f4;--card:#fff;--ink:#1c1d1f;--soft:#5b5f66;--rule:#d9dbdf;--pass:#1f77b4;
---ask:#c98500;--block:#8a3b12;--was:#1c1d1f;--bad:#b42318;--good:#176b3a}
-@media (prefers-color-scheme:dark){:root{--page:#17181a;--card:#202225;--ink:#e9eaec;--soft:#a5a9b0;--rule:#3b3e44;
---pass:#5aa9e6;--ask:#e6b450;--block:#e08a5b;--was:#e9eaec;--bad:#f97066;--good:#5fc98a}}
-body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
-main{max-width:860px;margin:0 auto;padding:16px}section{background:var(--card);border:1px solid var(--rule);
-border-radius:10px;padding:14px 18px;margin:14px 0}h1{font-size:1.5rem}h2{font-size:1.15rem;margin:.2em 0 .5em}
-h3{font-size:1rem;margin:1em 0 .2em}.soft{color:var(--soft);font-size:.9rem}.bad{color:var(--bad);font-weight:650}
-.good{color:var(--good);font-weight:650}svg{width:100%;height:auto;display:block}svg text{font:11px system-ui,
-sans-serif;fill:var(--soft)}.pass{fill:var(--pass)}.ask{fill:var(--ask)}.block{fill:var(--block)}
-.axis{stroke:var(--rule);fill:none}.whisker{stroke:var(--pass);stroke-width:2}.was{stroke:var(--was);fill:none;
-stroke-width:1.5}ul.legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 18px;padding:0;font-size:.9rem}
-.legend span{display:inline-block;width:12px;height:12px;margin-right:6px}.legend .pass{background:var(--pass)}
-.legend .ask{background:var(--ask)}.legend .block{background:var(--block)}.legend .was{border-top:2px solid var(--was);
-height:0;vertical-align:middle}table{border-collapse:collapse;font-size:.9rem}td,th{padding:3px 12px 3px 0;
-text-align:right;border-bottom:1px solid var(--rule)}th:first-child,td:first-child{text-align:left}
-.scroll{overflow-x:auto}@media print{section{break-inside:avoid}}
-"""
-
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 720.0, 170.0, 40.0, 22.0
 _MOST_BARS = 92
 _BINS = 20
 
@@ -80,24 +60,15 @@ def page(found: Figures, *, made_at_s: float) -> str:
         (
             f"<h1>What this device heard</h1><p class='soft'>Made {escape(shown_moment(made_at_s))}. Times are those "
             "of this device. The page holds no sound.</p>",
-            _section("In short", _in_short(found)),
-            _section("Alarms", _alarms(found)),
-            _section("Answers a day", _per_day(found.days)),
-            _section("How many words are accepted", _accepted(found.days)),
-            _section("Compared with what is normal here", _distributions(found)),
-            _section("How this is told", _method(found)),
+            section("In short", _in_short(found)),
+            section("Alarms", _alarms(found)),
+            section("Answers a day", _per_day(found.days)),
+            section("How many words are accepted", _accepted(found.days)),
+            section("Compared with what is normal here", _distributions(found)),
+            section("How this is told", _method(found)),
         )
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>What this device heard</title><style>{_STYLE}</style></head><body><main>{body}</main></body></html>\n"
-    )
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{body}</section>"
+    return document("What this device heard", body)
 
 
 def _percent(share: float) -> str:
@@ -170,18 +141,6 @@ def _weeks(days: Sequence[Day]) -> list[tuple[date, list[Day]]]:
     return sorted(found.items())
 
 
-def _frame(parts: str, label: str, left: str, right: str, top: str) -> str:
-    """Put axes around a drawing, with what stands at their ends."""
-    base = _HEIGHT - _BOTTOM
-    return (
-        f'<svg viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" role="img" aria-label="{escape(label)}">{parts}'
-        f'<path class="axis" d="M{_LEFT} 8V{base}H{_WIDTH}"/>'
-        f'<text x="{_LEFT - 5}" y="14" text-anchor="end">{top}</text>'
-        f'<text x="{_LEFT - 5}" y="{base}" text-anchor="end">0</text><text x="{_LEFT}" y="{_HEIGHT - 6}">{escape(left)}'
-        f'</text><text x="{_WIDTH}" y="{_HEIGHT - 6}" text-anchor="end">{escape(right)}</text></svg>'
-    )
-
-
 def _per_day(days: Sequence[Day]) -> str:
     if not days:
         return "<p>None yet.</p>"
@@ -193,7 +152,7 @@ def _per_day(days: Sequence[Day]) -> str:
         for at, held in groups
     ]
     most = max(1, *(passed + asked + blocked for _, passed, asked, blocked in sums))
-    step, base = (_WIDTH - _LEFT) / len(sums), _HEIGHT - _BOTTOM
+    step, base = (WIDTH - LEFT) / len(sums), HEIGHT - BOTTOM
     parts = []
     for number, (at, passed, asked, blocked) in enumerate(sums):
         told = f"{at}: {passed} passed, {asked} asked again, {blocked} blocked"
@@ -203,7 +162,7 @@ def _per_day(days: Sequence[Day]) -> str:
             y -= height
             if count:
                 bars += (
-                    f'<rect class="{kind}" x="{_LEFT + number * step:.1f}" y="{y:.1f}" '
+                    f'<rect class="{kind}" x="{LEFT + number * step:.1f}" y="{y:.1f}" '
                     f'width="{max(step - 1, 0.8):.1f}" height="{height:.1f}"/>'
                 )
         parts.append(f"<g><title>{told}</title>{bars}</g>")
@@ -211,7 +170,7 @@ def _per_day(days: Sequence[Day]) -> str:
     return (
         '<ul class="legend"><li><span class="pass"></span>passed</li><li><span class="ask"></span>asked again</li>'
         '<li><span class="block"></span>blocked</li></ul>'
-        + _frame("".join(parts), label, str(sums[0][0]), str(sums[-1][0]), str(most))
+        + frame("".join(parts), label, str(sums[0][0]), str(sums[-1][0]), str(most))
         + f"<p class='soft'>{label}.</p>"
     )
 
@@ -223,12 +182,12 @@ def _accepted(days: Sequence[Day]) -> str:
     weeks = [week for week in weeks if week[2]][-_MOST_BARS:]
     if not weeks:
         return "<p>None yet.</p>"
-    base = _HEIGHT - _BOTTOM
-    step = (_WIDTH - _LEFT) / len(weeks)
+    base = HEIGHT - BOTTOM
+    step = (WIDTH - LEFT) / len(weeks)
     parts, rows = [], []
     for number, (monday, hits, n) in enumerate(weeks):
         low, high = interval(hits, n)
-        x = _LEFT + (number + 0.5) * step
+        x = LEFT + (number + 0.5) * step
         y_low, y, y_high = (base - share * (base - 12) for share in (low, hits / n, high))
         told = f"week of {monday}: {hits} of {n}"
         parts.append(
@@ -242,7 +201,7 @@ def _accepted(days: Sequence[Day]) -> str:
     return (
         "<p class='soft'>Share of words that the gate took for those of a person, by week, with the range in which it "
         "lies with 95\N{NO-BREAK SPACE}% confidence. A word of a television is rightly not accepted.</p>"
-        + _frame("".join(parts), "Share of accepted words by week", str(weeks[0][0]), str(weeks[-1][0]), "100 %")
+        + frame("".join(parts), "Share of accepted words by week", str(weeks[0][0]), str(weeks[-1][0]), "100 %")
         + "<details><summary>as a table</summary><div class='scroll'><table><thead><tr><th>week of</th><th>words</th>"
         f"<th>accepted</th><th>95 %</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div></details>"
     )
@@ -271,17 +230,17 @@ def _distribution(name: str, reference: Reference, found: Figures) -> str:
     now = np.histogram(recent, bins, (low, high))[0] / recent.size
     was = np.histogram(points, bins, (low, high))[0] / points.size
     most = float(max(now.max(), was.max()))
-    step, base = (_WIDTH - _LEFT) / bins, _HEIGHT - _BOTTOM
+    step, base = (WIDTH - LEFT) / bins, HEIGHT - BOTTOM
     height = base - 12
     bars = "".join(
-        f'<rect class="pass" x="{_LEFT + at * step + 1:.1f}" y="{base - share / most * height:.1f}" '
+        f'<rect class="pass" x="{LEFT + at * step + 1:.1f}" y="{base - share / most * height:.1f}" '
         f'width="{step - 2:.1f}" height="{share / most * height:.1f}"/>'
         for at, share in enumerate(now)
         if share
     )
     line = "".join(
-        f"{'M' if at == 0 else 'V'}{f'{_LEFT:.1f} ' if at == 0 else ''}{base - share / most * height:.1f}"
-        f"H{_LEFT + (at + 1) * step:.1f}"
+        f"{'M' if at == 0 else 'V'}{f'{LEFT:.1f} ' if at == 0 else ''}{base - share / most * height:.1f}"
+        f"H{LEFT + (at + 1) * step:.1f}"
         for at, share in enumerate(was)
     )
     ends = ("not accepted", "accepted") if name == "accepted" else (f"{low:.3g}", f"{high:.3g}")
@@ -294,7 +253,7 @@ def _distribution(name: str, reference: Reference, found: Figures) -> str:
     )
     return (
         f"<h3>{escape(title[0].upper() + title[1:])}: {state}</h3>"
-        + _frame(f'{bars}<path class="was" d="{line}"/>', f"{title}: {state}", *ends, _percent(most))
+        + frame(f'{bars}<path class="was" d="{line}"/>', f"{title}: {state}", *ends, _percent(most))
         + f"<p class='soft'>{told}</p>"
     )
 

@@ -1,0 +1,1 @@
+"""The benchmark: how long each stage takes on this machine, told so that two machines can be compared."""

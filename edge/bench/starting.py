@@ -1,0 +1,98 @@
+"""How long a start takes, and the memory that it needs: measured on processes of their own."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edge.interpreter import Runtime
+from edge.native import CACHE_VARIABLE
+
+__all__ = ["starts"]
+
+_TIMEOUT_S = 60.0
+
+_PROGRAM = """
+import json, sys
+import numpy as np
+from edge import native
+from edge.bench.machine import peak_rss_kib
+from edge.bundle import open_bundle
+from edge.pipeline import Pipeline
+if sys.argv[3] == "cold":
+    native.warm()  # what is compiled already may lie in the installation, and is not to be taken
+pipeline = Pipeline(open_bundle(sys.argv[1]), runtime=sys.argv[2])
+list(pipeline.push(np.zeros(1600, np.int16)))
+print(json.dumps({"peak_rss_kib": peak_rss_kib()}))
+"""
+
+
+def starts(bundle: Path, runtimes: Sequence[Runtime], *, warm: int = 5, cold: bool = True) -> list[dict[str, Any]]:
+    """Start processes until each has taken its first 0.1 s of sound.
+
+    Parameters
+    ----------
+    bundle : Path
+    runtimes : sequence of {"litert", "tflite"}
+    warm : int
+        Starts of each interpreter with kernels that are compiled; a first one, which may compile them, is not counted.
+    cold : bool
+        Also one start in which they are compiled, as after an installation. Files are in the memory of the kernel in
+        either case: a start after switching on reads them from the disk, which takes longer.
+
+    Returns
+    -------
+    list of dict
+        ``interpreter``, ``kind`` (``warm`` or ``cold``), ``seconds`` (one a start), ``peak_rss_kib``; ``fault`` in
+        place of the two if it did not start.
+    """
+    found = []
+    with tempfile.TemporaryDirectory(prefix="vivavoce-bench-") as folder:
+        for number, runtime in enumerate(runtimes):
+            if cold and number == 0:
+                found.append(_told(runtime, "cold", [_start(bundle, runtime, Path(folder), "cold")]))
+            _start(bundle, runtime, Path(folder), "warm")
+            found.append(_told(runtime, "warm", [_start(bundle, runtime, Path(folder), "warm") for _ in range(warm)]))
+    return found
+
+
+def _start(bundle: Path, runtime: Runtime, folder: Path, kind: str) -> tuple[float, int | None] | str:
+    """Start once; return the seconds and the memory, or what went wrong."""
+    call = [sys.executable, "-c", _PROGRAM, str(bundle), runtime, kind]
+    began = time.perf_counter()
+    try:
+        done = subprocess.run(
+            call,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            env={**os.environ, CACHE_VARIABLE: str(folder), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"not ready after {_TIMEOUT_S:.0f} s"
+    except OSError as error:
+        return f"cannot be started ({error.strerror})"
+    took = time.perf_counter() - began
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"ended with code {done.returncode}"
+    peak = json.loads(done.stdout)["peak_rss_kib"]
+    return took, peak
+
+
+def _told(runtime: Runtime, kind: str, results: Sequence[tuple[float, int | None] | str]) -> dict[str, Any]:
+    head = {"interpreter": runtime, "kind": kind}
+    good = []
+    for result in results:
+        if isinstance(result, str):
+            return {**head, "fault": result}
+        good.append(result)
+    peaks = [peak for _, peak in good if peak is not None]
+    seconds = [round(took, 4) for took, _ in good]
+    return {**head, "seconds": seconds, "peak_rss_kib": max(peaks) if peaks else None}

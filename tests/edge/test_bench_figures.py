@@ -1,0 +1,102 @@
+"""Figures of durations, and what a machine tells of itself."""
+
+import numpy as np
+import pytest
+
+from edge.bench.machine import energy_uj, machine, pinned, state
+from edge.bench.measuring import _used
+from edge.bench.statistics import BINS_PER_DECADE, bootstrap_ratio, histogram, summary
+
+
+def test_a_summary_is_in_microseconds():
+    found = summary(np.arange(1, 101) * 1000)
+    assert found == {
+        "n": 100, "mean_us": 50.5, "p50_us": 50.5, "p95_us": 95.05, "p99_us": 99.01, "max_us": 100.0, "jitter_us": 1.0,
+    }  # fmt: skip
+
+
+def test_jitter_is_between_neighbours():
+    assert summary([1000, 1000, 9000, 9000])["jitter_us"] == pytest.approx(8 / 3, abs=1e-3)
+    assert summary([1000])["jitter_us"] == 0
+
+
+def test_a_histogram_holds_every_duration_in_its_bin():
+    found = histogram([1_000, 1_001, 10_500])
+    assert found["first_bin"] == 0
+    assert found["counts"][0] == 2
+    assert found["counts"][BINS_PER_DECADE] == 1
+    assert sum(found["counts"]) == 3
+
+
+def test_a_ratio_is_of_the_second_by_the_first():
+    ratio = bootstrap_ratio([2.0] * 5, [3.0] * 5)
+    assert ratio == (1.5, 1.5, 1.5)
+
+
+def test_the_interval_of_a_ratio_covers_it_and_is_not_of_single_calls():
+    draw = np.random.default_rng(3)
+    covered = 0
+    for _ in range(200):
+        ratio = bootstrap_ratio(draw.lognormal(0, 0.1, 20), draw.lognormal(np.log(2), 0.1, 20))
+        covered += ratio.low <= 2 <= ratio.high
+    assert covered >= 180
+
+
+def put(root, path, text):
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def test_a_board_is_described(tmp_path):
+    put(tmp_path, "proc/cpuinfo", "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd08\n")
+    put(tmp_path, "proc/meminfo", "MemTotal:        3884316 kB\n")
+    put(tmp_path, "proc/device-tree/model", "Raspberry Pi 4 Model B Rev 1.4\0")
+    found = machine(tmp_path)
+    assert found["processor"] == "implementer 0x41, part 0xd08"
+    assert found["board"] == "Raspberry Pi 4 Model B Rev 1.4"
+    assert found["memory_kib"] == 3884316
+    assert "numpy" in found["versions"]
+
+
+def test_what_slows_down_is_told(tmp_path):
+    for core, count in ((0, 3), (1, 4)):
+        put(tmp_path, f"sys/devices/system/cpu/cpu{core}/cpufreq/scaling_governor", "ondemand\n")
+        put(tmp_path, f"sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq", "1500000\n")
+        put(tmp_path, f"sys/devices/system/cpu/cpu{core}/thermal_throttle/core_throttle_count", f"{count}\n")
+    put(tmp_path, "sys/class/thermal/thermal_zone0/temp", "48312\n")
+    put(tmp_path, "sys/class/thermal/thermal_zone0/type", "cpu-thermal\n")
+    found = state(tmp_path)
+    assert found["governors"] == ["ondemand"]
+    assert found["frequencies_khz"] == [1500000, 1500000]
+    assert found["throttled"] == 7
+    assert found["temperatures_c"] == {"thermal_zone0 cpu-thermal": 48.312}
+
+
+def test_a_kernel_that_tells_nothing_is_no_fault(tmp_path):
+    found = state(tmp_path)
+    assert (found["governors"], found["frequencies_khz"], found["throttled"]) == ([], [], None)
+    assert machine(tmp_path)["memory_kib"] is None
+    assert energy_uj(tmp_path) == {}
+
+
+def test_energy_is_of_packages_and_its_counter_may_begin_again(tmp_path):
+    for zone, name, value in (("intel-rapl:0", "package-0", 900), ("intel-rapl:0:0", "core", 500)):
+        put(tmp_path, f"sys/class/powercap/{zone}/energy_uj", f"{value}\n")
+        put(tmp_path, f"sys/class/powercap/{zone}/max_energy_range_uj", "3999999\n")
+        put(tmp_path, f"sys/class/powercap/{zone}/name", f"{name}\n")
+    before = energy_uj(tmp_path)
+    assert before == {"intel-rapl:0 package-0": (900, 3999999)}
+    assert _used(before, {"intel-rapl:0 package-0": (2_000_900, 3999999)}) == {"intel-rapl:0 package-0": 2.0}
+    assert _used({"a": (3_999_000, 3999999)}, {"a": (1_000_000 - 1_000, 3999999)}) == {"a": 1.0}
+
+
+def test_a_core_that_is_not_there_is_not_taken_and_all_are_given_back():
+    import os
+
+    allowed = os.sched_getaffinity(0)
+    with pinned(None) as core:
+        assert os.sched_getaffinity(0) == {core}
+    with pinned(100_000) as core:
+        assert core is None
+    assert os.sched_getaffinity(0) == allowed
