@@ -23,7 +23,7 @@ DOCUMENTS = (
     "docs/training.md",
     "docs/update.md",
 )
-STEPLESS = ("run", "features", "doctor", "collect", "daemon", "install-service", "events", "label")
+STEPLESS = ("run", "features", "doctor", "collect", "daemon", "install-service", "events", "label", "live", "bench")
 """Commands whose second word is no command; of ``events`` some are."""
 
 
