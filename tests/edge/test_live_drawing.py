@@ -103,8 +103,8 @@ def test_with_room_a_decision_is_told_in_words():
     shown = state()
     shown.rule(ruled(reasons=("loudspeaker", "quiet")))
     assert (
-        "    2.9 s  OPEN    snowboy 0.98  live 0.75  after 0.10 s  it sounded like a loudspeaker; a very low level: raise the "
-        "gain or come closer"
+        "    2.9 s  OPEN    snowboy 0.98  live 0.75  after 0.10 s  it sounded like a loudspeaker; a very low level: raise "
+        "the gain or come closer"
     ) in lines(shown, 160, 24)
 
 

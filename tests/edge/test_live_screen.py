@@ -1,6 +1,5 @@
 """The loop of the live demo, its keys, and the command on terminals of all kinds."""
 
-import io
 import logging
 import os
 import pty
@@ -8,6 +7,7 @@ import select
 import subprocess
 import sys
 import termios
+import threading
 import time
 from pathlib import Path
 
@@ -186,7 +186,6 @@ class Terminal:
         )
         os.close(slave)
         self.text = ""
-        self._decoder = io.BytesIO()
 
     def until(self, wanted: str | None) -> str:
         """Read until this text came; to the end without."""
@@ -262,12 +261,14 @@ def test_sound_on_standard_input_and_keys_from_the_terminal():
     read, write = os.pipe()
     terminal = Terminal("live", "-", stdin=read)
     os.close(read)
-    with os.fdopen(write, "wb") as pipe:
-        pipe.write(scene[: 3 * 16_000].astype("<i2").tobytes())
-        pipe.flush()
-        terminal.until("OPEN")
-        terminal.press(b"q")
-        assert terminal.end() == (0, "")
+    # In a thread: who draws waits for the reader of the terminal, and the writer of the sound for who draws.
+    writer = threading.Thread(target=os.write, args=(write, scene[: 3 * 16_000].astype("<i2").tobytes()))
+    writer.start()
+    terminal.until("OPEN")
+    terminal.press(b"q")
+    assert terminal.end() == (0, "")
+    writer.join(LONG_S)
+    os.close(write)
     assert "standard input" in last_picture(terminal.text)
 
 
