@@ -233,10 +233,10 @@ def test_a_file_on_a_terminal():
 
 
 def test_forty_columns():
-    terminal = Terminal("live", str(SCENE), "--pace", "fast", columns=40, NO_COLOR="1")
+    terminal = Terminal("live", str(SCENE), "--pace", "fast", columns=40)
     assert terminal.end() == (0, "")
     left = last_picture(terminal.text)
-    assert "SHUT    snowboy" in left
+    assert "  snowboy  loudspeaker" in left
     assert "TV ──" in left
 
 
