@@ -215,7 +215,7 @@ bench-scale: .venv-scale/.installed
 
 bench-daemon: .venv-train/.installed
 	for bench in daemon_latency daemon_faults socket_frames wyoming_frames store_faults update_faults service_unit \
-		own_playback replay_memory drift soak; do \
+		own_playback replay_memory drift soak link_faults; do \
 		$(LIMIT) $(DAEMON_BUDGET) .venv-train/bin/python tests/bench/$$bench.py || exit 1; done
 
 bench-startup: .venv/.installed .venv-peers/.installed

@@ -1,3 +1,3 @@
-"""The demo in a terminal (``vivavoce live``): what is shown, apart from how it is drawn."""
+"""The demo in a terminal: what is heard and decided, while it happens; nothing is recorded."""
 
 __all__: list[str] = []

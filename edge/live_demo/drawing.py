@@ -78,7 +78,7 @@ def draw(state: State, *, width: int, height: int, encoding: str = "utf-8") -> T
         foot[:0] = [Text(line, style="yellow") for line in wrap(_plain(state.note), max(width, 1))[:_NOTE_ROWS]]
     room = height - len(head) - len(middle) - len(foot) - 1
     kept = min(max(room // 3, 1), 8)
-    listed = [_decision(ruled, narrow) for ruled in list(state.decisions)[:kept]]
+    listed = [_decision(ruled, width, narrow) for ruled in list(state.decisions)[:kept]]
     if not listed:
         listed = [Text(_invitation(state, narrow), style="dim")]
     # The list has as many rows empty as full: what is below it stays where it is.
@@ -125,7 +125,7 @@ def _words(state: State, width: int, label: int, glyphs: Glyphs) -> list[Text]:
 
 def _needle(state: State, width: int, narrow: bool, glyphs: Glyphs) -> list[Text]:
     """Return the scale, the needle below it, and what it stands there by."""
-    left, right = ("TV ", " me") if narrow else ("loudspeaker ", " person")
+    left, right = ("TV ", " you") if narrow else ("loudspeaker ", " person")
     size = max(width - len(left) - len(right), 8)
     scale = [glyphs.scale] * size
     for cutoff in (state.reject_cutoff, state.accept_cutoff):
@@ -149,13 +149,13 @@ def _evidence(ruled: Ruled, narrow: bool) -> str:
         if not narrow:
             parts.append(f"level {quality.level_dbfs:.0f} dB")
             parts.append(f"speech {quality.speech_s:.1f} s")
-            parts.append(f"up to {quality.bandwidth_hz / 1000:.1f} kHz")
+            parts.append(f"{quality.bandwidth_hz / 1000:.1f} kHz")
     if not math.isnan(ruled.judging_s):
-        parts.append(f"{1e3 * ruled.judging_s:.0f} ms" if narrow else f"judged in {1e3 * ruled.judging_s:.0f} ms")
+        parts.append(f"{1e3 * ruled.judging_s:.0f} ms" if narrow else f"took {1e3 * ruled.judging_s:.0f} ms")
     return "  ".join(parts)
 
 
-def _decision(ruled: Ruled, narrow: bool) -> Text:
+def _decision(ruled: Ruled, width: int, narrow: bool) -> Text:
     line = Text(f"{ruled.at_sample / SAMPLE_RATE_HZ:7.1f} s  ")
     line.append(f"{_VERDICTS[ruled.verdict]:<6}", style=_COLOURS[ruled.verdict])
     line.append(f"  {_plain(ruled.word)}" if ruled.word else "")
@@ -169,7 +169,8 @@ def _decision(ruled: Ruled, narrow: bool) -> Text:
     if not math.isnan(ruled.delay_s):
         line.append(f"  after {ruled.delay_s:.2f} s")
     if ruled.reasons:
-        line.append("  " + "; ".join(REASONS.get(reason, reason) for reason in ruled.reasons))
+        told = "  " + "; ".join(REASONS.get(reason, reason) for reason in ruled.reasons)
+        line.append(told if line.cell_len + len(told) <= width else "  " + ", ".join(ruled.reasons))
     return line
 
 
