@@ -95,6 +95,7 @@ class Answer:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the public form, without sound; what could not be judged is null."""
+        judged = self.quality is not None
         return {
             "event": "answer",
             "id": self.id,
@@ -106,8 +107,8 @@ class Answer:
             "decision": self.decision,
             "reasons": list(self.reasons),
             "wake_score": round(self.wake_score, 4),
-            "live_probability": None if math.isnan(self.live_probability) else round(self.live_probability, 4),
-            "live_score": None if math.isnan(self.live_score) else round(self.live_score, 4),
+            "live_probability": _rounded(self.live_probability) if judged else None,
+            "live_score": _rounded(self.live_score) if judged else None,
             "quality": self.quality.to_dict() if self.quality is not None else None,
             "start_sample": self.start_sample,
             "end_sample": self.end_sample,
@@ -119,6 +120,10 @@ class Answer:
             "stage_ms": {name: round(1e3 * took, 3) for name, took in self.stage_s.items()},
             "bundle": self.bundle,
         }
+
+
+def _rounded(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 4)
 
 
 @dataclass(frozen=True, slots=True)

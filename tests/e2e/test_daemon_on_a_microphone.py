@@ -127,7 +127,7 @@ def test_it_waits_for_a_microphone_that_is_not_there_yet(room, service):
 
 def test_microphone_and_reference_both_come_again(room, service):
     # PortAudio is initialised again only while neither of the two has a stream open.
-    one = service('device = "pulse"\n[reference]\nkind = "microphone"\ndevice = "pulse"')
+    one = service('device = "pulse"\n[reference]\nkind = "microphone"\ndevice = "pulse"\nlatency = "high"')
     one.wait("listening to pulse")
     one.wait("comparing with what is played: pulse")
     room.unplug()
