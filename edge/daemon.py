@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.answers import SOURCE, Answer, Audio, SourceState, Status
+from edge.bundle import Bundle
 from edge.bundle_parts import Word
 from edge.bus import Bus, Sink, SinkCounts
 from edge.capture import Block, Capture, Ended, Gap, Idle, Lost, Opened
@@ -32,6 +33,7 @@ from edge.replay_memory import ReplayMemory
 from edge.session import GateSession, Rules
 from edge.sinks.metrics import MetricsSink
 from edge.sinks.store import StoreSink
+from edge.slots import Slots
 from edge.systemd import Notifier
 from edge.update import open_slots
 from edge.update_watch import UpdateWatch
@@ -74,8 +76,14 @@ class Daemon:
         self._notifier = Notifier() if notifier is None else notifier
         self.health = Health(started_at_s=time.time())
         self._counted = False
-        self._watch = self._updates()
-        self._rules: Rules = self._first_rules(checking)
+        update = update_settings(settings)
+        slots = None if update is None else open_slots(update)
+        self._watch: UpdateWatch | None = None
+        if update is not None and slots is not None:
+            self._watch = UpdateWatch(
+                slots, update, lambda bundle: rules_of(self._settings, opened=bundle).pipeline(watched=False)
+            )
+        self._rules: Rules = self._first_rules(slots, checking)
         self._failing = ""
         self._changing = threading.Lock()
         self._status = Status(
@@ -84,7 +92,7 @@ class Daemon:
             source_name="",
             muted=False,
             playing=False,
-            words=self._rules.words or tuple(word.id for word in self._rules.bundle.words),
+            words=self._rules.heard_words,
             bundle=self._rules.bundle.bundle_version,
         )
         # Set by signal handlers, and looked at by the thread that listens: plain values, as locks could be held.
@@ -118,19 +126,39 @@ class Daemon:
         if not checking:
             self._count_start()
 
-    def _first_rules(self, checking: bool) -> Rules:
+    def _first_rules(self, slots: Slots | None, checking: bool) -> Rules:
         """Open the bundle; one on probation that does not fit the settings is rolled back, and not the end."""
-        update = update_settings(self._settings)
-        if self._watch is None or update is None:
+        if self._watch is None or slots is None:
             return rules_of(self._settings)
         try:
-            rules = rules_of(self._settings, opened=open_slots(update).open_active())
-            rules.pipeline()
+            return self._tried(slots.open_active())
         except VivavoceError:
             if checking:
                 raise
-            return self._rolled_back(self._watch)
+        self._counted = True
+        rules, fault = self._fitting(self._watch, self._watch.start())
+        if rules is None:
+            assert fault is not None, "what does not fit has a fault"
+            raise fault
         return rules
+
+    def _tried(self, bundle: Bundle) -> Rules:
+        """Return rules with a bundle whose networks run."""
+        rules = rules_of(self._settings, opened=bundle)
+        rules.pipeline()
+        return rules
+
+    def _fitting(self, watch: UpdateWatch, bundle: Bundle) -> tuple[Rules | None, VivavoceError | None]:
+        """Go back from a bundle until one fits the settings; if none does, what the last one lacks."""
+        while True:
+            try:
+                return self._tried(bundle), None
+            except VivavoceError as error:
+                _log.error("bundle %s cannot be used here: %s", bundle.bundle_version, error)
+                other = watch.failed(str(error))
+                if other is None:
+                    return None, error
+                bundle = other
 
     def _count_start(self) -> None:
         """Count this start against a bundle on probation, now that nothing but the bundle can be at fault."""
@@ -139,31 +167,6 @@ class Daemon:
         bundle = self._watch.start()
         if bundle.contents != self._rules.unfitted.contents or bundle.path != self._rules.unfitted.path:
             self._follow(rules_of(self._settings, opened=bundle))
-
-    def _rolled_back(self, watch: UpdateWatch) -> Rules:
-        """Go back until a bundle fits the settings."""
-        self._counted = True
-        bundle = watch.start()
-        while True:
-            try:
-                rules = rules_of(self._settings, opened=bundle)
-                rules.pipeline()
-            except VivavoceError as error:
-                other = watch.failed(str(error))
-                if other is None:
-                    raise
-                bundle = other
-            else:
-                return rules
-
-    def _updates(self) -> UpdateWatch | None:
-        """Make what looks after the slots of bundles, where there are some."""
-        update = update_settings(self._settings)
-        if update is None:
-            return None
-        return UpdateWatch(
-            open_slots(update), update, lambda bundle: rules_of(self._settings, opened=bundle).pipeline(watched=False)
-        )
 
     # ------------------------------------------------------------------------------------ for its process
 
@@ -259,16 +262,10 @@ class Daemon:
         """Let a bundle on trial hear the same, and use another one when it is time to."""
         failing, self._failing = self._failing, ""
         bundle = watch.failed(failing) if failing else watch.heard(samples, events, start_sample=start)
-        while bundle is not None:
-            try:
-                rules = rules_of(self._settings, opened=bundle)
-                rules.pipeline()
-            except VivavoceError as error:
-                _log.error("bundle %s cannot be used here: %s", bundle.bundle_version, error)
-                bundle = watch.failed(str(error))
-            else:
+        if bundle is not None:
+            rules, _ = self._fitting(watch, bundle)
+            if rules is not None:
                 self._follow(rules)
-                return
 
     def _skip(self, samples: int, *, native_rate_hz: int | None = None) -> None:
         """Go on after samples that were not heard; what was heard before them is decided first."""
@@ -325,9 +322,7 @@ class Daemon:
             sessions = [self._own, *self._sessions]
         for session in sessions:
             session.follow(rules)
-        self._change(
-            words=rules.words or tuple(word.id for word in rules.bundle.words), bundle=rules.bundle.bundle_version
-        )
+        self._change(words=rules.heard_words, bundle=rules.bundle.bundle_version)
 
     def _change(
         self,
@@ -368,8 +363,8 @@ class Daemon:
     @property
     def words(self) -> tuple[Word, ...]:
         """See :class:`edge.house.House`."""
-        there = self._rules.bundle.words
-        return tuple(word for word in there if not self._rules.words or word.id in self._rules.words)
+        rules = self._rules
+        return tuple(word for word in rules.bundle.words if word.id in rules.heard_words)
 
     @property
     def sinks(self) -> dict[str, SinkCounts]:

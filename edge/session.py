@@ -79,6 +79,11 @@ class Rules:
         self.runtime = runtime
         self.pre_roll = pre_roll
 
+    @property
+    def heard_words(self) -> tuple[str, ...]:
+        """Ids of the words that are listened for, all of the bundle where none are named."""
+        return self.words or tuple(word.id for word in self.bundle.words)
+
     def pipeline(self, *, words: tuple[str, ...] = (), listen: bool = True, watched: bool = True) -> Pipeline:
         """Make the stages.
 
