@@ -6,7 +6,6 @@ A server that only this device can reach needs no credentials. One that others r
 
 import hmac
 import io
-import ipaddress
 import logging
 import os
 import re
@@ -25,8 +24,9 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from edge.errors import UsageError
+from edge.loopback import is_loopback
 
-__all__ = ["Access", "LimitedServer", "is_loopback", "open_access"]
+__all__ = ["Access", "LimitedServer", "open_access"]
 
 _log = logging.getLogger(__name__)
 
@@ -41,14 +41,6 @@ _LEAST_TOKEN, _MOST_TOKEN = 16, 4096
 
 _StartResponse = Callable[[str, list[tuple[str, str]]], object]
 _App = Callable[[dict[str, Any], _StartResponse], Iterable[bytes]]
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this device can reach a server at this address; of a name nobody can tell but ``localhost``."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -1,6 +1,5 @@
 """Settings of the connection to an MQTT broker, and what is made of them: names, password, encryption."""
 
-import ipaddress
 import logging
 import os
 import re
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from edge.errors import DataError, UsageError
+from edge.loopback import is_loopback
 from edge.strict_toml import Within
 
 __all__ = ["Settings", "check_settings", "checked_topic", "encryption", "password"]
@@ -102,7 +102,7 @@ def check_settings(settings: Settings, where: str) -> None:
             raise UsageError(f"{where}.{entry}: {path}: no such file; check the path, and that it can be read")
     if _wild(settings.hermes_site) or "/" in settings.hermes_site:
         raise UsageError(f"{where}.hermes_site: got {settings.hermes_site!r}, expected a name without / + # and NUL")
-    if settings.password_file and not settings.encrypted and not _is_loopback(settings.host):
+    if settings.password_file and not settings.encrypted and not is_loopback(settings.host):
         _log.warning(
             "%s: the password goes to %s as plain text; everybody on the way can read it: set tls = true",
             where,
@@ -170,10 +170,3 @@ def checked_topic(topic: str, where: str) -> str:
             "empty level, no + # or NUL, no $ in front"
         )
     return topic
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -11,6 +11,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from edge.errors import UsageError
+from edge.loopback import is_loopback
 from edge.strict_toml import Within
 
 __all__ = ["ListenSettings", "address_of", "permits", "tls_context"]
@@ -67,7 +68,7 @@ class ListenSettings:
             raise ValueError(f"name: got {self.name!r}, expected no dots, which part the names of networks")
         if not self.tls_certificate and (self.tls_key or self.client_ca):
             raise ValueError("tls_certificate is missing; give the file of the server's certificate")
-        if _loopback(self.host):
+        if is_loopback(self.host):
             if self.zeroconf:
                 raise ValueError(
                     f"zeroconf: got true, and host {self.host}, which no other machine reaches; set another host"
@@ -93,15 +94,6 @@ def _networks(allow: tuple[str, ...]) -> list[_Network]:
         return [ipaddress.ip_network(one) for one in allow]
     except ValueError as error:
         raise ValueError(f"allow: {error}; expected addresses or networks such as 192.168.1.0/24") from error
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False  # a name may lead anywhere
 
 
 def address_of(uri: str) -> tuple[str, int]:

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from edge.answers import Message
 from edge.errors import MissingExtraError, UsageError
 from edge.house import House
-from edge.http_access import LimitedServer, is_loopback, open_access
+from edge.http_access import LimitedServer, open_access
+from edge.loopback import is_loopback
 from edge.metrics import HouseCollector, stalled
 from edge.strict_toml import Within
 

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from edge.errors import UsageError
-from edge.http_access import Access, LimitedServer, is_loopback, open_access
+from edge.http_access import Access, LimitedServer, open_access
+from edge.loopback import is_loopback
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 
