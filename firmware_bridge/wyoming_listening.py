@@ -6,15 +6,17 @@ through TLS with a certificate of an authority that is named.
 
 import ipaddress
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from edge.errors import UsageError
+from edge.errors import MissingExtraError, UsageError
 from edge.loopback import is_loopback
 from edge.strict_toml import Within
 
-__all__ = ["ListenSettings", "address_of", "permits", "tls_context"]
+__all__ = ["ListenSettings", "address_of", "needing_extra", "permits", "tls_context"]
 
 _LONGEST_NAME = 40
 """Of a DNS label of 63 bytes, what the name of the machine leaves."""
@@ -122,6 +124,25 @@ def permits(settings: ListenSettings, address: str) -> bool:
     client = ipaddress.ip_address(address)
     mapped = client.ipv4_mapped if isinstance(client, ipaddress.IPv6Address) else None
     return any((mapped or client) in network for network in _networks(settings.allow))
+
+
+@contextmanager
+def needing_extra(settings: ListenSettings) -> Iterator[None]:
+    """Say which extra brings the libraries of a service, where what is imported within is not installed.
+
+    Raises
+    ------
+    MissingExtraError
+        If the protocol's library is not there, or zeroconf is not and is asked for.
+    """
+    try:
+        yield
+        if settings.zeroconf:
+            import zeroconf  # noqa: F401
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("wyoming", "zeroconf"):
+            raise
+        raise MissingExtraError("the Wyoming protocol", "wyoming") from error
 
 
 def tls_context(settings: ListenSettings, where: str) -> ssl.SSLContext | None:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from edge.bus import Sink
-from edge.errors import MissingExtraError
 from edge.house import House
 from edge.strict_toml import Within
-from firmware_bridge.wyoming_listening import ListenSettings, address_of, tls_context
+from firmware_bridge.wyoming_listening import ListenSettings, address_of, needing_extra, tls_context
 
 __all__ = ["SUMMARY", "Settings", "make"]
 
@@ -59,17 +58,10 @@ def make(settings: Settings, name: str, house: House) -> Sink:
     UsageError
         If a certificate cannot be used.
     """
-    try:
+    with needing_extra(settings):
         from firmware_bridge.wyoming_proxy_client import ProxyClient
         from firmware_bridge.wyoming_server import Client, WyomingServer
         from firmware_bridge.wyoming_upstream import Upstream
-
-        if settings.zeroconf:
-            import zeroconf  # noqa: F401
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("wyoming", "zeroconf"):
-            raise
-        raise MissingExtraError("the Wyoming protocol", "wyoming") from error
 
     tls_context(settings, f"sinks.{name}")
     upstream = Upstream(name, settings.upstream, settings.upstream_s)

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from edge.conversion import RawDecoder
 from edge.errors import DataError, UsageError
 from edge.events import SAMPLE_RATE_HZ
-from edge.sources import RawDecoder
 
 __all__ = ["SAMPLES_PER_MS", "Clock", "IncomingSound", "SoundFormat", "timestamp_of"]
 

@@ -6,9 +6,8 @@ A client hears of a word only if the command may pass. See ``docs/wyoming.md``.
 from dataclasses import dataclass
 
 from edge.bus import Sink
-from edge.errors import MissingExtraError
 from edge.house import House
-from firmware_bridge.wyoming_listening import ListenSettings, tls_context
+from firmware_bridge.wyoming_listening import ListenSettings, needing_extra, tls_context
 
 __all__ = ["SUMMARY", "Settings", "make"]
 
@@ -33,16 +32,9 @@ def make(settings: Settings, name: str, house: House) -> Sink:
     UsageError
         If a certificate cannot be used.
     """
-    try:
+    with needing_extra(settings):
         from firmware_bridge.wyoming_server import Client, WyomingServer
         from firmware_bridge.wyoming_wake_client import WakeClient
-
-        if settings.zeroconf:
-            import zeroconf  # noqa: F401
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("wyoming", "zeroconf"):
-            raise
-        raise MissingExtraError("the Wyoming protocol", "wyoming") from error
 
     tls_context(settings, f"sinks.{name}")
 
