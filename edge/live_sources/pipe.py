@@ -13,9 +13,10 @@ from typing import Annotated, Literal
 import numpy as np
 import numpy.typing as npt
 
+from edge.conversion import RawDecoder
 from edge.errors import AudioError, UsageError
 from edge.events import SAMPLE_RATE_HZ
-from edge.sources import RawDecoder, refuse_container
+from edge.sources import refuse_container
 from edge.strict_toml import Within
 
 __all__ = ["SUMMARY", "RawPipe", "Settings", "make"]
