@@ -51,6 +51,7 @@ class Peer:
         self._queue: deque[Outgoing] = deque()
         self._next_sequence = 0
         self._resume = (0, 0)
+        self._came = False
         self._sent_as = 0
         self._expected = 0
         self._early: dict[int, tuple[int, bytes]] = {}
@@ -194,15 +195,15 @@ class Peer:
         self._out += frame_bytes(Frame(version, kind, session, sequence, payload))
 
     def _say_hello(self, session: int, echo: int, *, established: bool) -> None:
-        settings = self.settings
+        settings, resume = self.settings, self._resumable()
         values = {
             "lowest": settings.lowest,
             "highest": settings.highest,
             "established": int(established),
             "role": settings.role,
             "echo": echo,
-            "resume_session": self._resume[0] if self._other is None else self._other.session,
-            "resume_next": self._resume[1] if self._other is None else self._expected,
+            "resume_session": resume[0],
+            "resume_next": resume[1],
             "window": settings.window,
             "payload_max": PAYLOAD_MAX,
             "capabilities": settings.capabilities,
@@ -260,6 +261,10 @@ class Peer:
         if self._other is other and not values["established"]:
             self._say_hello(self._session, frame.session, established=True)
 
+    def _resumable(self) -> tuple[int, int]:
+        """Return from where the other side shall go on; a session in which nothing came changes nothing about it."""
+        return self._resume if self._other is None or not self._came else (self._other.session, self._expected)
+
     def _following(self) -> int:
         return self._session % 65535 + 1
 
@@ -277,6 +282,7 @@ class Peer:
         self._other, self._candidate, self.fault = other, None, ""
         self._sent_as = self._session
         self._next_sequence = self._expected = 0
+        self._came = False
         self._early.clear()
         self._other_credit = values["window"]
         self._heard_at_s = self._begun_s = self._now_s
@@ -286,7 +292,7 @@ class Peer:
     def _end(self) -> None:
         if self._other is None:
             return
-        self._resume = (self._other.session, self._expected)
+        self._resume = self._resumable()
         self._other = self._candidate = None
         self._session = self._following()
         self._early.clear()
@@ -350,6 +356,7 @@ class Peer:
         while self._expected in self._early and self._credit():
             kind, payload = self._early.pop(self._expected)
             self._expected = (self._expected + 1) & 0xFFFF
+            self._came = True
             try:
                 self._inbox.append(decode(kind, payload))
             except DataError:

@@ -100,6 +100,23 @@ def test_what_was_held_up_across_reconnects_is_stale():
     assert wire.host.counts.sessions >= count
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("lost", [0.1, 0.5])
+def test_reconnects_while_hellos_are_lost(lost, seed):
+    """A session in which nothing came must not make the other side forget what came in the one before."""
+    dice = random.Random(seed)
+    wire = Wire(lambda data: [] if dice.random() < lost else [data])
+    for index in range(150):
+        wire.device.send(audio(index))
+        wire.host.send(log(index))
+        wire.run(0.01)
+        if dice.random() < 0.05:
+            wire.reconnect()
+    wire.until(lambda: not wire.device.waiting and not wire.host.waiting)
+    assert wire.got[wire.host] == [audio(index) for index in range(150)]
+    assert wire.got[wire.device] == [log(index) for index in range(150)]
+
+
 def test_cut_at_every_byte():
     wire = Wire()
     wire.device.send(audio(0))
