@@ -44,7 +44,7 @@ def test_sequence_numbers_come_round():
     wire = Wire()
     wire.until(lambda: wire.host.established and wire.device.established)
     for peer, other in ((wire.host, wire.device), (wire.device, wire.host)):
-        peer._next_sequence = other._expected = 65530
+        peer._sending.next_sequence = other._receiving.expected = 65530
     exchange(wire, 200)
     assert wire.host.counts.sessions == 1
 
@@ -180,7 +180,7 @@ def test_a_sender_that_heeds_no_window_fills_no_memory():
     for sequence in range(1, 1000):
         frame = Frame(1, 19, wire.device._session, sequence, b"\0\0")
         wire.host.receive(frame_bytes(frame), wire.now_s)
-    assert sorted(wire.host._early) == [1, 2, 3]
+    assert sorted(wire.host._receiving.early) == [1, 2, 3]
 
 
 def test_when_to_poll_next():
@@ -240,16 +240,10 @@ def test_a_newer_peer_that_still_speaks_ours():
     wire.got[wire.device] = []
     exchange(wire, 20)
     assert wire.device.version == wire.host.version == 1
-    wire.device._queue.append(_unknown())
+    assert wire.device._sending.add(200, b"a message of tomorrow")
     wire.until(lambda: not wire.device.waiting)
     assert wire.host.counts.refused == 1
     exchange(wire, 20)
-
-
-def _unknown():
-    from firmware_bridge.link.peer_state import Outgoing
-
-    return Outgoing(200, b"a message of tomorrow")
 
 
 def test_a_newer_peer_that_does_not_speak_ours_is_told():
