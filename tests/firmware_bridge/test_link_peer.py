@@ -1,9 +1,13 @@
-"""The two sides of the link, over a wire that damages, drops, doubles and cuts."""
+"""The two sides of the link, in Python and in C, over a wire that damages, drops, doubles and cuts."""
 
+import functools
 import random
+import shutil
 
 import pytest
-from link_wire import Wire, audio, bit_errors, log
+from link_c_peer import build_peer, c_peers
+from link_wire import Wire as AnyWire
+from link_wire import audio, bit_errors, log
 
 from edge.errors import UsageError
 from firmware_bridge.link.framing import Frame, frame_bytes
@@ -12,7 +16,40 @@ from firmware_bridge.link.peer import Peer
 from firmware_bridge.link.peer_state import Settings
 
 
-def exchange(wire: Wire, count: int, limit_s: float = 120.0) -> None:
+@pytest.fixture(scope="module")
+def c_code(tmp_path_factory):
+    if shutil.which("gcc") is None:
+        return None
+    folder = tmp_path_factory.mktemp("peer")
+    return build_peer(folder, "-fsanitize=undefined", "-fno-sanitize-recover=all")
+
+
+@pytest.fixture(params=["python-python", "c-python", "python-c", "c-c"])
+def Wire(request, c_code):  # noqa: N802
+    """The wire, with a host and a device in the languages that are named in this order."""
+    languages = request.param.split("-")
+    if "c" in languages and c_code is None:
+        pytest.skip("gcc is not installed")
+    makes = tuple(Peer if one == "python" else c_peers(c_code, began_ms=(1 << 32) - 7000) for one in languages)
+    return functools.partial(AnyWire, makes=makes)
+
+
+def sequences(peer, following=-1, expected=-1) -> None:
+    """Have a peer count from other numbers on."""
+    if not isinstance(peer, Peer):
+        peer.sequences(following, expected)
+        return
+    if following >= 0:
+        peer._sending.next_sequence = following
+    if expected >= 0:
+        peer._receiving.expected = expected
+
+
+def bits(mask: int) -> list[int]:
+    return [bit for bit in range(32) if mask >> bit & 1]
+
+
+def exchange(wire, count: int, limit_s: float = 120.0) -> None:
     """Send messages in both directions and see that all come, once and in order."""
     first = len(wire.got[wire.host]), len(wire.got[wire.device])
     sent = [0, 0]
@@ -28,7 +65,7 @@ def exchange(wire: Wire, count: int, limit_s: float = 120.0) -> None:
     assert wire.got[wire.device][first[1] :] == [log(index) for index in range(count)]
 
 
-def test_handshake_and_both_directions():
+def test_handshake_and_both_directions(Wire):
     wire = Wire()
     assert wire.until(lambda: wire.host.established and wire.device.established) < 0.1
     assert wire.host.version == 1
@@ -40,18 +77,18 @@ def test_handshake_and_both_directions():
     assert wire.host.counts.lost == 0
 
 
-def test_sequence_numbers_come_round():
+def test_sequence_numbers_come_round(Wire):
     wire = Wire()
     wire.until(lambda: wire.host.established and wire.device.established)
-    for peer, other in ((wire.host, wire.device), (wire.device, wire.host)):
-        peer._sending.next_sequence = other._receiving.expected = 65530
+    for peer in (wire.host, wire.device):
+        sequences(peer, 65530, 65530)
     exchange(wire, 200)
     assert wire.host.counts.sessions == 1
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("rate", [1e-5, 1e-4])
-def test_bit_errors(rate, seed):
+def test_bit_errors(Wire, rate, seed):
     wire = Wire(bit_errors(rate, random.Random(seed)))
     exchange(wire, 500)
     assert wire.host.damaged > 0
@@ -59,7 +96,7 @@ def test_bit_errors(rate, seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_drops_and_duplicates_and_changed_order(seed):
+def test_drops_and_duplicates_and_changed_order(Wire, seed):
     dice = random.Random(seed)
     held = []
 
@@ -78,7 +115,7 @@ def test_drops_and_duplicates_and_changed_order(seed):
     assert wire.host.counts.repeated > 0
 
 
-def test_what_was_held_up_across_reconnects_is_stale():
+def test_what_was_held_up_across_reconnects_is_stale(Wire):
     dice = random.Random(4)
     old: list[bytes] = []
 
@@ -102,13 +139,13 @@ def test_what_was_held_up_across_reconnects_is_stale():
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("lost", [0.1, 0.5])
-def test_reconnects_while_hellos_are_lost(lost, seed):
+def test_reconnects_while_hellos_are_lost(Wire, lost, seed):
     """A session in which nothing came must not make the other side forget what came in the one before."""
     dice = random.Random(seed)
     wire = Wire(lambda data: [] if dice.random() < lost else [data])
     for index in range(150):
-        wire.device.send(audio(index))
-        wire.host.send(log(index))
+        assert wire.device.send(audio(index))
+        assert wire.host.send(log(index))
         wire.run(0.01)
         if dice.random() < 0.05:
             wire.reconnect()
@@ -117,7 +154,7 @@ def test_reconnects_while_hellos_are_lost(lost, seed):
     assert wire.got[wire.device] == [log(index) for index in range(150)]
 
 
-def test_cut_at_every_byte():
+def test_cut_at_every_byte(Wire):
     wire = Wire()
     wire.device.send(audio(0))
     wire.until(lambda: not wire.device.waiting)
@@ -135,13 +172,12 @@ def test_cut_at_every_byte():
 
 
 @pytest.mark.parametrize("session", [200, 201, 5000])
-def test_a_peer_that_starts_anew(session):
+def test_a_peer_that_starts_anew(Wire, session):
     wire = Wire()
     exchange(wire, 20)
     wire.run(2.0)
     old = wire.device
-    wire.device = Peer(Settings(role=1), session=session)
-    wire.got[wire.device] = []
+    wire.start_device(session)
     wire.host.send(log(1))
     assert wire.until(lambda: bool(wire.got[wire.device])) < 1.0
     assert wire.got[wire.device] == [log(1)]
@@ -149,7 +185,7 @@ def test_a_peer_that_starts_anew(session):
     assert wire.host.counts.sessions == 2
 
 
-def test_a_hello_of_long_ago_ends_nothing():
+def test_a_hello_of_long_ago_ends_nothing(Wire):
     wire = Wire()
     exchange(wire, 20)
     values = {**wire.host.peer_hello.values, "echo": 0, "established": 0}
@@ -160,7 +196,7 @@ def test_a_hello_of_long_ago_ends_nothing():
     assert wire.host.counts.sessions == 1
 
 
-def test_what_was_told_to_resume_from_does_not_change():
+def test_what_was_told_to_resume_from_does_not_change(Wire):
     """Else what comes late would be delivered, and sent again in the next session."""
     wire = Wire()
     exchange(wire, 20)
@@ -174,16 +210,17 @@ def test_what_was_told_to_resume_from_does_not_change():
     assert wire.host.counts.sessions == 1
 
 
-def test_a_sender_that_heeds_no_window_fills_no_memory():
+def test_a_sender_that_heeds_no_window_fills_no_memory(Wire):
     wire = Wire(window=4)
     wire.until(lambda: wire.host.established and wire.device.established)
     for sequence in range(1, 1000):
         frame = Frame(1, 19, wire.device._session, sequence, b"\0\0")
         wire.host.receive(frame_bytes(frame), wire.now_s)
-    assert sorted(wire.host._receiving.early) == [1, 2, 3]
+    early = wire.host._receiving.early if isinstance(wire.host, Peer) else bits(wire.host.early)
+    assert sorted(early) == [1, 2, 3]
 
 
-def test_when_to_poll_next():
+def test_when_to_poll_next(Wire):
     wire = Wire()
     assert wire.device.next_poll_s() <= 0.0
     exchange(wire, 20)
@@ -192,13 +229,13 @@ def test_when_to_poll_next():
     for index in range(5):
         wire.device.send(audio(index))
         assert wire.device.next_poll_s() <= wire.now_s
-    assert wire.device.poll(wire.now_s, room=100)
+    assert wire.device.poll(wire.now_s, room=800)
     assert wire.device.next_poll_s() <= wire.now_s, "there was no room for all"
     wire.device.poll(wire.now_s)
     assert wire.now_s < wire.device.next_poll_s() <= wire.now_s + wire.device.settings.resend_s
 
 
-def test_silence_ends_the_session_and_it_comes_back():
+def test_silence_ends_the_session_and_it_comes_back(Wire):
     wire = Wire()
     exchange(wire, 20)
     wire.connected = False
@@ -210,7 +247,7 @@ def test_silence_ends_the_session_and_it_comes_back():
     assert len(wire.got[wire.host]) == 21
 
 
-def test_nobody_takes_and_then_somebody_does():
+def test_nobody_takes_and_then_somebody_does(Wire):
     wire = Wire()
     wire.until(lambda: wire.host.established and wire.device.established)
     wire.taking = False
@@ -234,13 +271,12 @@ def newer(lowest: int) -> bytes:
     return frame_bytes(Frame(1, 1, 5, 0, encode(Message("hello", values)) + b"more of a newer version"))
 
 
-def test_a_newer_peer_that_still_speaks_ours():
+def test_a_newer_peer_that_still_speaks_ours(Wire):
     wire = Wire()
-    wire.device = Peer(Settings(role=1, highest=7), session=1)
-    wire.got[wire.device] = []
+    wire.start_device(highest=7)
     exchange(wire, 20)
     assert wire.device.version == wire.host.version == 1
-    assert wire.device._sending.add(200, b"a message of tomorrow")
+    assert (wire.device._sending if isinstance(wire.device, Peer) else wire.device).add(200, b"a message of tomorrow")
     wire.until(lambda: not wire.device.waiting)
     assert wire.host.counts.refused == 1
     exchange(wire, 20)
@@ -264,7 +300,7 @@ def test_a_hello_of_a_newer_version_may_be_longer():
     assert host.poll(0.1)
 
 
-def test_a_wrong_acknowledgement_leaves_nothing_stuck():
+def test_a_wrong_acknowledgement_leaves_nothing_stuck(Wire):
     wire = Wire()
     exchange(wire, 5)
     wire.fault = lambda data: []
