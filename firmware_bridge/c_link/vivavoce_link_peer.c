@@ -1,77 +1,13 @@
-/* Handshake, acknowledgement, heartbeat and resuming of one side of the link; the twin of link/peer.py. */
+/* One side of the link: queueing, taking, acknowledgement, heartbeat; the twin of link/peer.py. */
 #include "vivavoce_link_peer.h"
+#include "vivavoce_link_session.h"
 
 #include <string.h>
-
-typedef struct {
-    uint8_t *out;
-    size_t room;
-    size_t at;
-} output_t;
 
 /* The clock of the peer does not come round. */
 static void tell_time(vv_peer_t *peer, uint32_t now_ms)
 {
     peer->now_ms += (uint32_t)(now_ms - (uint32_t)(peer->now_ms & 0xFFFFFFFFU));
-}
-
-static uint16_t following(uint16_t session)
-{
-    return (session == 0xFFFFU) ? 1U : (uint16_t)(session + 1U);
-}
-
-/* From where the other side shall go on; a session in which nothing came changes nothing about it. */
-static void keep_resume(vv_peer_t *peer)
-{
-    if (peer->established && peer->receiving.came) {
-        peer->resume_session = peer->other.session;
-        peer->resume_next = peer->receiving.expected;
-    }
-}
-
-static void begin(vv_peer_t *peer, const vv_other_t *other)
-{
-    peer->other = *other;
-    peer->established = true;
-    peer->challenged = false;
-    peer->foreign = false;
-    peer->hello_due = false;
-    vv_sending_begin(&peer->sending, peer->session, &other->hello, &peer->counts);
-    vv_receiving_begin(&peer->receiving);
-    peer->heard_ms = peer->now_ms;
-    peer->begun_ms = peer->now_ms;
-    peer->counts.sessions++;
-}
-
-static void end(vv_peer_t *peer)
-{
-    if (!peer->established) {
-        return;
-    }
-    keep_resume(peer);
-    peer->established = false;
-    peer->challenged = false;
-    peer->hello_due = false;
-    peer->established_due = false;
-    peer->session = following(peer->session);
-    peer->counts.lost++;
-}
-
-static void fill_hello(const vv_peer_t *peer, vv_hello_t *hello)
-{
-    const vv_peer_settings_t *const settings = &peer->settings;
-
-    (void)memset(hello, 0, sizeof(*hello));
-    hello->lowest = settings->lowest;
-    hello->highest = settings->highest;
-    hello->role = settings->role;
-    hello->resume_session = peer->resume_session;
-    hello->resume_next = peer->resume_next;
-    hello->window = settings->window;
-    hello->payload_max = (uint16_t)VV_PAYLOAD_MAX;
-    hello->capabilities = settings->capabilities;
-    hello->name_count = settings->name_count;
-    (void)memcpy(hello->name, settings->name, settings->name_count);
 }
 
 bool vv_peer_init(vv_peer_t *peer, const vv_peer_settings_t *settings)
@@ -90,7 +26,7 @@ bool vv_peer_init(vv_peer_t *peer, const vv_peer_settings_t *settings)
     vv_reader_reset(&peer->reader);
     vv_sending_reset(&peer->sending);
     vv_receiving_reset(&peer->receiving, settings->window);
-    fill_hello(peer, &hello);
+    vv_session_fill_hello(peer, &hello);
     return vv_hello_encode(&hello, payload, sizeof(payload)) > 0U;
 }
 
@@ -150,6 +86,11 @@ vv_send_t vv_peer_send_payload(vv_peer_t *peer, uint8_t kind, const uint8_t *pay
     return VV_SEND_QUEUED;
 }
 
+uint8_t vv_peer_withdraw_audio(vv_peer_t *peer)
+{
+    return vv_sending_withdraw_audio(&peer->sending);
+}
+
 bool vv_peer_take(vv_peer_t *peer, vv_message_t *message)
 {
     bool found = false;
@@ -164,62 +105,6 @@ bool vv_peer_take(vv_peer_t *peer, vv_message_t *message)
         oldest = vv_receiving_oldest(&peer->receiving);
     }
     return found;
-}
-
-/* Sorts out a hello that fits; docs/link.md, "A session", has the rules. */
-static void answer(vv_peer_t *peer, const vv_other_t *other)
-{
-    const uint16_t echo = other->hello.echo;
-    /* A device that draws no random numbers starts anew with the number that it had. */
-    const bool recent = (peer->now_ms - peer->begun_ms) < (4U * VV_HELLO_MS);
-    const bool same = peer->established && (other->session == peer->other.session);
-
-    if (same && ((echo == peer->session) || (recent && (echo == 0U)))) {
-        peer->heard_ms = peer->now_ms;
-        peer->established_due = peer->established_due || (other->hello.established == 0U);
-    } else if (peer->challenged && (echo == following(peer->session)) &&
-               (other->session == peer->candidate.session)) {
-        end(peer); /* takes the number that was echoed */
-        begin(peer, other);
-        peer->established_due = other->hello.established == 0U;
-    } else if (!peer->established && (echo == peer->session)) {
-        begin(peer, other);
-        peer->established_due = other->hello.established == 0U;
-    } else if (echo != 0U) {
-        peer->counts.stale++;
-    } else {
-        if (peer->established && (!peer->challenged || (other->session != peer->candidate.session))) {
-            /* It may have started anew, or this was held up since long ago: only an answer to a new number tells. */
-            peer->candidate = *other;
-            peer->challenged = true;
-            peer->challenged_ms = peer->now_ms;
-        }
-        peer->echo = other->session;
-        peer->hello_due = true;
-    }
-}
-
-static void take_hello(vv_peer_t *peer, const vv_frame_t *frame)
-{
-    const vv_peer_settings_t *const settings = &peer->settings;
-    vv_other_t other;
-    uint8_t lowest;
-
-    if (!vv_hello_decode(&other.hello, frame->payload, frame->length) || (other.hello.role == settings->role) ||
-        (frame->session == 0U)) {
-        peer->counts.refused++;
-        return;
-    }
-    other.session = frame->session;
-    other.version = (other.hello.highest < settings->highest) ? other.hello.highest : settings->highest;
-    lowest = (other.hello.lowest > settings->lowest) ? other.hello.lowest : settings->lowest;
-    if (other.version < lowest) {
-        peer->foreign = true;
-        peer->foreign_lowest = other.hello.lowest;
-        peer->foreign_highest = other.hello.highest;
-        return;
-    }
-    answer(peer, &other);
 }
 
 static void take_ack(vv_peer_t *peer, const vv_frame_t *frame)
@@ -243,7 +128,7 @@ void vv_peer_receive(vv_peer_t *peer, const uint8_t *data, size_t size, uint32_t
             continue;
         }
         if (frame.kind == VV_KIND_HELLO) {
-            take_hello(peer, &frame);
+            vv_session_take_hello(peer, &frame);
         } else if (!peer->established || (frame.session != peer->other.session) ||
                    (frame.version != peer->other.version)) {
             peer->counts.stale++;
@@ -266,71 +151,26 @@ void vv_peer_disconnected(vv_peer_t *peer, uint32_t now_ms)
 {
     tell_time(peer, now_ms);
     vv_reader_fresh(&peer->reader);
-    end(peer);
+    vv_session_end(peer);
     peer->hello_due = false;
     peer->established_due = false;
     peer->hello_at_once = true;
 }
 
-static bool put(output_t *o, uint8_t version, uint16_t session, uint8_t kind, uint16_t sequence, const uint8_t *payload,
-                size_t size)
-{
-    const vv_frame_t frame = {version, kind, session, sequence, (uint16_t)size, payload};
-    const size_t written = vv_frame_encode(&frame, &o->out[o->at], o->room - o->at);
-
-    o->at += written;
-    return written > 0U;
-}
-
-static bool say_hello(vv_peer_t *peer, output_t *o, uint16_t session, uint16_t echo, uint8_t established)
-{
-    vv_hello_t hello;
-    uint8_t payload[VV_HELLO_MAX];
-    bool said;
-
-    keep_resume(peer);
-    fill_hello(peer, &hello);
-    hello.echo = echo;
-    hello.established = established;
-    said = put(o, 1U, session, (uint8_t)VV_KIND_HELLO, 0U, payload, vv_hello_encode(&hello, payload, sizeof(payload)));
-    if (said) {
-        peer->hello_ms = peer->now_ms;
-        peer->hello_at_once = false;
-    }
-    return said;
-}
-
-static void say_hellos(vv_peer_t *peer, output_t *o)
-{
-    if (peer->established_due && say_hello(peer, o, peer->session, peer->other.session, 1U)) {
-        peer->established_due = false;
-    }
-    if (!peer->hello_due && (!peer->established || peer->challenged) &&
-        (peer->hello_at_once || ((peer->now_ms - peer->hello_ms) >= VV_HELLO_MS))) {
-        peer->hello_due = true;
-        peer->echo = peer->challenged ? peer->candidate.session : 0U;
-    }
-    if (peer->hello_due) {
-        const uint16_t session = peer->established ? following(peer->session) : peer->session;
-
-        peer->hello_due = !say_hello(peer, o, session, peer->echo, 0U);
-    }
-}
-
-static void say_ack(vv_peer_t *peer, output_t *o)
+static void say_ack(vv_peer_t *peer, vv_output_t *o)
 {
     const vv_receiving_t *const receiving = &peer->receiving;
     const vv_ack_t ack = {receiving->expected, receiving->early >> 1, vv_receiving_credit(receiving)};
     uint8_t payload[VV_ACK_MAX];
     const size_t size = vv_ack_encode(&ack, payload, sizeof(payload));
 
-    if (put(o, peer->other.version, peer->session, (uint8_t)VV_KIND_ACK, 0U, payload, size)) {
+    if (vv_session_put(o, peer->other.version, peer->session, (uint8_t)VV_KIND_ACK, 0U, payload, size)) {
         peer->receiving.ack_due = false;
         peer->ack_ms = peer->now_ms;
     }
 }
 
-static void send_due(vv_peer_t *peer, output_t *o)
+static void send_due(vv_peer_t *peer, vv_output_t *o)
 {
     bool room = true;
 
@@ -338,7 +178,8 @@ static void send_due(vv_peer_t *peer, output_t *o)
         vv_outgoing_t *const one = vv_sending_due(&peer->sending, place, peer->now_ms);
 
         if (one != NULL) {
-            room = put(o, peer->other.version, peer->session, one->kind, one->sequence, one->payload, one->size);
+            room = vv_session_put(o, peer->other.version, peer->session, one->kind, one->sequence, one->payload,
+                                  one->size);
             if (room) {
                 vv_sending_sent(&peer->sending, one, peer->now_ms, &peer->counts);
             }
@@ -348,18 +189,18 @@ static void send_due(vv_peer_t *peer, output_t *o)
 
 size_t vv_peer_poll(vv_peer_t *peer, uint32_t now_ms, uint8_t *out, size_t room)
 {
-    output_t o = {out, room, 0U};
+    vv_output_t o = {out, room, 0U};
 
     tell_time(peer, now_ms);
     if (peer->established && (((peer->now_ms - peer->heard_ms) > VV_SILENCE_MS) ||
                               vv_sending_stuck(&peer->sending, peer->now_ms))) {
-        end(peer);
+        vv_session_end(peer);
     }
     if (peer->challenged && ((peer->now_ms - peer->challenged_ms) > VV_SILENCE_MS)) {
         peer->challenged = false;
         peer->hello_due = false;
     }
-    say_hellos(peer, &o);
+    vv_session_say_hellos(peer, &o);
     if (peer->established) {
         if (peer->receiving.ack_due || ((peer->now_ms - peer->ack_ms) >= VV_HEARTBEAT_MS)) {
             say_ack(peer, &o);

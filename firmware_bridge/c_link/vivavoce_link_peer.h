@@ -14,8 +14,8 @@
  *         wait for bytes, or for vv_peer_wait_ms(&peer)
  *     }
  *
- * What vv_peer_poll returned counts as sent; bytes that were lost after it are sent again. One thread may use a peer at a
- * time; several peers do not disturb each other.
+ * What vv_peer_poll returned counts as sent; bytes that were lost after it are sent again. One thread may use a peer at
+ * a time; several peers do not disturb each other.
  */
 #ifndef VIVAVOCE_LINK_PEER_H
 #define VIVAVOCE_LINK_PEER_H
@@ -88,6 +88,10 @@ vv_send_t vv_peer_send(vv_peer_t *peer, const vv_message_t *message);
 
 /* The same for a payload that is encoded already, as that of a kind by itself. */
 vv_send_t vv_peer_send_payload(vv_peer_t *peer, uint8_t kind, const uint8_t *payload, size_t size);
+
+/* Takes sound back, as when the microphone is muted: blocks that were not sent are dropped, and those that may have to be
+ * sent again are then sent without their samples. Returns how many blocks that were. */
+uint8_t vv_peer_withdraw_audio(vv_peer_t *peer);
 
 /* Takes the next message that came; false if there is none. What is not taken is not acknowledged beyond the window. */
 bool vv_peer_take(vv_peer_t *peer, vv_message_t *message);

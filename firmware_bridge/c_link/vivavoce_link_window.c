@@ -150,6 +150,31 @@ void vv_sending_sent(vv_sending_t *sending, vv_outgoing_t *one, uint64_t now_ms,
     one->due_ms = now_ms + VV_RESEND_MS;
 }
 
+uint8_t vv_sending_withdraw_audio(vv_sending_t *sending)
+{
+    uint8_t place = 0U;
+    uint8_t count = 0U;
+
+    while (place < sending->count) {
+        vv_outgoing_t *const one = at(sending, place);
+        vv_audio_t audio;
+
+        if ((one->kind != VV_KIND_AUDIO) || !vv_audio_decode(&audio, one->payload, one->size)) {
+            place++;
+        } else if (!one->sent) {
+            count++;
+            remove_at(sending, place);
+        } else {
+            count += (audio.samples_count > 0U) ? 1U : 0U;
+            audio.samples_count = 0U;
+            (void)memset(one->payload, 0, sizeof(one->payload));
+            one->size = (uint16_t)vv_audio_encode(&audio, one->payload, sizeof(one->payload));
+            place++;
+        }
+    }
+    return count;
+}
+
 uint64_t vv_sending_next_ms(const vv_sending_t *sending, uint64_t now_ms, uint64_t limit_ms)
 {
     const uint8_t window = on_their_way(sending);

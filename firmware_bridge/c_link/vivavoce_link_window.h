@@ -93,6 +93,9 @@ void vv_sending_take_ack(vv_sending_t *sending, const vv_ack_t *ack, uint64_t no
 vv_outgoing_t *vv_sending_due(vv_sending_t *sending, uint8_t place, uint64_t now_ms);
 void vv_sending_sent(vv_sending_t *sending, vv_outgoing_t *one, uint64_t now_ms, vv_counts_t *counts);
 
+/* Drops blocks of sound that were not sent, and takes the samples out of those that were. */
+uint8_t vv_sending_withdraw_audio(vv_sending_t *sending);
+
 /* When something is to be sent, at the latest at limit_ms. */
 uint64_t vv_sending_next_ms(const vv_sending_t *sending, uint64_t now_ms, uint64_t limit_ms);
 
