@@ -165,7 +165,7 @@ uint8_t vv_sending_withdraw_audio(vv_sending_t *sending)
             count++;
             remove_at(sending, place);
         } else {
-            count += (audio.samples_count > 0U) ? 1U : 0U;
+            count = (uint8_t)(count + ((audio.samples_count > 0U) ? 1U : 0U));
             audio.samples_count = 0U;
             (void)memset(one->payload, 0, sizeof(one->payload));
             one->size = (uint16_t)vv_audio_encode(&audio, one->payload, sizeof(one->payload));
