@@ -91,6 +91,18 @@ uint8_t vv_peer_withdraw_audio(vv_peer_t *peer)
     return vv_sending_withdraw_audio(&peer->sending);
 }
 
+const vv_incoming_t *vv_peer_oldest(const vv_peer_t *peer)
+{
+    return vv_receiving_oldest(&peer->receiving);
+}
+
+void vv_peer_drop(vv_peer_t *peer)
+{
+    if (vv_receiving_oldest(&peer->receiving) != NULL) {
+        vv_receiving_drop(&peer->receiving);
+    }
+}
+
 bool vv_peer_take(vv_peer_t *peer, vv_message_t *message)
 {
     bool found = false;

@@ -96,6 +96,10 @@ uint8_t vv_peer_withdraw_audio(vv_peer_t *peer);
 /* Takes the next message that came; false if there is none. What is not taken is not acknowledged beyond the window. */
 bool vv_peer_take(vv_peer_t *peer, vv_message_t *message);
 
+/* The same without a copy: the oldest message as it came, or NULL; not yet decoded, and good until vv_peer_drop. */
+const vv_incoming_t *vv_peer_oldest(const vv_peer_t *peer);
+void vv_peer_drop(vv_peer_t *peer);
+
 /* Takes bytes as they came. The clock may come round after 32 bits, and never goes back otherwise. */
 void vv_peer_receive(vv_peer_t *peer, const uint8_t *data, size_t size, uint32_t now_ms);
 

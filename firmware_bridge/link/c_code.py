@@ -158,6 +158,20 @@ def _constants() -> str:
         + "".join(f"#define {_name('kind', c_name(kind))} {kind.code}U\n" for kind in MESSAGES)
         + "\n/* Longest payload of each, bytes. */\n"
         + "".join(f"#define {_name(name, 'max')} {size}U\n" for name, size in longest.items())
+        + "\n/* Elements of a field, at most. */\n"
+        + "".join(
+            f"#define {_name(c_name(kind), one.name, 'count')} {one.count}U\n"
+            for kind in MESSAGES
+            for one in kind.fields
+            if one.count
+        )
+        + "\n/* Limits that are not those of the type. */\n"
+        + "".join(
+            f"#define {_name(c_name(kind), one.name, 'high')} {one.high}{'' if one.type.startswith('i') else 'U'}\n"
+            for kind in MESSAGES
+            for one in kind.fields
+            if one.high is not None and not one.names
+        )
         + "\n/* Values of fields. */\n"
         + "".join(
             f"#define {_name(c_name(kind), one.name, name)} {value}U\n"
