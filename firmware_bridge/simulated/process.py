@@ -64,13 +64,18 @@ class SimulatedDevice:
             ) from error
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        assert self._process.stderr is not None
+        self._stdin, self._stdout, self._stderr = self._process.stdin, self._process.stdout, self._process.stderr
         self.pid = self._process.pid
         """Of the process: SIGUSR1 turns its mute switch."""
-        ready = next(self.events(), None)
-        if ready is None or ready["event"] != "ready":
+        self._events = self._read()
+        try:
+            ready = next(self._events, None)
+            if ready is None:
+                raise self._ended()
+        except AudioError:
             self.close()
-            raise self._ended()
+            raise
         self.pty: str = ready["pty"]
         """What the host opens, e.g. ``/dev/pts/3``."""
 
@@ -85,13 +90,16 @@ class SimulatedDevice:
         self.close()
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Yield what it tells, as it tells it, until it ends.
+        """Return what it tells, as it tells it, until it ends; what was taken once does not come again.
 
         Raises
         ------
         AudioError
             If it ended otherwise than by itself or by being told to.
         """
+        return self._events
+
+    def _read(self) -> Iterator[dict[str, Any]]:
         kept = b""
         while piece := self._stdout.read(1 << 16):
             *lines, kept = (kept + piece).split(b"\n")
@@ -114,10 +122,11 @@ class SimulatedDevice:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._stdout.close()
+        self._stderr.close()
 
     def _ended(self) -> AudioError:
-        assert self._process.stderr is not None
-        said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+        said = self._stderr.read().decode(errors="replace").strip().splitlines()
         why = said[-1] if said else f"exit code {self._process.returncode}"
         return AudioError(f"the simulated device has ended: {why}; start it again")
 

@@ -87,6 +87,7 @@ def test_it_hears_what_is_heard_here(bundle, program, tmp_path):
         host.peer.send(Message("decision", said))
         while host.turn():
             pass
+        host.transport.close()
         events = list(device.events())
     assert np.array_equal(host.samples, pcm)
     assert [(wake["word"], wake["index"]) for wake in host.of("wake")] == expected != []
@@ -113,7 +114,7 @@ def test_the_switch_wins_over_the_host(bundle, program, tmp_path):
         ends = time.monotonic() + 0.5
         host.until(lambda: time.monotonic() > ends)
         assert host.of("mute")[-1] == {"muted": 1, "origin": 1}
-        assert len(host.samples) == heard
+        assert len(host.samples) == heard, "sound while it was muted"
         device.tell("unmute")
         host.until(lambda: len(host.samples) > heard)
         # By software, as long as the switch allows it.
@@ -123,6 +124,7 @@ def test_the_switch_wins_over_the_host(bundle, program, tmp_path):
         ends = time.monotonic() + 0.2
         host.until(lambda: time.monotonic() > ends)
         assert len(host.samples) == heard
+        host.transport.close()
 
 
 def test_a_host_that_goes_and_comes_again(bundle, program, tmp_path):
@@ -132,11 +134,13 @@ def test_a_host_that_goes_and_comes_again(bundle, program, tmp_path):
         host = Host(device)
         host.until(lambda: len(host.of("audio")) > 20)
         host.transport.close()
+        host.got += host.peer.messages()
         host.peer.disconnected(time.monotonic())
         again = Host(device)
         host.transport = again.transport
         while host.turn():
             pass
+        host.transport.close()
         assert list(device.events())[-1]["sessions"] == 2
     assert np.array_equal(host.samples, pcm), "nothing is lost or doubled"
     assert [(wake["index"], wake["score"], wake["word"]) for wake in host.of("wake")] == [(40_000, 65535, "alexa")]
@@ -150,11 +154,9 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     started = SimulatedDevice.events
 
     def events(self):
-        for event in started(self):
-            yield event
-            if event["event"] == "ready":
-                self.tell("quit")
         seen.append(os.readlink(link))
+        self.tell("quit")
+        return started(self)
 
     monkeypatch.setattr(SimulatedDevice, "events", events)
     assert main(["bridge", "simulate", SCENE, "--json", "--pty", str(link)]) == 0
