@@ -142,7 +142,7 @@ def _unlinked(link: Path, pty: str) -> None:
 def _introduce(output: "Output", pid: int, pty: str, link: Path | None, seconds: float, *, words: bool) -> None:
     port = pty if link is None else str(link.absolute())
     lines = [
-        f"A device at {port}, with {seconds:.1f} s of sound; it plays when a host has connected. Settings of the daemon:",
+        f"A device at {port}, with {seconds:.1f} s of sound; it plays when a host is there. For the daemon:",
         "",
         "  [source]",
         '  kind = "firmware"',

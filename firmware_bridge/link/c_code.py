@@ -1,4 +1,4 @@
-"""The C99 of the link that is generated from the table: constants and messages, without heap (``firmware_bridge/c_link``).
+"""The C99 of the link that is generated from the table: constants and messages (``firmware_bridge/c_link``).
 
 Beside it, framing (``vivavoce_link_frames.c``) and the peer (``vivavoce_link_peer.c``, ``vivavoce_link_window.c``) are
 written by hand: no field of the table changes them.
@@ -199,7 +199,8 @@ def _any_header() -> str:
 def _any_source() -> str:
     write, read = (
         "".join(
-            f"    case {_name('kind', c_name(kind))}:\n        return vv_{c_name(kind)}_{what}(&{side}->as.{c_name(kind)}, {rest});\n"
+            f"    case {_name('kind', c_name(kind))}:\n"
+            f"        return vv_{c_name(kind)}_{what}(&{side}->as.{c_name(kind)}, {rest});\n"
             for kind in MESSAGES
         )
         for what, side, rest in (("encode", "in", "out, room"), ("decode", "out", "in, size"))
@@ -226,7 +227,9 @@ def _header() -> str:
 
 def files() -> dict[str, str]:
     """Return the content of each generated file, by name."""
-    messages = _NOTE + c_framing.MESSAGE_HELPERS + "".join(_encode(kind) + _decode(kind) for kind in MESSAGES) + _any_source()
+    messages = (
+        _NOTE + c_framing.MESSAGE_HELPERS + "".join(_encode(kind) + _decode(kind) for kind in MESSAGES) + _any_source()
+    )
     return {
         "vivavoce_link.h": _header(),
         "vivavoce_link_messages.c": messages,

@@ -138,7 +138,9 @@ class Peer:
     def poll(self, now_s: float, *, room: int = 1 << 16) -> bytes:
         """Return what is to be sent now, at most about ``room`` bytes."""
         self._now_s = now_s
-        if self._other is not None and (now_s - self._heard_at_s > self.settings.silence_s or self._sending.stuck(now_s)):
+        if self._other is not None and (
+            now_s - self._heard_at_s > self.settings.silence_s or self._sending.stuck(now_s)
+        ):
             self._end()
         if self._candidate is not None and now_s > self._candidate[2]:
             self._candidate = None

@@ -108,10 +108,7 @@ class Sending:
         """Whether what was sent is never taken by a peer with room, as after a wrong frame whose CRC was right."""
         oldest = self.queue[0] if self.queue else None
         return (
-            oldest is not None
-            and oldest.sent
-            and self._credit > 0
-            and now_s - oldest.first_s > self._settings.stuck_s
+            oldest is not None and oldest.sent and self._credit > 0 and now_s - oldest.first_s > self._settings.stuck_s
         )
 
     def _drop_before(self, sequence: int) -> None:

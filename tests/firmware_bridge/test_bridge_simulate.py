@@ -78,7 +78,7 @@ class Host:
 def test_it_hears_what_is_heard_here(bundle, program, tmp_path):
     pcm = read_sound([SCENE])
     sound = prepare(bundle, pcm, tmp_path, hears=True)
-    expected = [(e.word, round(e.end_s * 16000)) for e in Pipeline(bundle).run(FileSource(SCENE)) if isinstance(e, Wake)]
+    expected = [(e.word, e.end_sample) for e in Pipeline(bundle).run(FileSource(SCENE)) if isinstance(e, Wake)]
     with SimulatedDevice(program, sound, speed=0, once=True) as device:
         host = Host(device)
         host.until(lambda: host.peer.established)

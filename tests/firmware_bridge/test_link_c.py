@@ -76,7 +76,9 @@ def again(library, code: int, payload: bytes, room: int = 1000) -> tuple[int, by
 
 def test_generated_files_are_up_to_date():
     for name, content in files().items():
-        assert (FOLDER / name).read_text() == content, "make it again: python -m firmware_bridge.link.c_code firmware_bridge/c_link"
+        assert (FOLDER / name).read_text() == content, (
+            "make it again: python -m firmware_bridge.link.c_code firmware_bridge/c_link"
+        )
 
 
 def test_no_heap():

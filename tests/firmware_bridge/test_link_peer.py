@@ -6,8 +6,7 @@ import shutil
 
 import pytest
 from link_c_peer import build_peer, c_peers
-from link_wire import Wire as AnyWire
-from link_wire import audio, bit_errors, log
+from link_wire import Wire, audio, bit_errors, log
 
 from edge.errors import UsageError
 from firmware_bridge.link.framing import Frame, frame_bytes
@@ -25,13 +24,13 @@ def c_code(tmp_path_factory):
 
 
 @pytest.fixture(params=["python-python", "c-python", "python-c", "c-c"])
-def Wire(request, c_code):  # noqa: N802
-    """The wire, with a host and a device in the languages that are named in this order."""
+def make_wire(request, c_code):
+    """Return what makes a wire, with a host and a device in the languages that are named in this order."""
     languages = request.param.split("-")
     if "c" in languages and c_code is None:
         pytest.skip("gcc is not installed")
     makes = tuple(Peer if one == "python" else c_peers(c_code, began_ms=(1 << 32) - 7000) for one in languages)
-    return functools.partial(AnyWire, makes=makes)
+    return functools.partial(Wire, makes=makes)
 
 
 def sequences(peer, following=-1, expected=-1) -> None:
@@ -65,8 +64,8 @@ def exchange(wire, count: int, limit_s: float = 120.0) -> None:
     assert wire.got[wire.device][first[1] :] == [log(index) for index in range(count)]
 
 
-def test_handshake_and_both_directions(Wire):
-    wire = Wire()
+def test_handshake_and_both_directions(make_wire):
+    wire = make_wire()
     assert wire.until(lambda: wire.host.established and wire.device.established) < 0.1
     assert wire.host.version == 1
     assert wire.host.peer_hello.values["name"] == "device"
@@ -77,8 +76,8 @@ def test_handshake_and_both_directions(Wire):
     assert wire.host.counts.lost == 0
 
 
-def test_sequence_numbers_come_round(Wire):
-    wire = Wire()
+def test_sequence_numbers_come_round(make_wire):
+    wire = make_wire()
     wire.until(lambda: wire.host.established and wire.device.established)
     for peer in (wire.host, wire.device):
         sequences(peer, 65530, 65530)
@@ -88,15 +87,15 @@ def test_sequence_numbers_come_round(Wire):
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("rate", [1e-5, 1e-4])
-def test_bit_errors(Wire, rate, seed):
-    wire = Wire(bit_errors(rate, random.Random(seed)))
+def test_bit_errors(make_wire, rate, seed):
+    wire = make_wire(bit_errors(rate, random.Random(seed)))
     exchange(wire, 500)
     assert wire.host.damaged > 0
     assert wire.device.counts.resent > 0
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_drops_and_duplicates_and_changed_order(Wire, seed):
+def test_drops_and_duplicates_and_changed_order(make_wire, seed):
     dice = random.Random(seed)
     held = []
 
@@ -109,13 +108,13 @@ def test_drops_and_duplicates_and_changed_order(Wire, seed):
             out.append(held.pop(0))
         return out
 
-    wire = Wire(fault)
+    wire = make_wire(fault)
     exchange(wire, 500)
     assert wire.device.counts.resent > 0
     assert wire.host.counts.repeated > 0
 
 
-def test_what_was_held_up_across_reconnects_is_stale(Wire):
+def test_what_was_held_up_across_reconnects_is_stale(make_wire):
     dice = random.Random(4)
     old: list[bytes] = []
 
@@ -123,7 +122,7 @@ def test_what_was_held_up_across_reconnects_is_stale(Wire):
         old.append(data)
         return [data, dice.choice(old)] if dice.random() < 0.3 else [data]
 
-    wire = Wire(fault)
+    wire = make_wire(fault)
     count = 0
     for index in range(400):
         wire.device.send(audio(index))
@@ -139,10 +138,10 @@ def test_what_was_held_up_across_reconnects_is_stale(Wire):
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("lost", [0.1, 0.5])
-def test_reconnects_while_hellos_are_lost(Wire, lost, seed):
+def test_reconnects_while_hellos_are_lost(make_wire, lost, seed):
     """A session in which nothing came must not make the other side forget what came in the one before."""
     dice = random.Random(seed)
-    wire = Wire(lambda data: [] if dice.random() < lost else [data])
+    wire = make_wire(lambda data: [] if dice.random() < lost else [data])
     for index in range(150):
         assert wire.device.send(audio(index))
         assert wire.host.send(log(index))
@@ -154,8 +153,8 @@ def test_reconnects_while_hellos_are_lost(Wire, lost, seed):
     assert wire.got[wire.device] == [log(index) for index in range(150)]
 
 
-def test_cut_at_every_byte(Wire):
-    wire = Wire()
+def test_cut_at_every_byte(make_wire):
+    wire = make_wire()
     wire.device.send(audio(0))
     wire.until(lambda: not wire.device.waiting)
     size = 700
@@ -172,8 +171,8 @@ def test_cut_at_every_byte(Wire):
 
 
 @pytest.mark.parametrize("session", [200, 201, 5000])
-def test_a_peer_that_starts_anew(Wire, session):
-    wire = Wire()
+def test_a_peer_that_starts_anew(make_wire, session):
+    wire = make_wire()
     exchange(wire, 20)
     wire.run(2.0)
     old = wire.device
@@ -185,8 +184,8 @@ def test_a_peer_that_starts_anew(Wire, session):
     assert wire.host.counts.sessions == 2
 
 
-def test_a_hello_of_long_ago_ends_nothing(Wire):
-    wire = Wire()
+def test_a_hello_of_long_ago_ends_nothing(make_wire):
+    wire = make_wire()
     exchange(wire, 20)
     values = {**wire.host.peer_hello.values, "echo": 0, "established": 0}
     stale = frame_bytes(Frame(1, 1, 77, 0, encode(Message("hello", values))))
@@ -196,9 +195,9 @@ def test_a_hello_of_long_ago_ends_nothing(Wire):
     assert wire.host.counts.sessions == 1
 
 
-def test_what_was_told_to_resume_from_does_not_change(Wire):
+def test_what_was_told_to_resume_from_does_not_change(make_wire):
     """Else what comes late would be delivered, and sent again in the next session."""
-    wire = Wire()
+    wire = make_wire()
     exchange(wire, 20)
     values = {**wire.host.peer_hello.values, "echo": 0, "established": 0}
     wire.host.receive(frame_bytes(Frame(1, 1, 77, 0, encode(Message("hello", values)))), wire.now_s)
@@ -210,8 +209,8 @@ def test_what_was_told_to_resume_from_does_not_change(Wire):
     assert wire.host.counts.sessions == 1
 
 
-def test_a_sender_that_heeds_no_window_fills_no_memory(Wire):
-    wire = Wire(window=4)
+def test_a_sender_that_heeds_no_window_fills_no_memory(make_wire):
+    wire = make_wire(window=4)
     wire.until(lambda: wire.host.established and wire.device.established)
     for sequence in range(1, 1000):
         frame = Frame(1, 19, wire.device._session, sequence, b"\0\0")
@@ -220,8 +219,8 @@ def test_a_sender_that_heeds_no_window_fills_no_memory(Wire):
     assert sorted(early) == [1, 2, 3]
 
 
-def test_when_to_poll_next(Wire):
-    wire = Wire()
+def test_when_to_poll_next(make_wire):
+    wire = make_wire()
     assert wire.device.next_poll_s() <= 0.0
     exchange(wire, 20)
     wire.run(0.1)
@@ -235,8 +234,8 @@ def test_when_to_poll_next(Wire):
     assert wire.now_s < wire.device.next_poll_s() <= wire.now_s + wire.device.settings.resend_s
 
 
-def test_silence_ends_the_session_and_it_comes_back(Wire):
-    wire = Wire()
+def test_silence_ends_the_session_and_it_comes_back(make_wire):
+    wire = make_wire()
     exchange(wire, 20)
     wire.connected = False
     assert 1.9 < wire.until(lambda: not wire.host.established) < 2.6
@@ -247,8 +246,8 @@ def test_silence_ends_the_session_and_it_comes_back(Wire):
     assert len(wire.got[wire.host]) == 21
 
 
-def test_nobody_takes_and_then_somebody_does(Wire):
-    wire = Wire()
+def test_nobody_takes_and_then_somebody_does(make_wire):
+    wire = make_wire()
     wire.until(lambda: wire.host.established and wire.device.established)
     wire.taking = False
     sent = 0
@@ -271,8 +270,8 @@ def newer(lowest: int) -> bytes:
     return frame_bytes(Frame(1, 1, 5, 0, encode(Message("hello", values)) + b"more of a newer version"))
 
 
-def test_a_newer_peer_that_still_speaks_ours(Wire):
-    wire = Wire()
+def test_a_newer_peer_that_still_speaks_ours(make_wire):
+    wire = make_wire()
     wire.start_device(highest=7)
     exchange(wire, 20)
     assert wire.device.version == wire.host.version == 1
@@ -300,8 +299,8 @@ def test_a_hello_of_a_newer_version_may_be_longer():
     assert host.poll(0.1)
 
 
-def test_a_wrong_acknowledgement_leaves_nothing_stuck(Wire):
-    wire = Wire()
+def test_a_wrong_acknowledgement_leaves_nothing_stuck(make_wire):
+    wire = make_wire()
     exchange(wire, 5)
     wire.fault = lambda data: []
     wire.device.send(audio(5))
