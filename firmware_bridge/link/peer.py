@@ -93,8 +93,9 @@ class Peer:
         if not kind.reliable:
             raise UsageError(f"link: {message.kind} is sent by the link itself")
         if self._other is not None and len(payload) > self._sending.payload_max:
+            most = self._sending.payload_max
             raise UsageError(
-                f"link: {message.kind}: got a payload of {len(payload)} bytes, expected up to {self._sending.payload_max}, "
+                f"link: {message.kind}: got a payload of {len(payload)} bytes, expected up to {most}, "
                 "which is what the other side takes"
             )
         return self._sending.add(kind.code, payload)

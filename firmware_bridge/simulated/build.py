@@ -102,8 +102,8 @@ def build_device(bundle: Bundle, *, folder: Path | None = None, flags: tuple[str
             _compile(compiler, Path(below), made, flags).replace(program)
     except OSError as error:
         raise UsageError(
-            f"{kept}: the simulated device cannot be kept there ({error.strerror or error}), expected a folder that can be "
-            f"written; name another one: {CACHE_VARIABLE}=/path"
+            f"{kept}: the simulated device cannot be kept there ({error.strerror or error}), expected a folder "
+            f"that can be written; name another one: {CACHE_VARIABLE}=/path"
         ) from error
     return program
 
