@@ -6,10 +6,11 @@ from edge.cli import add_commands, run_chosen
 
 __all__ = ["STEPS", "SUMMARY", "configure", "run"]
 
-SUMMARY = "export a bundle for firmware"
+SUMMARY = "export a bundle for firmware, simulate a device"
 
 STEPS = {
     "export": "firmware_bridge.commands.bridge_export",
+    "simulate": "firmware_bridge.commands.bridge_simulate",
 }
 """Steps by name."""
 
