@@ -59,7 +59,7 @@ class LiveSource(Protocol):
 
         Called again after it ended or failed, it opens what is there then. A source that may have nothing to say for
         seconds yields an empty block now and then meanwhile: it works, it waits, and can be closed. One that knows how
-        much sound was lost yields a :class:`SoundLost` in its place, after its first block.
+        much sound was lost yields a :class:`SoundLost` in its place.
 
         Raises
         ------
