@@ -10,11 +10,13 @@ from collections import deque
 from typing import NamedTuple
 
 from edge.events import SAMPLE_RATE_HZ
+from firmware_bridge.link.table import WINDOW_MAX, kind_named
 
 __all__ = ["LinkClock", "Placed"]
 
-_AGAIN = 10 * SAMPLE_RATE_HZ
-"""Sound up to so long ago, samples, may come again after a reconnect; an index before that is of another count."""
+_AGAIN = WINDOW_MAX * kind_named("audio").field("samples").count
+"""Samples that may come again after a reconnect, as they were not acknowledged; an index before that is of another
+count."""
 _AHEAD = 30 * SAMPLE_RATE_HZ
 """Samples that a device's count may be ahead of the time that passed; beyond, it is of another count."""
 _FASTEST = 1.25

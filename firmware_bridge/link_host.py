@@ -26,7 +26,7 @@ from firmware_bridge.link.transports import Transport
 from firmware_bridge.link_clock import LinkClock
 from firmware_bridge.link_port import LinkSettings, opener
 
-__all__ = ["ANSWER_S", "Began", "LinkHost", "Over", "shared"]
+__all__ = ["ANSWER_S", "Began", "Item", "LinkHost", "Over", "Switched", "shared"]
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +60,17 @@ class Over:
 
     reason: str
     """Why, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """How the mute switch of the device is from here on."""
+
+    on: bool
+
+
+Item = Message | Began | Over | Switched
+"""What a source is given, in its order."""
 
 
 class LinkHost:
@@ -104,7 +115,7 @@ class LinkHost:
         self._why = ""
         self._told = ""
         self._standing: dict[str, Message] = {}
-        self._items: deque[Message | Began | Over] = deque()
+        self._items: deque[Item] = deque()
         self._listened = False
         self._waker = -1
 
@@ -180,10 +191,11 @@ class LinkHost:
         with self._changed:
             self._listened = listened
             self._items.clear()
+            self._put(Switched(self.switched))
             if listened and self._up:
                 self._items.append(Began(self._hello()))
 
-    def take(self, timeout_s: float) -> list[Message | Began | Over]:
+    def take(self, timeout_s: float) -> list[Item]:
         """Return sound, words and what became of the session, in their order; nothing if nothing came in this time."""
         with self._changed:
             full = len(self._items) >= _HELD
@@ -325,7 +337,7 @@ class LinkHost:
             hello = self._peer.peer_hello
             return hello is not None and bool(hello.values["capabilities"] >> CAPABILITIES.index(capability) & 1)
 
-    def _put(self, item: Message | Began | Over) -> None:
+    def _put(self, item: Item) -> None:
         with self._changed:
             if self._listened:
                 self._items.append(item)
@@ -346,7 +358,9 @@ class LinkHost:
 
     def _say_mute(self, muted: bool, switch: bool) -> None:
         if switch:
-            self.switched = muted
+            with self._changed:
+                self.switched = muted
+                self._put(Switched(muted))
         for call in self.mute_said:
             call(muted, switch)
 

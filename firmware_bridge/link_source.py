@@ -15,7 +15,7 @@ from edge.events import SAMPLE_RATE_HZ
 from edge.live import LiveItem, SoundLost, WordHeard
 from firmware_bridge.link.messages import Message
 from firmware_bridge.link.table import kind_named
-from firmware_bridge.link_host import ANSWER_S, Began, LinkHost, Over, shared
+from firmware_bridge.link_host import ANSWER_S, Began, LinkHost, Over, Switched, shared
 from firmware_bridge.link_port import LinkSettings
 
 __all__ = ["SUMMARY", "FirmwareSource", "Settings", "make"]
@@ -82,7 +82,7 @@ class FirmwareSource:
         self._told_of_words = False
         self._starts = -1
         """Starts of the device that were met when its last block came."""
-        self._was_muted = False
+        self._switched = self._was_muted = False
         self._resting = True
         """Whether no word waits for sound that follows it."""
 
@@ -115,9 +115,12 @@ class FirmwareSource:
                 if isinstance(item, Began):
                     self._begin(item)
                     up, sound_s = True, now_s
+                elif isinstance(item, Switched):
+                    # What was sent before it is heard, what comes after it is not: the order is the device's.
+                    self._switched = item.on
                 elif item.kind == "wake":
                     yield from self._wake(item.values, now_s)
-                elif self._link.switched:
+                elif self._switched:
                     self._was_muted = True  # whatever it sends, nobody is to hear it
                 else:
                     yield from self._audio(item, now_s)
@@ -148,7 +151,7 @@ class FirmwareSource:
                 self._told_of_words = True
                 _log.info("%s hears words itself, which are not used: source.words is host", self.name)
             return
-        if self._link.switched:
+        if self._switched:
             return
         self._words.append(_Word(values, now_s))
         if self._starts == self._link.starts:  # otherwise its index is of a count that no sound has come of yet

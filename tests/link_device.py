@@ -35,7 +35,7 @@ class Device:
     def __init__(self, path="", capabilities=_USUAL, **settings):
         self.settings = Settings(role=1, name="test device", capabilities=capabilities, **settings)
         self.peer = Peer(self.settings, session=7)
-        self.index = 0
+        self.index = self._starts = 0
         self.got = []
         self.news = threading.Condition()
         self._begin = b""
@@ -83,7 +83,8 @@ class Device:
     def restart(self):
         """Start anew, as after a reset: nothing is known, and samples are counted from 0."""
         with self.news:
-            self.peer = Peer(self.settings, session=7)
+            self._starts += 1
+            self.peer = Peer(self.settings, session=7 + 1000 * self._starts)
             self.index = 0
 
     def garble(self, data):
