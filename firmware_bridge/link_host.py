@@ -41,6 +41,8 @@ _STALE_S = 10.0
 """What was not acknowledged for so long without a device is not sent to one that comes then, s."""
 _HELD = 1500
 """Messages that wait for the source: 30 s of sound. Then the device is told to wait."""
+_BETWEEN_S = 3.0
+"""A source that fails asks again within this time, s."""
 _LEAVE_S = 2.0
 _ROOM_BYTES = 4096
 _SWITCH = kind_named("mute").field("origin").names.index("switch of the device")
@@ -116,7 +118,7 @@ class LinkHost:
         self._told = ""
         self._standing: dict[str, Message] = {}
         self._items: deque[Item] = deque()
-        self._listened = False
+        self._listened_until_s = float("-inf")
         self._waker = -1
 
     # ------------------------------------------------------------------------------------ for source and sink
@@ -187,21 +189,29 @@ class LinkHost:
         self._wake()
 
     def listen(self, listened: bool) -> None:
-        """Begin, or end, to keep what :meth:`take` returns."""
+        """Begin, or end, to keep what :meth:`take` returns; what comes in a short while between the two is kept, too."""
         with self._changed:
-            self._listened = listened
-            self._items.clear()
-            self._put(Switched(self.switched))
-            if listened and self._up:
-                self._items.append(Began(self._hello()))
+            if not listened:
+                self._listened_until_s = time.monotonic() + _BETWEEN_S
+                return
+            if time.monotonic() > self._listened_until_s:
+                self._items.clear()
+                self._items.append(Switched(self.switched))
+            self._listened_until_s = float("inf")
+            while any(isinstance(item, Over) for item in self._items):
+                self._items.popleft()
+            if self._up and not any(isinstance(item, Began) for item in self._items):
+                self._items.appendleft(Began(self._hello()))
 
     def take(self, timeout_s: float) -> list[Item]:
         """Return sound, words and what became of the session, in their order; nothing if nothing came in this time."""
         with self._changed:
             full = len(self._items) >= _HELD
             self._changed.wait_for(lambda: self._items, timeout_s)
-            items = list(self._items)
-            self._items.clear()
+            items: list[Item] = []
+            # What comes after the end of a session is for who asks again.
+            while self._items and not (items and isinstance(items[-1], Over)):
+                items.append(self._items.popleft())
         if full:
             self._wake()
         return items
@@ -339,7 +349,7 @@ class LinkHost:
 
     def _put(self, item: Item) -> None:
         with self._changed:
-            if self._listened:
+            if time.monotonic() < self._listened_until_s:
                 self._items.append(item)
                 self._changed.notify_all()
 

@@ -102,4 +102,4 @@ def c_header() -> str:
 
 
 if __name__ == "__main__":
-    write_whole(Path(sys.argv[1]), c_header().encode())
+    write_whole(Path(sys.argv[1]), lambda file: file.write(c_header().encode()))
