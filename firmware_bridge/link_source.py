@@ -1,6 +1,7 @@
 """A device at the link as the source of the daemon: its microphone, and its wake words if it detects them itself."""
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -82,7 +83,8 @@ class FirmwareSource:
         self._told_of_words = False
         self._starts = -1
         """Starts of the device that were met when its last block came."""
-        self._switched = self._was_muted = False
+        self._closing = threading.Lock()
+        self._joined = self._switched = self._was_muted = False
         self._resting = True
         """Whether no word waits for sound that follows it."""
 
@@ -94,11 +96,25 @@ class FirmwareSource:
         AudioError
             If no device answers or its session ends, it cannot do what it is for, or sends no sound.
         """
-        self._link.join()
+        self._link.listen(True)
+        if not self._joined:
+            self._joined = True
+            self._link.join()
         try:
-            self._link.listen(True)
             yield from self._items()
-        finally:
+        except AudioError:
+            # The link stays open while the daemon waits to call this again: what comes meanwhile is not lost.
+            self._link.listen(False)
+            raise
+        except GeneratorExit:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Leave the link; it is closed, if the sink is not there either."""
+        with self._closing:
+            joined, self._joined = self._joined, False
+        if joined:
             self._link.listen(False)
             self._link.leave()
 

@@ -63,6 +63,7 @@ class Ear(threading.Thread):
     def end(self):
         self.ending = True
         self.join(PATIENCE_S)
+        self.source.close()
         assert not self.is_alive()
 
 
@@ -149,7 +150,6 @@ def test_a_device_that_goes_and_comes_again_loses_nothing_that_it_kept(listening
         assert ear.of(SoundLost) == []
         np.testing.assert_array_equal(ear.sound(), np.concatenate([noise(3200), noise(6400, 1)]))
         assert ear.faults[0].startswith(str(tmp_path / "s"))
-        assert ear.faults[0].endswith("check that the device is connected")
 
 
 def test_a_device_that_starts_anew_counts_from_zero_and_the_stream_goes_on(listening, tmp_path):
