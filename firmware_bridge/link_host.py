@@ -189,7 +189,7 @@ class LinkHost:
         self._wake()
 
     def listen(self, listened: bool) -> None:
-        """Begin, or end, to keep what :meth:`take` returns; what comes in a short while between the two is kept, too."""
+        """Begin, or end, to keep what :meth:`take` returns; what comes shortly between the two is kept."""
         with self._changed:
             if not listened:
                 self._listened_until_s = time.monotonic() + _BETWEEN_S
