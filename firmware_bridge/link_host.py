@@ -1,7 +1,7 @@
 """The host's end of the link to a device: one connection, which the source and the sink of the daemon share.
 
-It is made once for each port (:func:`shared`), is open while somebody has joined it, and opens again whatever went
-away. A thread of its own drives the peer, so that heartbeats do not wait for anybody.
+It is made once for each port (:mod:`firmware_bridge.link_shared`), is open while somebody has joined it, and opens
+again whatever went away. A thread of its own drives the peer, so that heartbeats do not wait for anybody.
 """
 
 import logging
@@ -10,13 +10,11 @@ import secrets
 import select
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from edge.errors import AudioError, UsageError, VivavoceError
+from edge.errors import AudioError, VivavoceError
 from firmware_bridge.device_log import DeviceLog
 from firmware_bridge.link.messages import Message
 from firmware_bridge.link.peer import Peer
@@ -24,9 +22,10 @@ from firmware_bridge.link.peer_state import Settings
 from firmware_bridge.link.table import CAPABILITIES, kind_named
 from firmware_bridge.link.transports import Transport
 from firmware_bridge.link_clock import LinkClock
-from firmware_bridge.link_port import LinkSettings, opener
+from firmware_bridge.link_items import Began, Item, Over, Switched
+from firmware_bridge.link_port import LinkSettings
 
-__all__ = ["ANSWER_S", "Began", "Item", "LinkHost", "Over", "Switched", "shared"]
+__all__ = ["ANSWER_S", "LinkHost"]
 
 _log = logging.getLogger(__name__)
 
@@ -46,33 +45,6 @@ _BETWEEN_S = 3.0
 _LEAVE_S = 2.0
 _ROOM_BYTES = 4096
 _SWITCH = kind_named("mute").field("origin").names.index("switch of the device")
-
-
-@dataclass(frozen=True, slots=True)
-class Began:
-    """A session with a device began."""
-
-    hello: dict[str, Any]
-    """What it said of itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Over:
-    """The session ended."""
-
-    reason: str
-    """Why, in words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Switched:
-    """How the mute switch of the device is from here on."""
-
-    on: bool
-
-
-Item = Message | Began | Over | Switched
-"""What a source is given, in its order."""
 
 
 class LinkHost:
@@ -373,36 +345,3 @@ class LinkHost:
                 self._put(Switched(muted))
         for call in self.mute_said:
             call(muted, switch)
-
-
-_hosts: "weakref.WeakValueDictionary[str, LinkHost]" = weakref.WeakValueDictionary()
-_making = threading.Lock()
-
-
-def shared(settings: LinkSettings, where: str) -> LinkHost:
-    """Return the link of a port: the one that is there, if somebody has it.
-
-    Parameters
-    ----------
-    settings : LinkSettings
-    where : str
-        Table of the settings, for messages.
-
-    Raises
-    ------
-    UsageError
-        If the name of the port cannot be, or somebody has the port at another rate.
-    MissingExtraError
-        If it takes pyserial, which is not installed.
-    """
-    with _making:
-        host = _hosts.get(settings.port)
-        if host is None:
-            link = LinkSettings(port=settings.port, baud=settings.baud)
-            host = _hosts[settings.port] = LinkHost(link, opener(link, where))
-        elif host.settings.baud != settings.baud:
-            raise UsageError(
-                f"{where}.baud: got {settings.baud}, expected {host.settings.baud}: source and sink share "
-                f"{settings.port}; give both the same rate"
-            )
-        return host

@@ -17,8 +17,9 @@ from edge.house import House
 from edge.strict_toml import Within
 from firmware_bridge.link.messages import Message as LinkMessage
 from firmware_bridge.link.table import kind_named
-from firmware_bridge.link_host import LinkHost, shared
+from firmware_bridge.link_host import LinkHost
 from firmware_bridge.link_port import LinkSettings
+from firmware_bridge.link_shared import shared
 from firmware_bridge.panel.lights import STATES, Lights
 
 __all__ = ["SUMMARY", "FirmwareSink", "Settings", "make"]

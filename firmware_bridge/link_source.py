@@ -16,8 +16,10 @@ from edge.events import SAMPLE_RATE_HZ
 from edge.live import LiveItem, SoundLost, WordHeard
 from firmware_bridge.link.messages import Message
 from firmware_bridge.link.table import kind_named
-from firmware_bridge.link_host import ANSWER_S, Began, LinkHost, Over, Switched, shared
+from firmware_bridge.link_host import ANSWER_S, LinkHost
+from firmware_bridge.link_items import Began, Over, Switched
 from firmware_bridge.link_port import LinkSettings
+from firmware_bridge.link_shared import shared
 
 __all__ = ["SUMMARY", "FirmwareSource", "Settings", "make"]
 
@@ -79,6 +81,8 @@ class FirmwareSource:
         self.name = settings.port
         self._link: LinkHost = shared(settings, "source")
         self._link.source_tells = True
+        # The sink may be the first to open the link: what comes then waits for the first look.
+        self._link.listen(True)
         self._words: deque[_Word] = deque()
         self._told_of_words = False
         self._starts = -1

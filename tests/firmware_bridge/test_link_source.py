@@ -11,7 +11,7 @@ from link_device import PATIENCE_S, Device, capable
 from edge.errors import AudioError, UsageError
 from edge.live import SoundLost, WordHeard
 from edge.strict_toml import from_tables
-from firmware_bridge import link_host, link_source
+from firmware_bridge import link_shared, link_source
 from firmware_bridge.link_source import FirmwareSource, Settings
 
 WORDS = capable("audio", "wake words")
@@ -348,10 +348,10 @@ def test_settings_are_read_strictly():
 
 def test_one_port_is_one_link_at_one_rate(tmp_path):
     settings = Settings(port=f"unix:{tmp_path}/s")
-    link = link_host.shared(settings, "source")
-    assert link_host.shared(settings, "sinks.a") is link
+    link = link_shared.shared(settings, "source")
+    assert link_shared.shared(settings, "sinks.a") is link
     with pytest.raises(UsageError, match=r"sinks\.a\.baud: got 9600, expected 921600: source and sink share"):
-        link_host.shared(Settings(port=settings.port, baud=9600), "sinks.a")
+        link_shared.shared(Settings(port=settings.port, baud=9600), "sinks.a")
 
 
 def test_nothing_is_left_behind(tmp_path):
@@ -364,3 +364,15 @@ def test_nothing_is_left_behind(tmp_path):
         with suppress(AttributeError):
             assert not source._link._thread.is_alive()
         assert not source._link.up
+
+
+def test_what_comes_before_the_first_look_is_heard_where_the_sink_was_first(tmp_path):
+    with Device(tmp_path / "s") as device:
+        source = FirmwareSource(Settings(port=device.port))
+        source._link.join()
+        device.play(noise(3200))
+        device.wait(lambda device: device.peer.established and not device.peer.waiting)
+        ear = Ear(source)
+        ear.wait(lambda ear: ear.sound().size == 3200)
+        ear.end()
+        source._link.leave()
