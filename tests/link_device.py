@@ -17,7 +17,7 @@ from firmware_bridge.link.transports import DescriptorTransport, SocketTransport
 
 __all__ = ["PATIENCE_S", "Device", "capable"]
 
-PATIENCE_S = 15
+PATIENCE_S = 30
 BLOCK = 320
 
 
