@@ -71,10 +71,10 @@ def build_slots(folder: Path, changes: dict[str, tuple[str, str]] | None = None,
     includes = [f"-I{one}" for one in C_FOLDERS]
     for source in sources:
         strict = checks if source.parent == folder else ()
+        made = folder / f"{source.stem}.o"
         subprocess.run(
-            ["gcc", "-std=c99", *strict, "-O2", "-fPIC", *options, *includes, "-c", source, "-o", f"{folder / source.stem}.o"],
-            check=True,
-        )  # fmt: skip
+            ["gcc", "-std=c99", *strict, "-O1", "-fPIC", *options, *includes, "-c", source, "-o", made], check=True
+        )
     objects = [f"{folder / source.stem}.o" for source in sources]
     subprocess.run(["gcc", "-shared", *options, *objects, "-o", library], check=True)
     loaded = ctypes.CDLL(str(library))
@@ -185,5 +185,7 @@ def small_image(seed: int, size: int = 3000, *, contract: bytes = bytes(32)) -> 
     dice = random.Random(seed)
     settings = struct.pack("<16i", *range(16))
     return image_bytes(
-        ModelImage(contract, {"settings": settings, "wake": dice.randbytes(size // 2), "liveness": dice.randbytes(size // 2)})
+        ModelImage(
+            contract, {"settings": settings, "wake": dice.randbytes(size // 2), "liveness": dice.randbytes(size // 2)}
+        )
     )

@@ -1,5 +1,6 @@
 """What must hold of the two slots wherever the power is cut; for tests and for the bench."""
 
+import itertools
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from slots_device import Device
 from firmware_bridge.link.bundle_image import sha256_of
 from firmware_bridge.link.messages import Message
 
-__all__ = ["CHUNK", "Proof", "chains", "install", "mark_step", "offer", "power_cuts", "send"]
+__all__ = ["CHUNK", "Proof", "chains", "install", "mark_step", "offer", "power_cuts", "same_cut", "send"]
 
 CHUNK = 500
 """Bytes of a chunk: no divisor of a page."""
@@ -197,5 +198,32 @@ def chains(make: Callable[[], Device], old: bytes, new: bytes, count: int, *, se
         device.power_on()
         proof.expect(device.running() == new, f"chain {chain}: the new one does not run in the end")
         proof.expect(not device.sim.violations, f"chain {chain}: the flash was misused")
+        device.sim.violations = 0
+    return proof
+
+
+def same_cut(
+    make: Callable[[], Device], new: bytes, cuts: Iterable[int], again: Iterable[int], *, turns: int = 60
+) -> Proof:
+    """Cut the power, and then after the same number of bytes again and again: the update after that goes through.
+
+    What a log has room for is used up by what the cuts spoil.
+    """
+    proof = Proof()
+    device = make()
+    before = device.flash.raw
+    for cut, later in itertools.product(cuts, tuple(again)):
+        device.flash.raw = before
+        for turn in range(turns):
+            proof.cuts += 1
+            device.power_on(cut_after=later if turn else cut, seed=cut * turns + turn)
+            proof.resumed += life(device, new).sent.start > 0
+        device.power_on()
+        last = life(device, new)
+        where = f"cut after {cut} bytes, and {turns} times after {later}: "
+        # Started three times without being confirmed, it is given up as one that does not run.
+        done = last.done or (last.sent.state == 3 and "was tried" in last.sent.reason)
+        proof.expect(done, f"{where}the update fails: {last.sent.said}")
+        proof.expect(not device.sim.violations, f"{where}the flash was misused")
         device.sim.violations = 0
     return proof

@@ -69,9 +69,7 @@ def image_bytes(image: ModelImage) -> bytes:
     for name, content in image.sections.items():
         table += SECTION.pack(SECTIONS[name], begin + len(body), len(content))
         body += content + bytes(_aligned(len(content)) - len(content))
-    head = HEADER.pack(
-        MAGIC, FORMAT_VERSION, len(image.sections), image.abi_version, begin + len(body), image.contract
-    )
+    head = HEADER.pack(MAGIC, FORMAT_VERSION, len(image.sections), image.abi_version, begin + len(body), image.contract)
     return (head + table).ljust(begin, b"\0") + body
 
 
@@ -172,10 +170,12 @@ def _settings(bundle: Bundle, wake: Model, liveness: Model) -> bytes:
                 f"{WORD_ID_BYTES} for firmware; give it a shorter one"
             )
         ids.append(encoded.ljust(WORD_ID_BYTES, b"\0"))
-    return b"".join((
-        _NUMBERS.pack(*numbers).ljust(_NUMBERS_BYTES, b"\0"),
-        struct.pack(f"<{len(ids)}Q", *tables.cutoff_sums),
-        struct.pack(f"<{len(ids)}Q", *tables.cutoff_rooms),
-        struct.pack("<256I", *tables.probabilities),
-        *ids,
-    ))
+    return b"".join(
+        (
+            _NUMBERS.pack(*numbers).ljust(_NUMBERS_BYTES, b"\0"),
+            struct.pack(f"<{len(ids)}Q", *tables.cutoff_sums),
+            struct.pack(f"<{len(ids)}Q", *tables.cutoff_rooms),
+            struct.pack("<256I", *tables.probabilities),
+            *ids,
+        )
+    )
