@@ -10,6 +10,7 @@ SUMMARY = "export a bundle for firmware"
 
 STEPS = {
     "export": "firmware_bridge.commands.bridge_export",
+    "send": "firmware_bridge.commands.bridge_send",
 }
 """Steps by name."""
 

@@ -21,7 +21,7 @@ __all__ = [
 
 MAGIC = b"VVMODEL\0"
 FORMAT_VERSION = 1
-"""Of header and sections; a firmware refuses a newer one. Sections may be added without it: unknown ones are skipped."""
+"""Of header and sections; a firmware refuses a newer one. Added sections need none: unknown ones are skipped."""
 ALIGNMENT = 16
 """Bytes; also what the size of an image is a multiple of."""
 HEADER = struct.Struct("<8sHHII12x32s")

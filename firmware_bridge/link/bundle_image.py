@@ -51,7 +51,8 @@ def image_of(bundle: Bundle) -> ModelImage:
         If its networks are not int8, or a word has an id that is too long.
     """
     wake, liveness = (
-        load_model(bundle.content(part.file), f"{bundle.path}/{part.file}") for part in (bundle.wake, bundle.liveness)
+        load_model(bundle.content(part.file), name=part.file, kernels="reference")
+        for part in (bundle.wake, bundle.liveness)
     )
     sections = {"settings": _settings(bundle, wake, liveness)}
     sections["manifest"] = read_bundle_file(bundle.path / MANIFEST_NAME, MAX_MANIFEST_BYTES)
