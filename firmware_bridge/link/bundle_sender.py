@@ -1,6 +1,6 @@
 """The host's side of sending a model image, without input or output: on top of a peer, whose messages it is given.
 
-It offers the image in each session anew, and sends from where the device wants it on. A state counts only after the
+It offers the image to each device that starts, and sends from where the device wants it on. A state counts only after the
 device has named the offer that it is about: what it says before may be about another one, which it could not say while
 nobody listened.
 """
@@ -85,6 +85,10 @@ class BundleSender:
             else:
                 self.stored = len(self.content)
 
+    def offer_again(self) -> None:
+        """Begin with an offer once more: for a device that says nothing, and may have started anew."""
+        self._session = 0
+
     def push(self, peer: Peer) -> None:
         """Give a peer what is to be sent now.
 
@@ -101,6 +105,10 @@ class BundleSender:
                     f"device: {peer.peer_hello.values['name'] or 'it'} has no slots for models, expected bit 4 of its "
                     "capabilities; its firmware must be built with firmware_bridge/c_slots"
                 )
+            if self._session and peer.peer_hello.values["resume_session"]:
+                # It kept running, and the link keeps what was on its way.
+                self._session = peer.counts.sessions
+                return
             # Chunks of before that still wait come first, and are counted in the place that the device then wants.
             if not peer.send(Message("bundle_offer", {"size": len(self.content), "sha256": self.sha256})):
                 return

@@ -15,6 +15,7 @@ from firmware_bridge.link.transports import Transport, open_serial, open_tcp, op
 __all__ = ["open_port", "send_image"]
 
 _RETRY_S = 0.5
+_OFFER_AGAIN_S = 5.0
 _LONGEST_WAIT_S = 0.05
 
 
@@ -70,7 +71,7 @@ def send_image(
     transport: Transport | None = connect()
     lost: AudioError | None = None
     unsent = b""
-    seen, since_s = (), time.monotonic()
+    seen, since_s, asked_s = (), time.monotonic(), time.monotonic()
     try:
         while not sender.finished:
             now_s = time.monotonic()
@@ -93,8 +94,11 @@ def send_image(
             told(sender)
             progress = (sender.state, sender.stored, sender.sent_bytes, len(sender.starts))
             if progress != seen:
-                seen, since_s = progress, now_s
-            elif now_s - since_s > patience_s:
+                seen, since_s, asked_s = progress, now_s, now_s
+            elif now_s - asked_s > _OFFER_AGAIN_S and sender.state != "verified":
+                sender.offer_again()
+                asked_s = now_s
+            if now_s - since_s > patience_s:
                 if sender.state == "verified":
                     return
                 why = str(lost) if transport is None and lost else "it was connected"
