@@ -211,22 +211,31 @@ static void take_offer(vv_slots_t *slots, const vv_bundle_offer_t *offer)
 
 static void take_chunk(vv_slots_t *slots, const vv_bundle_chunk_t *chunk)
 {
+    const uint32_t expected = slots->stored + slots->filled;
     const uint8_t *data = chunk->data;
     uint32_t left = chunk->data_count;
+    uint32_t known;
 
     /* After a start nothing is taken without an offer: it may be of a model that was offered before. */
     if ((slots->phase != VV_SLOTS_RECEIVING) || (left == 0U)) {
         return;
     }
-    if (chunk->offset != (slots->stored + slots->filled)) {
+    if (chunk->offset > expected) {
         if (!slots->asked) {
             slots->asked = true;
             slots->want_due = true;
         }
         return;
     }
+    /* Of what was sent again, only what is new: to ask for a place then would make the host go back once more. */
+    known = expected - chunk->offset;
+    if (left <= known) {
+        return;
+    }
+    data = &data[known];
+    left -= known;
     slots->asked = false;
-    if (left > (slots->size - chunk->offset)) {
+    if (left > (slots->size - expected)) {
         refuse(slots, "more came than was offered");
         return;
     }

@@ -214,6 +214,16 @@ def test_a_chunk_from_elsewhere_is_asked_for_once(library):
     assert send(one, NEW).state == 1
 
 
+def test_what_is_sent_again_is_passed_over(library):
+    one = with_old(library)
+    send(one, NEW, until=1000)
+    for at, end in ((0, 500), (500, 1000), (900, 1400), (1400, 1401), (1000, 1400)):
+        one.take(Message("bundle_chunk", {"offset": at, "data": NEW[at:end]}))
+    assert one.say() == []
+    sent = send(one, NEW)
+    assert (sent.start, sent.state) == (1401, 1)
+
+
 def test_after_a_start_no_chunk_is_taken_without_an_offer(library):
     one = with_old(library)
     send(one, NEW, until=1000)
