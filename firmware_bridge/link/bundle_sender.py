@@ -1,7 +1,7 @@
 """The host's side of sending a model image, without input or output: on top of a peer, whose messages it is given.
 
-It offers the image to each device that starts, and sends from where the device wants it on. A state counts only after the
-device has named the offer that it is about: what it says before may be about another one, which it could not say while
+It offers the image to each device that starts, and sends from where the device wants it on. A state counts only after
+the device has named the offer that it is about: what it says before may be about another one, which it could not say while
 nobody listened.
 """
 
