@@ -1,8 +1,8 @@
 """The host's side of sending a model image, without input or output: on top of a peer, whose messages it is given.
 
 It offers the image to each device that starts, and sends from where the device wants it on. A state counts only after
-the device has named the offer that it is about: what it says before may be about another one, which it could not say while
-nobody listened.
+the device has named the offer that it is about: what it says before may be about another one, which it could not say
+while nobody listened.
 """
 
 from typing import Literal
@@ -105,8 +105,8 @@ class BundleSender:
                     f"device: {peer.peer_hello.values['name'] or 'it'} has no slots for models, expected bit 4 of its "
                     "capabilities; its firmware must be built with firmware_bridge/c_slots"
                 )
-            if self._session and peer.peer_hello.values["resume_session"]:
-                # It kept running, and the link keeps what was on its way.
+            if self._session and (peer.peer_hello.values["resume_session"] or self.state == "offered"):
+                # It kept running, and the link keeps what was on its way; or an offer is on its way already.
                 self._session = peer.counts.sessions
                 return
             # Chunks of before that still wait come first, and are counted in the place that the device then wants.
