@@ -72,7 +72,8 @@ class BundleSender:
                     f"device: it wants byte {values['offset']} of a model of {len(self.content)} bytes; start the "
                     "device anew, then send it again"
                 )
-            if not self.finished:
+            # One that comes twice, as it may over a reconnect, does not make it go back.
+            if not self.finished and not (self.state == "receiving" and values["offset"] == self.starts[-1]):
                 self.state = "receiving"
                 self.stored = self._at = values["offset"]
                 self.starts.append(values["offset"])

@@ -14,6 +14,7 @@ from edge.bundle import DEFAULT_BUNDLE, open_bundle
 from edge.errors import BundleError, BundleVersionError, DataError
 from firmware_bridge.link.bundle_image import image_bytes, image_of, numbers_of, read_image
 from firmware_bridge.link.bundle_sender import BUNDLE_SLOTS, BundleSender
+from firmware_bridge.link.messages import Message
 from firmware_bridge.link.peer import Peer
 from firmware_bridge.link.peer_state import Settings
 from firmware_bridge.link.table import kind_named
@@ -103,6 +104,14 @@ def test_a_device_that_starts_anew_goes_on_with_whole_sectors(library, shipped):
     assert line.sender.starts[-1] % 4096 == 0
     assert line.sender.starts[-1] > 40_000
     assert line.device.power_on().running() == shipped
+
+
+def test_a_want_that_comes_twice_sends_nothing_again(library):
+    line = Line(install(Device(library).power_on(), OLD), NEW)
+    line.until(lambda: line.sender.sent_bytes)
+    line.sender.take(Message("bundle_want", {"offset": 0, "sha256": line.sender.sha256}))
+    line.until(lambda: line.sender.finished)
+    assert (line.sender.state, line.sender.sent_bytes) == ("active", len(NEW))
 
 
 def test_refused_with_a_reason(library):
