@@ -55,9 +55,9 @@ class DecayReference:
     replay: Envelope
     """Of loudspeakers, which were simulated."""
     live_right: float
-    """Share of people's curves that lie nearer to the middle of people's, 0 to 1; of talkers who were left out of it."""
+    """Share of people's curves that lie nearer to people's median, 0 to 1; the medians are of other talkers."""
     replay_right: float
-    """Share of loudspeakers' curves that lie nearer to the middle of loudspeakers', 0 to 1, in the same way."""
+    """Share of loudspeakers' curves that lie nearer to loudspeakers' median, counted in the same way."""
     source: str
     """What the curves are of, for people."""
 
@@ -86,7 +86,7 @@ class Placement(NamedTuple):
 
 def edges_hz(settings: VoidSettings) -> npt.NDArray[np.float64]:
     """Return the edges of the segments, ``(segments + 1,) float64``, from 0 Hz on."""
-    edges: npt.NDArray[np.float64] = np.arange(settings.segments + 1) * settings.segment_hz
+    edges: npt.NDArray[np.float64] = settings.segment_hz * np.arange(settings.segments + 1, dtype=np.float64)
     return edges
 
 
@@ -110,11 +110,9 @@ def decay_curve(samples: npt.NDArray[np.int16], settings: VoidSettings) -> npt.N
     FrontendError
         If the samples are not one-dimensional int16.
     """
-    cumulative = np.concatenate(([0.0], np.cumsum(segment_powers(samples, settings))))
-    if cumulative[-1] <= 0.0:
-        return np.zeros(settings.segments + 1)
-    curve: npt.NDArray[np.float64] = cumulative / cumulative[-1]
-    return curve
+    curve: npt.NDArray[np.float64] = np.zeros(settings.segments + 1)
+    np.cumsum(segment_powers(samples, settings), out=curve[1:])
+    return curve / curve[-1] if curve[-1] > 0.0 else curve
 
 
 def place_curve(curve: npt.NDArray[np.float64], reference: DecayReference) -> Placement | None:
@@ -152,7 +150,9 @@ def place_curve(curve: npt.NDArray[np.float64], reference: DecayReference) -> Pl
         _share_within(curve, live, telling),
         _share_within(curve, replay, telling),
         "live" if far_live < far_replay else "replay",
-        *(float(np.interp(_HALF, one, frequencies)) for one in (curve, live.middle, replay.middle)),
+        half_hz=float(np.interp(_HALF, curve, frequencies)),
+        live_half_hz=float(np.interp(_HALF, live.middle, frequencies)),
+        replay_half_hz=float(np.interp(_HALF, replay.middle, frequencies)),
     )
 
 

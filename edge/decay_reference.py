@@ -97,7 +97,7 @@ def read_decay_reference(path: Path = DEFAULT_DECAY) -> DecayReference:
 def _envelope(table: Table, points: int) -> Envelope:
     """Take one envelope: three curves, each never falling from 0 to 1, and none below the one before."""
     clips = table.integer("clips", 1, _MOST_CLIPS)
-    curves = []
+    curves: list[npt.NDArray[np.float64]] = []
     for name in ("low", "middle", "high"):
         curve = np.array(numbers(table, name, points, points))
         least = curves[-1] if curves else np.zeros(points)
@@ -105,4 +105,5 @@ def _envelope(table: Table, points: int) -> Envelope:
             raise table.fault(name, "other numbers", "a curve from 0 to 1 that never falls, above that before it")
         curves.append(curve)
     table.end()
-    return Envelope(*curves, clips)
+    low, middle, high = curves
+    return Envelope(low, middle, high, clips)

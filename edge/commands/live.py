@@ -11,14 +11,15 @@ if TYPE_CHECKING:
 
 __all__ = ["SUMMARY", "configure", "run"]
 
-SUMMARY = "show in the terminal what the gate hears and decides, while it happens; records nothing"
+SUMMARY = "show in the terminal what the gate hears and decides, while it happens"
 
 _EPILOG = """\
 Say the word, and the gate opens; play your own recording of it from a phone, and it stays shut.
 
 Shown are the level, a spectrogram, the score of every word (the line in it is the cut-off; behind it the newest and
 the highest score lately), the needle between loudspeaker and person (the lines in it are the two cut-offs) with what
-it stands there by, and the last decisions. A terminal of 40 columns gets a smaller picture. q quits.
+it stands there by, how the power decays over frequency before what is usual for people and for loudspeakers, and the
+last decisions. A terminal of 40 columns gets a smaller picture. q quits.
 
 examples:
   vivavoce live
@@ -26,6 +27,7 @@ examples:
   vivavoce live --microphone USB --word "smart mirror"
   vivavoce live kitchen.wav
   vivavoce live --liveness-only
+  vivavoce live --keep heard
   arecord -t raw -f S16_LE -r 48000 -c 2 | vivavoce live - --rate 48000 --channels 2
 
 exit code: 0; 2 for a fault, told in one line
@@ -77,6 +79,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--channels", type=int, default=1, metavar="N", help="interleaved channels of raw samples [%(default)s]"
     )
+    parser.add_argument(
+        "--keep",
+        type=named_path,
+        metavar="DIR",
+        help="keep the sound of decisions there, two seconds each; tell whoever is in the room [nothing is kept]",
+    )
     add_trust_arguments(parser)
 
 
@@ -112,13 +120,19 @@ def run(args: argparse.Namespace) -> int:
     from edge.live_demo.state import Mode
 
     mode: Mode = "wake" if args.wake_only else "liveness" if args.liveness_only else "both"
-    listener = Listener(open_chosen(args, args.bundle), words=args.word, mode=mode, runtime=args.interpreter)
+    bundle = open_chosen(args, args.bundle)
+    listener = Listener(bundle, words=args.word, mode=mode, runtime=args.interpreter)
     console = Console()
     if console.is_dumb_terminal:
         raise UsageError(
             "TERM: got a terminal that cannot move its cursor, expected one that can, e.g. TERM=xterm; for lines of "
             "text run: vivavoce run FILE"
         )
+    if args.keep is not None:
+        from edge.live_demo.keeping import Keeper
+
+        listener.keeps_sound = True
+        listener.told = Keeper(args.keep, listener.state, bundle.bundle_version).keep
     faults = show(source, listener, console)
     for fault in faults:
         report_error(fault)

@@ -73,7 +73,7 @@ def draw(state: State, *, width: int, height: int, encoding: str = "utf-8") -> T
     head = [_title(state, narrow), _level(state, width, label, glyphs)]
     head += _words(state, width, label, glyphs)
     middle = _needle(state, width, narrow, glyphs) if state.mode != "wake" else []
-    foot = [Text("q quits" if narrow else "q quits   nothing is recorded", style="dim")]
+    foot = [_foot(state, width, narrow)]
     if state.note:
         foot[:0] = [Text(line, style="yellow") for line in wrap(_plain(state.note), max(width, 1))[:_NOTE_ROWS]]
     room = height - len(head) - len(middle) - len(foot) - 1
@@ -91,6 +91,21 @@ def draw(state: State, *, width: int, height: int, encoding: str = "utf-8") -> T
         line.plain = line.plain.encode(encoding, "replace").decode(encoding)
         line.truncate(width)
     return Text("\n").join(lines[:height])
+
+
+def _foot(state: State, width: int, narrow: bool) -> Text:
+    """Return how to leave, and whether anything is kept: of the folder's name its end, if there is no room for all."""
+    quits = "q quits" if narrow else "q quits   "
+    if not state.keeps:
+        return Text(quits if narrow else f"{quits}nothing is recorded", style="dim")
+    told = f"  keeps sound: {state.kept} in " if narrow else f"sound of decisions is kept: {state.kept} in "
+    line = Text(quits, style="dim")
+    line.append(told, style="not dim bold yellow")
+    folder = Text(_plain(state.keeps))
+    room = width - line.cell_len
+    if folder.cell_len > room:
+        folder = Text("...") + folder[-max(room - 3, 1) :]
+    return line.append_text(folder)
 
 
 def _title(state: State, narrow: bool) -> Text:

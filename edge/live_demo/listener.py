@@ -83,6 +83,8 @@ class Listener:
         self._clock = clock
         self.reference = reference or read_decay_reference()
         """What the decay of power is shown before."""
+        self.told: Callable[[Ruled], object] | None = None
+        """Called with what became of every word, or stretch of speech, once it is in the state."""
         self.keeps_sound = False
         """Whether decisions from now on keep their sound, in memory; not unless somebody asks for it."""
         self._source_flags: tuple[str, ...] = ()
@@ -162,7 +164,7 @@ class Listener:
             else:
                 decided = self._frontend.settings.heard_samples(hit.frame)
                 sound = self._before(self._ring.head, _SOUND) if self.keeps_sound else None
-                self.state.rule(Ruled(self._start + decided, word, "heard", (), hit.score, sound=sound))
+                self._rule(Ruled(self._start + decided, word, "heard", (), hit.score, sound=sound))
                 yield Wake(word, hit.score, decided, decided, decided)
         if self._stage.runs != runs:
             self.state.score(self._stage.scores)
@@ -184,7 +186,12 @@ class Listener:
             pipeline.judging_s,
         )
         # What was looked back on, as the pipeline did it.
-        self.state.rule(self._shown(ruled, self._before(decided, LOOK_BACK_SAMPLES), self._before(decided, _SOUND)))
+        self._rule(self._shown(ruled, self._before(decided, LOOK_BACK_SAMPLES), self._before(decided, _SOUND)))
+
+    def _rule(self, ruled: Ruled) -> None:
+        self.state.rule(ruled)
+        if self.told is not None:
+            self.told(ruled)
 
     def _before(self, end: int, size: int) -> npt.NDArray[np.int16]:
         """Return the sound before a sample of the stream, as much of it as there is."""
@@ -215,4 +222,4 @@ class Listener:
                     quality=evidence.quality,
                     judging_s=took_s,
                 )
-                self.state.rule(self._shown(ruled, window, window))
+                self._rule(self._shown(ruled, window, window))

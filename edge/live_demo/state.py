@@ -84,6 +84,10 @@ class State:
     mode: Mode = "both"
     source: str = "opening"
     """What listens, and how it is."""
+    keeps: str = ""
+    """Where sound of decisions is kept; empty where nothing is."""
+    kept: int = 0
+    """Decisions whose sound was kept there."""
     note: str = ""
     """The last thing that went wrong; empty if nothing does."""
     heard_samples: int = 0

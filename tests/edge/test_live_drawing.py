@@ -187,6 +187,16 @@ def test_wake_only_has_no_needle():
     assert "    2.9 s  HEARD   snowboy 0.98" in picture
 
 
+def test_it_says_whether_sound_is_kept_and_where():
+    assert lines(state(), 80, 24)[-1] == "q quits   nothing is recorded"
+    kept = state(keeps="/home/me/kept", kept=3)
+    assert lines(kept, 80, 24)[-1] == "q quits   sound of decisions is kept: 3 in /home/me/kept"
+    assert lines(kept, 40, 24)[-1] == "q quits  keeps sound: 3 in /home/me/kept"
+    kept.keeps = "/home/me/a/very/long/name/of/a/folder"
+    assert lines(kept, 40, 24)[-1] == "q quits  keeps sound: 3 in ...f/a/folder"
+    assert "recorded" not in "".join(lines(kept, 80, 24))
+
+
 def test_it_says_when_it_falls_behind():
     assert "behind" not in lines(state(queue_s=0.05), 80, 24)[0]
     assert lines(state(queue_s=2.04), 80, 24)[0].endswith("2.0 s behind")

@@ -249,6 +249,26 @@ def test_q_ends_it_before_the_file_does():
     assert "ended" not in last_picture(terminal.text)
 
 
+def test_sound_is_kept_where_it_was_asked_for_and_only_then(tmp_path):
+    terminal = Terminal("live", str(SCENE), "--pace", "fast", "--keep", str(tmp_path / "kept"))
+    assert terminal.end() == (0, "")
+    left = last_picture(terminal.text)
+    assert "sound of decisions is kept: 2 in " in left
+    assert "nothing is recorded" not in terminal.text
+    assert len(list((tmp_path / "kept").glob("*.flac"))) == 2
+    plain = Terminal("live", str(SCENE), "--pace", "fast")
+    assert plain.end() == (0, "")
+    assert "nothing is recorded" in last_picture(plain.text)
+
+
+def test_a_folder_to_keep_sound_in_that_others_may_use(tmp_path):
+    tmp_path.chmod(0o755)
+    terminal = Terminal("live", str(SCENE), "--keep", str(tmp_path))
+    code, said = terminal.end()
+    assert (code, said.count("\n")) == (2, 1)
+    assert "--keep" in said
+
+
 def test_ctrl_c_ends_it_too():
     terminal = Terminal("live", str(SCENE))
     terminal.until("scene.flac")

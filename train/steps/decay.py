@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=named_path,
         default=DEFAULT_DECAY,
         metavar="FILE",
-        help="file to write [that of the package]",
+        help="file to write [the package's]",
     )
 
 
