@@ -99,6 +99,7 @@ class Listener:
             reject_cutoff=bundle.liveness.reject_cutoff,
             channels=settings.channels,
             mode=mode,
+            reference=self.reference if mode != "wake" else None,
         )
         """What is shown."""
 

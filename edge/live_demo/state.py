@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from edge.decay import Placement
+from edge.decay import DecayReference, Placement
 from edge.events import SAMPLE_RATE_HZ, Verdict
 from edge.frontend import FEATURE_ZERO_POINT, quantise_features
 from edge.quality import Quality
@@ -82,6 +82,8 @@ class State:
     reject_cutoff: float
     channels: int
     mode: Mode = "both"
+    reference: DecayReference | None = None
+    """What the decay of power is shown before; None where nothing is judged."""
     source: str = "opening"
     """What listens, and how it is."""
     keeps: str = ""
