@@ -7,7 +7,7 @@ import numpy.typing as npt
 from rich.text import Text
 
 from edge.decay import DecayReference, Envelope, Placement
-from edge.live_demo.glyphs import Glyphs
+from edge.live_demo.glyphs import Glyphs, painted
 
 __all__ = ["SPAN_HZ", "decay_in_words", "decay_picture"]
 
@@ -56,20 +56,15 @@ def decay_picture(
         # Up to where the next one stands: a steep curve has no gaps.
         for column, (bottom, top) in enumerate(zip(at_row, [*at_row[1:] + 1, at_row[-1]], strict=True)):
             kinds[min(top, bottom) : bottom + 1, column] = "curve"
-    marks = {
+    drawn = {
         "people": glyphs.people,
         "replays": glyphs.replays,
         "both": glyphs.both,
         "none": " ",
         "curve": glyphs.curve,
     }
-    lines = []
-    for cells in kinds:
-        line = Text()
-        for kind in cells:
-            line.append(marks[kind], style=_COLOURS[kind])
-        lines.append(line)
-    return [*lines, _axis(width)][:rows]
+    marks = {kind: (mark, _COLOURS[kind]) for kind, mark in drawn.items()}
+    return [*(painted(cells.tolist(), marks) for cells in kinds), _axis(width)][:rows]
 
 
 def _axis(width: int) -> Text:

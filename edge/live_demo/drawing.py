@@ -8,7 +8,7 @@ from rich.text import Text
 
 from edge.events import SAMPLE_RATE_HZ
 from edge.live_demo.decay_drawing import decay_in_words, decay_picture
-from edge.live_demo.glyphs import Glyphs
+from edge.live_demo.glyphs import Glyphs, painted
 from edge.live_demo.state import FLOOR_DBFS, Ruled, State
 from edge.policy import REASONS
 
@@ -239,13 +239,8 @@ def _spectrogram(state: State, width: int, rows: int, glyphs: Glyphs) -> list[Te
         for row in range(rows):
             picture[row, width - len(columns) :] = values[edges[row] : max(edges[row + 1], edges[row] + 1)].max(axis=0)
     shades = np.minimum((picture * len(glyphs.shades)).astype(int), len(glyphs.shades) - 1)
-    lines = []
-    for row in shades[::-1]:
-        line = Text()
-        for shade in row:
-            line.append(glyphs.shades[shade], style=_HEAT[shade])
-        lines.append(line)
-    return lines
+    marks = dict(enumerate(zip(glyphs.shades, _HEAT, strict=True)))
+    return [painted(row.tolist(), marks) for row in shades[::-1]]
 
 
 def _bar(value: float, size: int, glyphs: Glyphs, *, mark: float | None) -> str:

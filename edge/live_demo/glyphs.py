@@ -1,8 +1,14 @@
 """The characters that the demo draws with, as many as the terminal has."""
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from typing import NamedTuple, TypeVar
 
-__all__ = ["Glyphs"]
+from rich.text import Text
+
+__all__ = ["Glyphs", "painted"]
+
+_Kind = TypeVar("_Kind")
 
 
 class Glyphs(NamedTuple):
@@ -35,3 +41,20 @@ class Glyphs(NamedTuple):
         if encoding.lower().replace("-", "") in ("utf8", "utf16", "utf32"):
             return cls(" ░▒▓█", "█", "·", "│", "─", "▲", "╲", "╱", "╳", "●")  # noqa: RUF001
         return cls(" .:+#", "#", ".", "|", "-", "^", "\\", "/", "x", "o")
+
+
+def painted(cells: Iterable[_Kind], marks: Mapping[_Kind, tuple[str, str]]) -> Text:
+    """Return a line of cells; neighbours of one kind are one piece, so that a terminal is told of a colour once.
+
+    Parameters
+    ----------
+    cells : iterable
+        The kind of each cell.
+    marks : mapping
+        Character and style of each kind.
+    """
+    line = Text()
+    for kind, run in groupby(cells):
+        mark, style = marks[kind]
+        line.append(mark * sum(1 for _ in run), style=style)
+    return line
