@@ -24,6 +24,7 @@ last decisions. A terminal of 40 columns gets a smaller picture. q quits.
 examples:
   vivavoce live
   vivavoce live --list-devices
+  vivavoce live --microphone
   vivavoce live --microphone USB --word "smart mirror"
   vivavoce live kitchen.wav
   vivavoce live --liveness-only
@@ -46,7 +47,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="audio files of one rate, one after another; - for raw samples on standard input [a microphone]",
     )
-    parser.add_argument("--microphone", metavar="SUBSTRING", help="part of the input's name [the system's default]")
+    parser.add_argument(
+        "--microphone",
+        nargs="?",
+        const="",
+        metavar="SUBSTRING",
+        help="part of the input's name, or its number; without one, choose from a list [the system's default]",
+    )
     parser.add_argument("--list-devices", action="store_true", help="list the microphones that are there, and leave")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--wake-only", action="store_true", help="listen for words, and judge nothing")
@@ -93,13 +100,13 @@ def run(args: argparse.Namespace) -> int:
     import sys
 
     from edge.errors import MissingExtraError, UsageError
-    from edge.output import columns, out, report_error
+    from edge.output import out, report_error
 
     if args.list_devices:
+        from edge.live_demo.picking import device_lines
         from edge.microphone import list_devices
 
-        rows = [("*" if d.default else "", d.name, d.native_rate_hz, "Hz") for d in list_devices()]
-        out(args).text("\n".join(columns(rows)) if rows else "no input is there; connect a microphone")
+        out(args).text("\n".join(device_lines(list_devices())) or "no input is there; connect a microphone")
         return 0
     if args.word and args.liveness_only:
         raise UsageError("--word: got one with --liveness-only, expected none: no word is listened for; leave one out")
@@ -168,10 +175,16 @@ def _source(args: argparse.Namespace) -> "LiveSource":
     from edge.live_sources import microphone
     from edge.microphone import choose_device, list_devices
 
-    wanted = args.microphone or ""
+    if args.microphone == "":
+        from edge.live_demo.picking import pick_device
+        from edge.terminal import Terminal
+
+        wanted: str | int = pick_device(list_devices(), Terminal())
+    else:
+        wanted = args.microphone or ""
     made = microphone.make(microphone.Settings(device=wanted, channel=channel))
     # The source itself would wait for it to be connected: a person who looks on wants to know.
-    choose_device(list_devices(), wanted or None)
+    choose_device(list_devices(), None if wanted == "" else wanted)
     return made
 
 
