@@ -29,6 +29,7 @@ examples:
   vivavoce live kitchen.wav
   vivavoce live --liveness-only
   vivavoce live --keep heard
+  vivavoce live kitchen.wav --pace fast --svg picture.svg
   arecord -t raw -f S16_LE -r 48000 -c 2 | vivavoce live - --rate 48000 --channels 2
 
 exit code: 0; 2 for a fault, told in one line
@@ -87,6 +88,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--channels", type=int, default=1, metavar="N", help="interleaved channels of raw samples [%(default)s]"
     )
     parser.add_argument(
+        "--svg",
+        type=named_path,
+        metavar="FILE",
+        help="draw nothing; write the last picture there, 100 columns of 32 rows: for a page",
+    )
+    parser.add_argument(
         "--keep",
         type=named_path,
         metavar="DIR",
@@ -110,8 +117,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.word and args.liveness_only:
         raise UsageError("--word: got one with --liveness-only, expected none: no word is listened for; leave one out")
+    if args.svg is not None and not args.files:
+        raise UsageError("--svg: got no file to listen to, expected one whose end is drawn: add FILE --pace fast")
     source = _source(args)
-    if sys.stdout is None or not sys.stdout.isatty():
+    if args.svg is None and (sys.stdout is None or not sys.stdout.isatty()):
         raise UsageError(
             "standard output: got no terminal, expected one to draw on; for lines of text run: vivavoce run FILE"
         )
@@ -130,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
     bundle = open_chosen(args, args.bundle)
     listener = Listener(bundle, words=args.word, mode=mode, runtime=args.interpreter)
     console = Console()
-    if console.is_dumb_terminal:
+    if args.svg is None and console.is_dumb_terminal:
         raise UsageError(
             "TERM: got a terminal that cannot move its cursor, expected one that can, e.g. TERM=xterm; for lines of "
             "text run: vivavoce run FILE"
@@ -140,7 +149,12 @@ def run(args: argparse.Namespace) -> int:
 
         listener.keeps_sound = True
         listener.told = Keeper(args.keep, listener.state, bundle.bundle_version).keep
-    faults = show(source, listener, console)
+    if args.svg is not None:
+        from edge.live_demo.svg import write_svg
+
+        faults = write_svg(source, listener, args.svg)
+    else:
+        faults = show(source, listener, console)
     for fault in faults:
         report_error(fault)
     return leave(2 if faults else 0)
