@@ -86,17 +86,17 @@ def show(source: LiveSource, listener: Listener, console: Console) -> list[str]:
         return draw(state, width=width, height=height - spare_rows, encoding=console.encoding)
 
     health = Health()
-    capture = Capture(source, health=health, checked=source.live)
-    try:
-        with (
-            noted(state) as notes,
-            pressed_keys() as keys,
-            Live(picture(), console=console, screen=True, auto_refresh=False, redirect_stderr=False) as live,
-            suppress(KeyboardInterrupt),  # one more key that ends it
-        ):
-            follow(capture, health, listener, keys, lambda: live.update(picture(), refresh=True))
-    finally:
-        capture.close()
+    with noted(state) as notes:
+        capture = Capture(source, health=health, checked=source.live)
+        try:
+            with (
+                pressed_keys() as keys,
+                Live(picture(), console=console, screen=True, auto_refresh=False, redirect_stderr=False) as live,
+                suppress(KeyboardInterrupt),  # one more key that ends it
+            ):
+                follow(capture, health, listener, keys, lambda: live.update(picture(), refresh=True))
+        finally:
+            capture.close()
     # A row for the prompt that follows.
     console.print(picture(1), highlight=False)
     return notes.faults

@@ -1,6 +1,7 @@
 """The demo's last picture as SVG, for a page: of files, without a terminal."""
 
 import io
+import re
 from pathlib import Path
 
 from rich.console import Console
@@ -21,13 +22,16 @@ __all__ = ["COLUMNS", "ROWS", "svg_of", "write_svg"]
 COLUMNS, ROWS = 100, 32
 """Size of the picture."""
 _NO_TERMINAL = -1
+_FONT = re.compile(r"@font-face\s*\{[^}]*\}\s*")
 
 
 def svg_of(state: State) -> str:
     """Return the picture of a state as SVG; the same state gives the same text."""
     console = Console(record=True, width=COLUMNS, height=ROWS, file=io.StringIO(), force_terminal=True)
     console.print(draw(state, width=COLUMNS, height=ROWS), highlight=False)
-    return console.export_svg(title="vivavoce live", unique_id="vivavoce")
+    text = console.export_svg(title="vivavoce live", unique_id="vivavoce")
+    # Fonts would be fetched from somebody's server by whoever looks at the picture.
+    return _FONT.sub("", text)
 
 
 def write_svg(source: LiveSource, listener: Listener, path: Path) -> list[str]:
@@ -44,12 +48,12 @@ def write_svg(source: LiveSource, listener: Listener, path: Path) -> list[str]:
         If the file cannot be written; what was there before still is.
     """
     health = Health()
-    capture = Capture(source, health=health, checked=source.live)
-    try:
-        with noted(listener.state) as notes:
+    with noted(listener.state) as notes:
+        capture = Capture(source, health=health, checked=source.live)
+        try:
             follow(capture, health, listener, Keys(_NO_TERMINAL), lambda: None)
-    finally:
-        capture.close()
+        finally:
+            capture.close()
     text = svg_of(listener.state)
     try:
         write_whole(path, lambda file: file.write(text.encode()))

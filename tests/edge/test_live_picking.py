@@ -10,7 +10,7 @@ from edge.microphone import Device
 from edge.terminal import Terminal
 
 DEVICES = [
-    Device(0, "HDA Intel: Analog", 2, 44_100, False),
+    Device(0, "PCH Intel: Analog", 2, 44_100, False),
     Device(3, "USB Microphone", 1, 48_000, True),
     Device(7, "USB Headset", 1, 16_000, False),
     Device(9, "twin", 1, 16_000, False),
@@ -31,17 +31,17 @@ def pick(typed: str, devices=DEVICES) -> tuple[str | int, str]:
 
 
 def test_a_line_tells_what_chooses_a_device():
-    assert device_lines(DEVICES[:2]) == ["0     HDA Intel: Analog  44100  Hz", "3  *  USB Microphone     48000  Hz"]
+    assert device_lines(DEVICES[:2]) == ["0     PCH Intel: Analog  44100  Hz", "3  *  USB Microphone     48000  Hz"]
 
 
 @pytest.mark.parametrize(
     ("typed", "chosen"),
     [
         ("\n", "USB Microphone"),
-        ("0\n", "HDA Intel: Analog"),
+        ("0\n", "PCH Intel: Analog"),
         ("7\n", "USB Headset"),
         ("headset\n", "USB Headset"),
-        ("  hda  \n", "HDA Intel: Analog"),
+        ("  pch  \n", "PCH Intel: Analog"),
         ("12\n", 12),
     ],
 )

@@ -29,6 +29,7 @@ def test_the_end_of_a_file_is_drawn_without_a_terminal(tmp_path):
     text = "".join(ElementTree.parse(path).getroot().itertext()).replace("\xa0", " ")
     for wanted in ("vivavoce live", "SHUT", "OPEN", "half below", "loudspeakers", "3 kHz", "nothing is recorded"):
         assert wanted in text, wanted
+    assert "url(http" not in path.read_text(), "something is fetched by whoever looks at it"
 
 
 @pytest.mark.parametrize(
