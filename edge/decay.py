@@ -118,8 +118,8 @@ def decay_curve(samples: npt.NDArray[np.int16], settings: VoidSettings) -> npt.N
 def place_curve(curve: npt.NDArray[np.float64], reference: DecayReference) -> Placement | None:
     """Say where a curve lies.
 
-    Frequencies at which it could not lie anywhere else are not counted: 0 Hz, and high ones where both envelopes are
-    as good as 1.
+    Of the shares, frequencies at which it could not lie anywhere else are left out: 0 Hz, and high ones where both
+    envelopes are as good as 1.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def place_curve(curve: npt.NDArray[np.float64], reference: DecayReference) -> Pl
         return None
     begun = np.maximum(live.high, replay.high) > _SHOWS_NOTHING
     telling = begun & (np.minimum(live.low, replay.low) < 1.0 - _SHOWS_NOTHING)
-    far_live, far_replay = (float(np.abs(curve - one.middle)[telling].mean()) for one in (live, replay))
+    far_live, far_replay = (float(np.abs(curve - one.middle).mean()) for one in (live, replay))
     frequencies = reference.frequencies_hz
     return Placement(
         _share_within(curve, live, telling),

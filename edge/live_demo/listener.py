@@ -79,7 +79,7 @@ class Listener:
         self._gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
         self._utterances = Utterances()
         self._cues = CueSettings.from_dict(bundle.liveness.cues)
-        self._ring = Ring(_SOUND + self._hop)
+        self._ring = Ring(_SOUND)
         self._clock = clock
         self.reference = reference or read_decay_reference()
         """What the decay of power is shown before."""

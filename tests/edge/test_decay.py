@@ -98,6 +98,13 @@ class TestPlace:
         assert placed.live_share < 0.2
         assert placed.replay_share < 0.2
 
+    def test_frequencies_at_which_one_of_them_still_tells_count(self, reference):
+        # People have reached 1 at the tenth edge; this curve stays below until the last.
+        placed = place_curve(
+            np.where(np.arange(POINTS) < POINTS - 1, np.minimum(reference.live.middle, 0.8), 1.0), reference
+        )
+        assert placed.live_share < 0.2
+
     def test_half_of_the_power_has_a_frequency(self, reference):
         placed = place_curve(step(20), reference)
         assert placed.half_hz == pytest.approx(20.5 * VOID.segment_hz)

@@ -83,6 +83,16 @@ def test_what_is_there_already_stays(tmp_path):
     assert len(list(folder.glob("*.flac"))) == 3
 
 
+def test_the_oldest_do_not_give_way_however_much_there_is(tmp_path):
+    noise = np.random.default_rng(1).integers(-32768, 32768, 64_000).astype(np.int16)
+    made = keeper(tmp_path / "kept")
+    for _ in range(12):
+        made.keep(ruled(sound=noise))
+    kept = list((tmp_path / "kept").glob("*.flac"))
+    assert len(kept) == 12
+    assert sum(path.stat().st_size for path in kept) > 1_200_000
+
+
 def test_without_sound_there_is_nothing_to_keep(tmp_path):
     shown = state()
     made = keeper(tmp_path / "kept", shown)
