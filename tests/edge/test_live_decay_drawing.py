@@ -78,8 +78,9 @@ def test_it_has_the_rows_and_columns_that_it_was_given(reference, width, rows):
         assert [len(line) for line in drawn] == [width] * rows
 
 
-def test_the_curve_runs_through_its_values_without_gaps(reference):
-    curve = rising_to(700)
+@pytest.mark.parametrize("hz", [250, 700, 4000])
+def test_the_curve_runs_through_its_values_without_gaps(reference, hz):
+    curve = rising_to(hz)
     drawn = picture(curve, reference, 60, 11)[:-1]
     columns = ["".join(row[i] for row in drawn) for i in range(60)]
     rows = [[i for i, cell in enumerate(column) if cell == "o"] for column in columns]

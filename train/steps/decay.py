@@ -24,7 +24,6 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from edge.commands.sourcing import named_path
-    from edge.decay_reference import DEFAULT_DECAY
 
     parser.epilog = _EPILOG
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with a manifest.csv")
@@ -36,7 +35,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--out",
         type=named_path,
-        default=DEFAULT_DECAY,
         metavar="FILE",
         help="file to write [the package's]",
     )
@@ -49,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     from edge.cues import CueSettings
     from edge.decay import decay_curve
-    from edge.decay_reference import decay_table
+    from edge.decay_reference import DEFAULT_DECAY, decay_table
     from edge.errors import UsageError
     from edge.void import VoidSettings
     from train.baseline_models import judged_audio
@@ -81,9 +79,10 @@ def run(args: argparse.Namespace) -> int:
         "talkers": len(set(rendered["talker"])),
         "replays_of_kind": {str(kind): int(count) for kind, count in zip(kinds, counts, strict=True)},
     }
-    write_result(args.out, body, data_hash=hashed, seed=0)
+    out = args.out or DEFAULT_DECAY
+    write_result(out, body, data_hash=hashed, seed=0)
     print(
-        f"{args.out}: {reference.source}; nearer to their own median: {100 * reference.live_right:.0f} % of live, "
+        f"{out}: {reference.source}; nearer to their own median: {100 * reference.live_right:.0f} % of live, "
         f"{100 * reference.replay_right:.0f} % of replays"
     )
     return 0
