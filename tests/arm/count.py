@@ -57,8 +57,8 @@ def find_speech(data: Path) -> Path:
     found = sorted(data.glob("longform/speechocean_dev_*"))
     if not found:
         raise SystemExit(
-            f"{data}: got no longform/speechocean_dev_*, expected the recordings; name their folder with --data, or only "
-            "compare with what is known: make arm ARM_ARGS=--check"
+            f"{data}: got no longform/speechocean_dev_*, expected the recordings; name their folder with --data, or "
+            "compare with what is known, which needs none: make arm ARM_ARGS=--check"
         )
     return found[0]
 
@@ -111,8 +111,8 @@ class Bench:
 METHOD = (
     "instructions that the emulated processor executes in user mode between two marks, after an uncounted round of "
     "each; hop: Frontend.push of 160 samples, 4 rounds of 300; step: three frames pushed into the wake stage, one of "
-    "which completes a run of its network; decision: what one wake word sets off (where it was, quality, cues, network, "
-    "gate), 2 rounds of 8 windows of the scene that ships; idle: Pipeline.push of 160 samples, of the first "
+    "which completes a run of its network; decision: what one wake word sets off (where it was, quality, cues, "
+    "network, gate), 2 rounds of 8 windows of the scene that ships; idle: Pipeline.push of 160 samples, of the first "
     "minute of a sound after its first second (of syllables of 10 s), in which nothing fires, and beside it "
     "pymicro-wakeword (one word, no liveness) with the same samples; shares: the stages by themselves over the first "
     "10 s; one thread, no garbage collection; a count is not a time"

@@ -3,9 +3,9 @@
     python tests/arm/emulator.py --cpu cortex-a53 --env NUMBA_DEBUG_CACHE=1 script.py its arguments
 
 The script sees Debian 12 for arm64, its Python 3.11, the packages of constraints/device-litert.txt (or, for the other
-interpreter, device-tflite.txt), pymicro-wakeword, and this checkout; the rest of the file system is the machine's own. Programs tell a processor by
-its identification registers, which QEMU answers, and by /proc/cpuinfo, which is written here as a Raspberry Pi shows
-it. What is computed, and with how many instructions, is that of a board; how fast is not.
+interpreter, device-tflite.txt), pymicro-wakeword, and this checkout; the rest of the file system is the machine's own.
+Programs tell a processor by its identification registers, which QEMU answers, and by /proc/cpuinfo, which is written
+here as a Raspberry Pi shows it. What is computed, and with how many instructions, is that of a board; how fast is not.
 """
 
 import argparse

@@ -77,8 +77,8 @@ def count_steps(regions: Regions, bundle: Bundle, sound: Sound) -> None:
     network = parts.wake._model
     given = [{name: np.zeros(spec.shape, spec.dtype) for name, spec in network.inputs.items()}] * (STEP_HOPS // stride)
     for i in range(STEP_ROUNDS + 1):
-        # Round 0 does the sound of round 1, and is not counted: the interpreter specialises what it runs, and the loader
-        # binds a call, when they first come there.
+        # Round 0 does the sound of round 1, and is not counted: the interpreter specialises what it runs, and the
+        # loader binds a call, when they first come there.
         regions.round = i
         part = slice(lead + max(0, i - 1) * STEP_HOPS, lead + max(1, i) * STEP_HOPS)
         regions.count("hop.frontend", parts.frontend.push, blocks[part], STEP_HOPS)
@@ -131,6 +131,7 @@ def count_idle(regions: Regions, bundle: Bundle, kind: str, sound: Sound) -> Non
 
     blocks = hops_of(sound)
     texts = [block.tobytes() for block in blocks]
+    features = Parts(bundle).frontend.push(sound)
     lead = RATE // HOP
     for i, part in enumerate(_rounds(lead, len(blocks))):
         regions.round = i
@@ -142,8 +143,8 @@ def count_idle(regions: Regions, bundle: Bundle, kind: str, sound: Sound) -> Non
         regions.count_nothing(f"idle.{kind}.empty", here, n)
         regions.count(f"idle.{kind}.ring", parts.ring.write, here, n)
         regions.count(f"idle.{kind}.meter", parts.meter.push, here, n)
-        frames: list[npt.NDArray[np.uint16]] = []
-        regions.count(f"idle.{kind}.frontend", lambda block: frames.append(parts.frontend.push(block)), here, n)
+        regions.count(f"idle.{kind}.frontend", parts.frontend.push, here, n)
+        frames = [features[i : i + 1] for i in range(part.start, part.stop)]
         regions.count(f"idle.{kind}.wake", parts.wake.push, frames, n)
     if fired or peer.fired:
         raise SystemExit(
