@@ -23,8 +23,8 @@ GUEST = Path(__file__).with_name("guest_tests.py")
 RESULT = ROOT / "results" / "arm_tests.json"
 
 SUITE = (
-    "frontend", "spectrum", "cues", "native", "elf_object", "wake", "pipeline", "interpreter", "ring", "gate", "hearing",
-    "endpoint", "quality", "lpcc", "void", "esphome_stage", "bundle", "scorers",
+    "frontend", "spectrum", "cues", "native", "elf_object", "wake", "pipeline", "interpreter", "ring", "gate",
+    "hearing", "endpoint", "quality", "lpcc", "void", "esphome_stage", "bundle", "scorers",
 )  # fmt: skip
 """Files of ``tests/edge``, without ``test_``."""
 
