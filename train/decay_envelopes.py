@@ -51,7 +51,9 @@ def nearer_is_right(
     for fold in range(min(_FOLDS, len(names))):
         held = folds == fold
         if not (live & ~held).any() or not (~live & ~held).any():
-            raise DataError(f"got {len(names)} talkers, expected some of both classes beside any fifth of them; add some")
+            raise DataError(
+                f"got {len(names)} talkers, expected some of both classes beside any fifth of them; add some"
+            )
         middles = [np.median(curves[known & ~held], axis=0) for known in (live, ~live)]
         far_live, far_replay = (np.abs(curves[held] - middle).mean(axis=1) for middle in middles)
         right[held] = (far_live < far_replay) == live[held]
@@ -90,7 +92,9 @@ def decay_reference(
     talkers = [talker for talker, kept in zip(talkers, sounding, strict=True) if kept]
     for name, known in (("live", live), ("replay", ~live)):
         if known.sum() < _LEAST_CURVES:
-            raise DataError(f"got {known.sum()} {name} clips with sound, expected at least {_LEAST_CURVES}; render more")
+            raise DataError(
+                f"got {known.sum()} {name} clips with sound, expected at least {_LEAST_CURVES}; render more"
+            )
     return DecayReference(
         settings,
         envelope(curves[live]),

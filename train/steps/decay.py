@@ -33,7 +33,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--set-clips", type=int, metavar="N", help="only the first N clips of the frozen set [all]")
     parser.add_argument(
-        "-o", "--out", type=named_path, default=DEFAULT_DECAY, metavar="FILE", help="file to write [that of the package]"
+        "-o",
+        "--out",
+        type=named_path,
+        default=DEFAULT_DECAY,
+        metavar="FILE",
+        help="file to write [that of the package]",
     )
 
 
