@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SUMMARY", "configure", "run"]
 
-SUMMARY = "show in the terminal what the gate hears and decides, while it happens; records nothing"
+_PORT = 8470
+
+SUMMARY = "show in the terminal, or in a browser, what the gate hears and decides, while it happens; records nothing"
 
 _EPILOG = """\
 Say the word, and the gate opens; play your own recording of it from a phone, and it stays shut.
@@ -27,6 +29,7 @@ examples:
   vivavoce live kitchen.wav
   vivavoce live --liveness-only
   arecord -t raw -f S16_LE -r 48000 -c 2 | vivavoce live - --rate 48000 --channels 2
+  vivavoce live --web
 
 exit code: 0; 2 for a fault, told in one line
 """
@@ -77,6 +80,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--channels", type=int, default=1, metavar="N", help="interleaved channels of raw samples [%(default)s]"
     )
+    page = parser.add_argument_group("browser")
+    page.add_argument(
+        "--web", action="store_true", help="show it on a page in a browser of this device, and not in the terminal"
+    )
+    page.add_argument(
+        "--port", type=int, default=_PORT, metavar="N", help="port of the page; 0 finds a free one [%(default)s]"
+    )
+    page.add_argument("--open", action="store_true", help="open the page in the browser")
     add_trust_arguments(parser)
 
 
@@ -95,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.word and args.liveness_only:
         raise UsageError("--word: got one with --liveness-only, expected none: no word is listened for; leave one out")
+    if args.web:
+        return _show_page(args)
     source = _source(args)
     if sys.stdout is None or not sys.stdout.isatty():
         raise UsageError(
@@ -120,6 +133,56 @@ def run(args: argparse.Namespace) -> int:
             "text run: vivavoce run FILE"
         )
     faults = show(source, listener, console)
+    for fault in faults:
+        report_error(fault)
+    return leave(2 if faults else 0)
+
+
+def _show_page(args: argparse.Namespace) -> int:
+    """Show it in a browser until somebody interrupts.
+
+    Raises
+    ------
+    UsageError
+        If the port cannot be used, or the source is not there.
+    """
+    from edge.errors import MissingExtraError, UsageError, VivavoceError
+    from edge.output import out, report_error
+
+    if not 0 <= args.port <= 65_535:
+        raise UsageError(f"--port: got {args.port}, expected 0 to 65535")
+    try:
+        from edge.live_web.show import show
+    except ImportError as error:
+        raise MissingExtraError("the demo in a browser", "web") from error
+
+    from edge.capture import leave
+    from edge.commands.bundle_options import open_chosen
+    from edge.live_demo.listener import Listener
+    from edge.live_demo.state import Mode
+
+    source, note = None, ""
+    try:
+        source = _source(args)
+    except VivavoceError as error:
+        if args.files or args.microphone is not None:
+            raise
+        # The browser may have the microphone that this device has not.
+        note = str(error)
+
+    def ready(address: str) -> None:
+        import webbrowser
+
+        if note:
+            out(args).text(f"no microphone on this device: {note}\nthe page can use that of the browser")
+        out(args).text(f"open {address} in a browser of this device; Ctrl-C ends it")
+        if args.open:
+            webbrowser.open(address)
+
+    mode: Mode = "wake" if args.wake_only else "liveness" if args.liveness_only else "both"
+    bundle = open_chosen(args, args.bundle)
+    listener = Listener(bundle, words=args.word, mode=mode, runtime=args.interpreter)
+    faults = show(listener, bundle, source, port=args.port, note=note, ready=ready)
     for fault in faults:
         report_error(fault)
     return leave(2 if faults else 0)

@@ -58,7 +58,8 @@ class BrowserMicrophone:
         """
         if len(data) % SAMPLE_BYTES:
             raise AudioError(
-                f"{self.name}: got {len(data)} bytes, expected whole samples of {SAMPLE_BYTES} bytes; load the page again"
+                f"{self.name}: got {len(data)} bytes, expected whole samples of {SAMPLE_BYTES} bytes; "
+                "load the page again"
             )
         with self._changed:
             self._waiting.append(data)
