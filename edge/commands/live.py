@@ -41,7 +41,7 @@ exit code: 0; 2 for a fault, told in one line
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.commands.bundle_options import add_trust_arguments
+    from edge.commands.bundle_options import add_sensitivity_argument, add_trust_arguments
     from edge.commands.sourcing import named_path
 
     parser.epilog = _EPILOG
@@ -67,6 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--word", action="append", default=[], metavar="W", help="listen for this word only, by id or phrase; repeat it"
     )
+    add_sensitivity_argument(parser)
     parser.add_argument(
         "--bundle", type=named_path, metavar="DIR", help="models and cut-offs [the bundle that ships with vivavoce]"
     )
@@ -149,9 +150,10 @@ def run(args: argparse.Namespace) -> int:
     from edge.live_demo.listener import Listener
     from edge.live_demo.screen import show
     from edge.live_demo.state import Mode
+    from edge.sensitivity import tuned
 
     mode: Mode = "wake" if args.wake_only else "liveness" if args.liveness_only else "both"
-    bundle = open_chosen(args, args.bundle)
+    bundle = tuned(open_chosen(args, args.bundle), args.sensitivity)
     listener = Listener(bundle, words=args.word, mode=mode, runtime=args.interpreter)
     console = Console()
     if args.svg is None and console.is_dumb_terminal:
@@ -197,6 +199,7 @@ def _show_page(args: argparse.Namespace) -> int:
     from edge.commands.bundle_options import open_chosen
     from edge.live_demo.listener import Listener
     from edge.live_demo.state import Mode
+    from edge.sensitivity import tuned
 
     source, note = None, ""
     try:
@@ -217,7 +220,7 @@ def _show_page(args: argparse.Namespace) -> int:
             webbrowser.open(address)
 
     mode: Mode = "wake" if args.wake_only else "liveness" if args.liveness_only else "both"
-    bundle = open_chosen(args, args.bundle)
+    bundle = tuned(open_chosen(args, args.bundle), args.sensitivity)
     listener = Listener(bundle, words=args.word, mode=mode, runtime=args.interpreter)
     faults = show(listener, bundle, source, port=args.port, note=note, ready=ready)
     for fault in faults:
