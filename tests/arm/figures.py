@@ -6,7 +6,7 @@ Nothing here runs a program, so that it can be tested where there is no emulator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["PARTS", "TOLERANCE", "changes", "figures", "flat", "largest_change", "page", "worse"]
+__all__ = ["PARTS", "TOLERANCE", "changes", "figures", "flat", "largest_change", "page", "with_tables", "worse"]
 
 TOLERANCE = 0.02
 """Share by which a count may exceed the committed one. Two runs on one machine differ by less than a thousandth; what
@@ -143,6 +143,16 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
             rows.append((f"share of {part}", [f"{100 * one['share'][part]:.1f} %" for one in idle]))
         tables.append(_table(f"a minute of {kind}, millions of instructions", head, rows))
     return "\n\n".join(tables)
+
+
+def with_tables(text: str, tables: str) -> str:
+    """Return the text of ``docs/arm.md`` with other tables between its two marks."""
+    begin, end = "<!-- tables: written by make arm -->", "<!-- end of tables -->"
+    before, _, rest = text.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise SystemExit(f"docs/arm.md: got no place for the tables, expected the lines {begin} and {end}")
+    return f"{before}{begin}\n{tables}\n{end}{after}"
 
 
 def _table(title: str, head: list[str], rows: list[tuple[str, list[str]]]) -> str:

@@ -86,9 +86,8 @@ def main() -> int:
     }
     write_result(args.out, "python tests/bench/sensitivity.py", body)
     for name, one in steps.items():
-        print(
-            f"{name:<8} recall {one['recall']['rate']:.3f}  false accepts {one['false_accepts']['count']}, {hours:.2f} h"
-        )
+        accepts = one["false_accepts"]["count"]
+        print(f"{name:<8} recall {one['recall']['rate']:.3f}  false accepts {accepts} in {hours:.2f} h")
     return 0
 
 
