@@ -13,7 +13,7 @@
 #   make bench-scale     the same shards by one process, by two, and by Apache Beam: clips/s, memory, hashes, kills
 #   make bench-daemon    the daemon: latency through a microphone, faults, a day of sound, own playback, updates, drift
 #   make bench-startup   processor time and memory of a start, in every state of the caches
-#   make arm             instructions of the frontend on emulated aarch64 boards, beside those of the C frontend
+#   make arm             instructions on emulated aarch64 boards, beside those of peers; ARM_ARGS=--check compares only
 #   make firmware        the bundle exported as C, cross-compiled, and run on emulated Cortex-M boards
 #   make clean           removes what was installed and built here, except checkpoints and caches of training (build/)
 #
@@ -164,13 +164,14 @@ bench-peers: .venv/.installed .venv-peers/.installed
 # ------------------------------------------------------------------------------------------------ aarch64, emulated
 
 # QEMU_AARCH64 names the emulator. It must take plugins: that of Debian 12 does; later ones are linked statically, and
-# do not. On two x86-64 cores, fetching took 60 s, counting 17 s, and compiling for three processors up to 150 s more.
+# do not. On two x86-64 cores, fetching took 60 s, and compiling the kernels 50 s for each processor.
 ARM_PACKAGES := qemu-user debootstrap fakeroot debian-archive-keyring gcc libc6-dev
-ARM_PLATFORMS := $(foreach glibc,manylinux_2_34 manylinux_2_28 manylinux_2_27 manylinux2014,--platform $(glibc)_aarch64)
+ARM_PLATFORMS := $(foreach glibc,manylinux_2_35 manylinux_2_34 manylinux_2_28 manylinux_2_27 manylinux2014,--platform $(glibc)_aarch64)
 QEMU_AARCH64 ?= qemu-aarch64
 export QEMU_AARCH64
 
-arm: .venv/.installed build/arm/.debian build/arm/.site build/arm/insn_count.so
+arm: .venv/.installed build/arm/.debian build/arm/.site build/arm/.site-tflite build/arm/insn_count.so
+	@$(if $(findstring --check,$(ARM_ARGS)),:,$(LIMIT) $(ARM_BUDGET) .venv/bin/python tests/arm/count_frontend.py)
 	@$(LIMIT) $(ARM_BUDGET) .venv/bin/python tests/arm/count.py $(ARM_ARGS)
 
 build/arm/.tools:
@@ -186,14 +187,23 @@ build/arm/.debian: tests/arm/sysroot.sh | build/arm/.tools
 	@$(LIMIT) $(INSTALL_BUDGET) sh tests/arm/sysroot.sh build/arm/root
 	@touch $@
 
-# The packages of a device, as wheels for a board: nothing of them runs on this machine.
-build/arm/.site: constraints/device-litert.txt constraints/peers.txt | build/arm/.tools .venv/.installed
-	@echo "fetching the arm64 packages into build/arm/site (once)"
-	@rm -rf build/arm/site
+# $(call arm_wheels,folder,requirements): wheels for a board; nothing of them runs on this machine. They are the packages
+# of a device, without those of its pins (spidev is published as source only, and its daemon's panel is not counted).
+define arm_wheels
+	@echo "fetching arm64 packages into $(1) (once)"
+	@rm -rf $(1)
 	@$(LIMIT) $(INSTALL_BUDGET) .venv/bin/python -m pip install -qq --disable-pip-version-check --no-input --no-deps \
-		--no-compile --only-binary=:all: --python-version 311 $(ARM_PLATFORMS) --target build/arm/site \
-		--requirement constraints/device-litert.txt $$(grep '^pymicro-features==' constraints/peers.txt) </dev/null
+		--no-compile --only-binary=:all: --python-version 311 $(ARM_PLATFORMS) --target $(1) $(2) </dev/null
 	@touch $@
+endef
+
+build/arm/.site: constraints/device-litert.txt constraints/peers.txt | build/arm/.tools .venv/.installed
+	$(call arm_wheels,build/arm/site,$$(grep -h '^[^#]' constraints/device-litert.txt | grep -v '^spidev==') \
+		$$(grep '^pymicro-' constraints/peers.txt))
+
+# What tflite-runtime needs otherwise than LiteRT, to be found before it; the rest is the same in both.
+build/arm/.site-tflite: constraints/device-tflite.txt | build/arm/.tools .venv/.installed
+	$(call arm_wheels,build/arm/site-tflite,$$(grep -E '^(numpy|tflite-runtime)==' constraints/device-tflite.txt))
 
 build/arm/insn_count.so: tests/arm/insn_count.c | build/arm/.tools
 	@gcc -Wall -Wextra -Werror -O2 -fPIC -fvisibility=hidden -shared $< -o $@

@@ -152,13 +152,15 @@ class Status:
     source_name: str
     """What listens, e.g. the name of a microphone; why it does not, where it is lost."""
     muted: bool
-    """Whether the software mute is on; then nothing is heard."""
+    """Whether the mute is on, by software or by a switch; then nothing is heard."""
     playing: bool
     """Whether somebody said that this device is playing sound itself."""
     words: tuple[str, ...]
     """Ids of the words that are listened for."""
     bundle: str
     """Version of the bundle that is used."""
+    mute_switch: bool = False
+    """Whether a switch holds the mute: then software cannot end it."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the public form."""
@@ -168,6 +170,7 @@ class Status:
             "source": self.source,
             "source_name": self.source_name,
             "muted": self.muted,
+            "mute_switch": self.mute_switch,
             "playing": self.playing,
             "words": list(self.words),
             "bundle": self.bundle,

@@ -21,7 +21,7 @@ from edge.errors import VivavoceError
 from edge.events import SAMPLE_RATE_HZ
 from edge.health import Health
 from edge.input_check import InputCheck, InputReport
-from edge.live import LiveSource
+from edge.live import LiveSource, SoundLost, WordHeard
 
 __all__ = ["Block", "Capture", "Ended", "Gap", "Idle", "Item", "Lost", "Nothing", "Opened", "leave"]
 
@@ -50,7 +50,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Sound that nobody took in time: what follows does not join what came before."""
+    """Sound that was lost, or that nobody took in time: what follows does not join what came before."""
 
     lost_samples: int
     """How much of it."""
@@ -95,7 +95,7 @@ class Nothing:
     """Nothing came in the time that was waited."""
 
 
-Item = Block | Gap | Opened | Lost | Idle | Ended | Nothing
+Item = Block | Gap | WordHeard | Opened | Lost | Idle | Ended | Nothing
 
 
 class Capture:
@@ -207,6 +207,9 @@ class Capture:
             for samples in blocks:
                 if self._closing.is_set():
                     break
+                if not isinstance(samples, np.ndarray):
+                    self._put(Gap(samples.samples, samples.reason) if isinstance(samples, SoundLost) else samples)
+                    continue
                 if not samples.size:
                     self._put_idle()
                     continue
@@ -271,6 +274,9 @@ class Capture:
                     del self._items[place]
                 else:
                     self._items[place] = Gap(n, "the daemon did not keep up")
+                    place += 1
+                while place < len(self._items) and isinstance(self._items[place], WordHeard):
+                    del self._items[place]  # its sound is gone
                 return True
         return False
 

@@ -293,6 +293,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file name that is not valid UTF-8 must not stop the output.
         sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stderr is None:
+        # Closed from the start: complaints go nowhere, and the exit code still tells. This takes its number, or a file
+        # would, and get what C libraries complain of.
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     try:
         parser = Parser(
             PROGRAM,

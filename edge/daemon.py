@@ -26,6 +26,8 @@ from edge.drift_monitor import MonitorSink
 from edge.errors import UsageError, VivavoceError
 from edge.events import SAMPLE_RATE_HZ, Wake
 from edge.health import Health
+from edge.live import WordHeard
+from edge.mute import Mute
 from edge.pipeline import FAILED
 from edge.policy import Circumstances
 from edge.reference import ReferenceGuard
@@ -76,12 +78,17 @@ class Daemon:
         self._notifier = Notifier() if notifier is None else notifier
         self.health = Health(started_at_s=time.time())
         self._counted = False
+        heard = _made(settings, "source", lambda: settings.source.plugin.make(settings.source.settings))
+        # A source that hears the words itself tells of them.
+        self._listens = not getattr(heard, "hears_words", False)
         update = update_settings(settings)
         slots = None if update is None else open_slots(update)
         self._watch: UpdateWatch | None = None
         if update is not None and slots is not None:
             self._watch = UpdateWatch(
-                slots, update, lambda bundle: rules_of(self._settings, opened=bundle).pipeline(watched=False)
+                slots,
+                update,
+                lambda bundle: rules_of(self._settings, opened=bundle).pipeline(listen=self._listens, watched=False),
             )
         self._rules: Rules = self._first_rules(slots, checking)
         self._failing = ""
@@ -102,7 +109,8 @@ class Daemon:
         self._native_rate_hz = SAMPLE_RATE_HZ
         self._level = _Level()
         self._sessions: set[GateSession] = set()
-        self._own = GateSession(SOURCE, self._rules, self)
+        self._mute = Mute()
+        self._own = GateSession(SOURCE, self._rules, self, listen=self._listens)
         self._bus = Bus([], lambda: self.status)
         sinks: list[Sink] = [
             _made(settings, f"sinks.{name}", functools.partial(one.plugin.make, one.settings, name, self))
@@ -121,7 +129,6 @@ class Daemon:
             played = _made(settings, "reference", lambda: reference.plugin.make(reference.settings))
             self._guard = ReferenceGuard(played, settings.tables.guard, self.health.gauges)
         self._bus = Bus(sinks, lambda: self.status)
-        heard = _made(settings, "source", lambda: settings.source.plugin.make(settings.source.settings))
         self._capture = Capture(heard, health=self.health, checked=heard.live)
         if not checking:
             self._count_start()
@@ -205,8 +212,11 @@ class Daemon:
                     self._hear(samples)
                     self._progress()
                 case Gap(lost_samples=lost, reason=reason):
-                    _log.warning("%d samples were lost: %s", lost, reason)
+                    if lost:
+                        _log.warning("%d samples were lost: %s", lost, reason)
                     self._skip(lost)
+                case WordHeard(word=word, score=score):
+                    self._take_word(word, score)
                 case Opened(name=name, native_rate_hz=rate_hz):
                     _log.info("listening to %s (%d Hz)", name, rate_hz)
                     self._skip(0, native_rate_hz=rate_hz)
@@ -255,6 +265,14 @@ class Daemon:
             self._update(self._watch, samples, events, start)
         if self._bus.wanted(Audio):
             self._bus.push(Audio(start, samples))
+
+    def _take_word(self, word: str, score: float) -> None:
+        """Answer for a word that the source heard itself."""
+        if self._status.muted:
+            return
+        wake = self._own.heard(word, score)
+        if self._watch is not None:
+            self._watch.told(wake)
 
     def _update(
         self, watch: UpdateWatch, samples: npt.NDArray[np.int16], events: list[Wake | Answer], start: int
@@ -329,7 +347,6 @@ class Daemon:
         *,
         source: SourceState | None = None,
         source_name: str | None = None,
-        muted: bool | None = None,
         playing: bool | None = None,
         words: tuple[str, ...] | None = None,
         bundle: str | None = None,
@@ -341,7 +358,8 @@ class Daemon:
                 old,
                 source=old.source if source is None else source,
                 source_name=old.source_name if source_name is None else source_name,
-                muted=old.muted if muted is None else muted,
+                muted=self._mute.on,
+                mute_switch=self._mute.held,
                 playing=old.playing if playing is None else playing,
                 words=old.words if words is None else words,
                 bundle=old.bundle if bundle is None else bundle,
@@ -373,7 +391,15 @@ class Daemon:
 
     def mute(self, muted: bool) -> None:
         """See :class:`edge.house.House`."""
-        self._change(muted=muted)
+        with self._changing:
+            self._mute.ask(muted)
+        self._change()
+
+    def mute_switch(self, name: str, on: bool) -> None:
+        """See :class:`edge.house.House`."""
+        with self._changing:
+            self._mute.turn(name, on)
+        self._change()
 
     def playing(self, playing: bool) -> None:
         """See :class:`edge.house.House`."""
@@ -463,6 +489,8 @@ class _Level:
 def _told(status: Status) -> str:
     """Return a status as the line that ``systemctl status`` shows."""
     state = (
-        "muted" if status.muted else {"listening": "listening to", "lost": "microphone lost:"}.get(status.source, "")
+        ("muted by its switch" if status.mute_switch else "muted")
+        if status.muted
+        else {"listening": "listening to", "lost": "microphone lost:"}.get(status.source, "")
     )
     return f"{state or status.source} {status.source_name}".strip()

@@ -28,6 +28,11 @@ FEATURE_ZERO_POINT = -128
 FEATURE_TOP = 666
 """The feature that :func:`quantise_features` takes for the highest step: 26 in units of 10/256, rounded."""
 
+# What the formula gives for every feature up to the top; all beyond are alike. It costs a tenth of the instructions.
+_QUANTISED: npt.NDArray[np.int8] = np.minimum(
+    (np.arange(FEATURE_TOP + 1) * 256 + FEATURE_TOP // 2) // FEATURE_TOP + FEATURE_ZERO_POINT, 127
+).astype(np.int8)
+
 
 class Frontend:
     """Turn a stream of samples into feature frames.
@@ -151,5 +156,4 @@ def quantise_features(features: npt.NDArray[np.uint16]) -> npt.NDArray[np.int8]:
     (..., channels) int8
         ``(v * 256 + 333) // 666 - 128``, saturated.
     """
-    scaled = (features.astype(np.int32) * 256 + FEATURE_TOP // 2) // FEATURE_TOP + FEATURE_ZERO_POINT
-    return np.clip(scaled, -128, 127).astype(np.int8)
+    return _QUANTISED.take(features, mode="clip")

@@ -64,7 +64,16 @@ class House(Protocol):
         """What became of the messages for each sink, by its name."""
 
     def mute(self, muted: bool) -> None:
-        """Turn the software mute on or off; a :class:`~edge.answers.Status` follows on the bus."""
+        """Turn the software mute on or off; a :class:`~edge.answers.Status` follows on the bus.
+
+        Raises
+        ------
+        UsageError
+            If a switch holds the mute that is to end.
+        """
+
+    def mute_switch(self, name: str, on: bool) -> None:
+        """Tell how a switch is that mutes, by the name of the sink that has it; it wins over software."""
 
     def playing(self, playing: bool) -> None:
         """Say that this device begins or stops to play sound itself; a status follows on the bus."""

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Annotated, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from edge.answers import Answer, new_id
 from edge.clock import clock_is_set
 from edge.errors import StoreError, UsageError
@@ -70,10 +73,13 @@ class KeptAudio:
     Parameters
     ----------
     settings : AudioSettings
+    named_by : str, optional
+        The setting or option that names the folder, for messages.
     """
 
-    def __init__(self, settings: AudioSettings) -> None:
+    def __init__(self, settings: AudioSettings, *, named_by: str = "audio.path") -> None:
         self._settings = settings
+        self._named_by = named_by
         self.folder = settings.folder
 
     @property
@@ -98,7 +104,7 @@ class KeptAudio:
             if mode & _ONLY_OWNER:
                 raise UsageError(
                     f"{folder}: got a folder that others may use (mode {mode:o}), expected 700: sound of this home "
-                    f"would lie there; give it to nobody else (chmod 700), or name another with audio.path"
+                    f"would lie there; give it to nobody else (chmod 700), or name another with {self._named_by}"
                 )
             _remove_unfinished(folder)
         except OSError as error:
@@ -109,7 +115,18 @@ class KeptAudio:
         return answer.pre_roll.size > 0 and answer.decision in self._settings.kept
 
     def keep(self, answer: Answer) -> Path:
-        """Keep the sound of an answer, and return its file; the oldest files give way to it.
+        """Keep the sound of an answer: :meth:`put` by its id."""
+        return self.put(answer.id, answer.pre_roll)
+
+    def put(self, name: str, sound: npt.NDArray[np.int16]) -> Path:
+        """Keep sound, and return its file; the oldest files give way to it.
+
+        Parameters
+        ----------
+        name : str
+            An id of :func:`edge.answers.new_id`.
+        sound : (n,) int16
+            16 kHz.
 
         Raises
         ------
@@ -120,10 +137,10 @@ class KeptAudio:
 
         # Encoded in memory: an encoder that writes to a full disk does not always say so.
         content = io.BytesIO()
-        soundfile.write(content, answer.pre_roll, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
-        path = self.folder / f"{answer.id}.flac"
+        soundfile.write(content, sound, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
+        path = self.folder / f"{name}.flac"
         if not _NAME.fullmatch(path.name):
-            raise StoreError(f"{path}: got an answer of the id {answer.id!r}, expected one of edge.answers.new_id")
+            raise StoreError(f"{path}: got an answer of the id {name!r}, expected one of edge.answers.new_id")
 
         def write(file: IO[bytes]) -> None:
             os.fchmod(file.fileno(), 0o600)

@@ -112,7 +112,9 @@ class HouseCollector:
         for state in get_args(SourceState):
             source.add_metric([state], float(state == status.source))
         yield source
-        yield GaugeMetricFamily(f"{PREFIX}muted", "Whether the software mute is on", value=float(status.muted))
+        yield GaugeMetricFamily(
+            f"{PREFIX}muted", "Whether it is muted, by software or a switch", value=float(status.muted)
+        )
         yield GaugeMetricFamily(f"{PREFIX}playing", "Whether this device plays sound", value=float(status.playing))
 
     def _of_answers(self) -> Iterator["Metric"]:

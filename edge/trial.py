@@ -59,6 +59,9 @@ class Shadow(Protocol):
     def push(self, samples: npt.NDArray[np.int16]) -> Iterator[Event]:
         """Take samples ``(n,) int16``, 16 kHz, and yield what they bring about."""
 
+    def heard(self, word: str, score: float) -> Wake:
+        """Take a word that the source heard itself, in the sound that was pushed last; its decision follows."""
+
     def reset(self, *, native_rate_hz: int = SAMPLE_RATE_HZ) -> None:
         """Begin a new stream."""
 
@@ -188,6 +191,22 @@ class Trial:
             # Nothing of the last sound can be waited for.
             self._failed = (*self._slow(), *self._noisy(), *self._different())
         return self.verdict
+
+    def told(self, wake: Wake) -> None:
+        """Take a word that neither bundle listens for, because the source heard it in the sound that was pushed last.
+
+        Parameters
+        ----------
+        wake : Wake
+            As the active bundle placed it.
+        """
+        if self.verdict.state != "running" or self._origin is None:
+            return
+        self._active_wakes += self._is_warm(wake.decided_sample)
+        try:
+            self._take([self._candidate.heard(wake.word, wake.score)])
+        except Exception as error:  # whatever it is, it must not reach the active bundle
+            self._failed = (" ".join(f"the candidate raised {type(error).__name__}: {error}".split()),)
 
     @property
     def verdict(self) -> Verdict:

@@ -15,7 +15,7 @@ from edge.answers import Answer
 from edge.bundle import Bundle
 from edge.bundle_identity import bundle_hash
 from edge.errors import VivavoceError
-from edge.events import SAMPLE_RATE_HZ, Event
+from edge.events import SAMPLE_RATE_HZ, Event, Wake
 from edge.slots import Slots
 from edge.trial import Shadow, Trial, Verdict
 from edge.update import UpdateSettings
@@ -114,6 +114,11 @@ class UpdateWatch:
         except VivavoceError as error:
             _log.error("the update cannot go on: %s", error)
             return None
+
+    def told(self, wake: Wake) -> None:
+        """Tell of a word that the source heard itself, in the sound that was told of last."""
+        if self._trial is not None:
+            self._trial.told(wake)
 
     def failed(self, reason: str) -> Bundle | None:
         """Say that the daemon is not healthy with this bundle: on probation it is rolled back.

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge.answers import Answer, Message, Status
-from edge.errors import DataError, MissingExtraError
+from edge.errors import DataError, MissingExtraError, VivavoceError
 from edge.house import House
 from firmware_bridge.home_assistant import OFF, OFFLINE, ON, ONLINE, Topics, discovery
 from firmware_bridge.mqtt_settings import Settings, check_settings, checked_topic, encryption, password
@@ -281,6 +281,8 @@ class MqttSink:
         self._refused.discard(message.topic)
         try:
             order(said == ON.encode())
+        except VivavoceError as error:  # a switch that mutes wins
+            _log.warning("%s: %s", message.topic, error)
         except Exception:  # the thread of the client must live on
             _log.exception("%s: the order failed", message.topic)
 

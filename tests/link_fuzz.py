@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+from firmware_bridge.link.c_code import c_name
 from firmware_bridge.link.table import MESSAGES
 
 __all__ = ["C_FOLDER", "build_fuzzer"]
@@ -13,11 +14,11 @@ C_FOLDER = Path(__file__).resolve().parents[1] / "firmware_bridge" / "c_link"
 def build_fuzzer(folder: Path) -> Path:
     """Compile the target with clang and the sanitizers for addresses and undefined behaviour; return the program."""
     cases = "".join(
-        f"case {kind.code}: {{ static vv_{kind.name}_t m, n;\n"
-        f"  if (!vv_{kind.name}_decode(&m, in, size)) return;\n"
-        f"  size_t k = vv_{kind.name}_encode(&m, out, sizeof out);\n"
+        f"case {kind.code}: {{ static vv_{c_name(kind)}_t m, n;\n"
+        f"  if (!vv_{c_name(kind)}_decode(&m, in, size)) return;\n"
+        f"  size_t k = vv_{c_name(kind)}_encode(&m, out, sizeof out);\n"
         f"  if (k == 0 || k > size || memcmp(out, in, k) != 0) abort();\n"
-        f"  if (!vv_{kind.name}_decode(&n, out, k)) abort();\n  return; }}\n"
+        f"  if (!vv_{c_name(kind)}_decode(&n, out, k)) abort();\n  return; }}\n"
         for kind in MESSAGES
     )
     source = folder / "fuzz.c"

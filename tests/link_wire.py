@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 from firmware_bridge.link.messages import Message
 from firmware_bridge.link.peer import Peer
@@ -21,17 +22,41 @@ def log(index: int) -> Message:
 
 
 class Wire:
-    """A host and a device; ``host.received`` and ``device.received`` are by ``got``."""
+    """A host and a device; what they received is in ``got``.
 
-    def __init__(self, fault: Callable[[bytes], list[bytes]] = lambda data: [data], **settings) -> None:
-        self.host = Peer(Settings(role=0, name="host", **settings), session=100)
-        self.device = Peer(Settings(role=1, name="device", **settings), session=200)
+    Parameters
+    ----------
+    fault : callable
+        What becomes of bytes on their way.
+    makes : (callable, callable)
+        What makes the host and the device: the class in Python, or one in C.
+    """
+
+    def __init__(
+        self,
+        fault: Callable[[bytes], list[bytes]] = lambda data: [data],
+        makes: tuple[Callable[..., Any], Callable[..., Any]] = (Peer, Peer),
+        **settings: Any,
+    ) -> None:
+        self._makes = makes
         self.fault = fault
         self.now_s = 0.0
-        self.got: dict[Peer, list[Message]] = {self.host: [], self.device: []}
+        self.got: dict[Any, list[Message]] = {}
+        self.start_host(**settings)
+        self.start_device(**settings)
         self.taking = True
         self.connected = True
-        self._flying: list[tuple[float, Peer, bytes]] = []
+        self._flying: list[tuple[float, Any, bytes]] = []
+
+    def start_host(self, session: int = 100, **settings: Any) -> None:
+        """Start a new host in the place of the one that there was."""
+        self.host = self._makes[0](Settings(role=0, name="host", **settings), session=session)
+        self.got[self.host] = []
+
+    def start_device(self, session: int = 200, **settings: Any) -> None:
+        """Start a new device in the place of the one that there was."""
+        self.device = self._makes[1](Settings(role=1, name="device", **settings), session=session)
+        self.got[self.device] = []
 
     def step(self, delay_s: float = DELAY_S) -> None:
         self.now_s += delay_s

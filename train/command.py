@@ -27,6 +27,7 @@ STEPS = {
     "baseline": "train.steps.baseline",
     "protocol": "train.steps.protocol",
     "reference": "train.steps.reference",
+    "decay": "train.steps.decay",
     "report": "train.steps.report",
     "scene": "train.steps.scene",
 }

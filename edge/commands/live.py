@@ -11,21 +11,25 @@ if TYPE_CHECKING:
 
 __all__ = ["SUMMARY", "configure", "run"]
 
-SUMMARY = "show in the terminal what the gate hears and decides, while it happens; records nothing"
+SUMMARY = "show in the terminal what the gate hears and decides, while it happens"
 
 _EPILOG = """\
 Say the word, and the gate opens; play your own recording of it from a phone, and it stays shut.
 
 Shown are the level, a spectrogram, the score of every word (the line in it is the cut-off; behind it the newest and
 the highest score lately), the needle between loudspeaker and person (the lines in it are the two cut-offs) with what
-it stands there by, and the last decisions. A terminal of 40 columns gets a smaller picture. q quits.
+it stands there by, how the power decays over frequency before what is usual for people and for loudspeakers, and the
+last decisions. A terminal of 40 columns gets a smaller picture. q quits.
 
 examples:
   vivavoce live
   vivavoce live --list-devices
+  vivavoce live --microphone
   vivavoce live --microphone USB --word "smart mirror"
   vivavoce live kitchen.wav
   vivavoce live --liveness-only
+  vivavoce live --keep heard
+  vivavoce live kitchen.wav --pace fast --svg picture.svg
   arecord -t raw -f S16_LE -r 48000 -c 2 | vivavoce live - --rate 48000 --channels 2
 
 exit code: 0; 2 for a fault, told in one line
@@ -44,7 +48,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="audio files of one rate, one after another; - for raw samples on standard input [a microphone]",
     )
-    parser.add_argument("--microphone", metavar="SUBSTRING", help="part of the input's name [the system's default]")
+    parser.add_argument(
+        "--microphone",
+        nargs="?",
+        const="",
+        metavar="SUBSTRING",
+        help="part of the input's name, or its number; without one, choose from a list [the system's default]",
+    )
     parser.add_argument("--list-devices", action="store_true", help="list the microphones that are there, and leave")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--wake-only", action="store_true", help="listen for words, and judge nothing")
@@ -77,6 +87,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--channels", type=int, default=1, metavar="N", help="interleaved channels of raw samples [%(default)s]"
     )
+    parser.add_argument(
+        "--svg",
+        type=named_path,
+        metavar="FILE",
+        help="draw nothing; write the last picture there, 100 columns of 32 rows: for a page",
+    )
+    parser.add_argument(
+        "--keep",
+        type=named_path,
+        metavar="DIR",
+        help="keep the sound of decisions there, two seconds each; tell whoever is in the room [nothing is kept]",
+    )
     add_trust_arguments(parser)
 
 
@@ -85,18 +107,20 @@ def run(args: argparse.Namespace) -> int:
     import sys
 
     from edge.errors import MissingExtraError, UsageError
-    from edge.output import columns, out, report_error
+    from edge.output import out, report_error
 
     if args.list_devices:
+        from edge.live_demo.picking import device_lines
         from edge.microphone import list_devices
 
-        rows = [("*" if d.default else "", d.name, d.native_rate_hz, "Hz") for d in list_devices()]
-        out(args).text("\n".join(columns(rows)) if rows else "no input is there; connect a microphone")
+        out(args).text("\n".join(device_lines(list_devices())) or "no input is there; connect a microphone")
         return 0
     if args.word and args.liveness_only:
         raise UsageError("--word: got one with --liveness-only, expected none: no word is listened for; leave one out")
+    if args.svg is not None and not args.files:
+        raise UsageError("--svg: got no file to listen to, expected one whose end is drawn: add FILE --pace fast")
     source = _source(args)
-    if sys.stdout is None or not sys.stdout.isatty():
+    if args.svg is None and (sys.stdout is None or not sys.stdout.isatty()):
         raise UsageError(
             "standard output: got no terminal, expected one to draw on; for lines of text run: vivavoce run FILE"
         )
@@ -112,14 +136,25 @@ def run(args: argparse.Namespace) -> int:
     from edge.live_demo.state import Mode
 
     mode: Mode = "wake" if args.wake_only else "liveness" if args.liveness_only else "both"
-    listener = Listener(open_chosen(args, args.bundle), words=args.word, mode=mode, runtime=args.interpreter)
+    bundle = open_chosen(args, args.bundle)
+    listener = Listener(bundle, words=args.word, mode=mode, runtime=args.interpreter)
     console = Console()
-    if console.is_dumb_terminal:
+    if args.svg is None and console.is_dumb_terminal:
         raise UsageError(
             "TERM: got a terminal that cannot move its cursor, expected one that can, e.g. TERM=xterm; for lines of "
             "text run: vivavoce run FILE"
         )
-    faults = show(source, listener, console)
+    if args.keep is not None:
+        from edge.live_demo.keeping import Keeper
+
+        listener.keeps_sound = True
+        listener.told = Keeper(args.keep, listener.state, bundle.bundle_version).keep
+    if args.svg is not None:
+        from edge.live_demo.svg import write_svg
+
+        faults = write_svg(source, listener, args.svg)
+    else:
+        faults = show(source, listener, console)
     for fault in faults:
         report_error(fault)
     return leave(2 if faults else 0)
@@ -154,10 +189,16 @@ def _source(args: argparse.Namespace) -> "LiveSource":
     from edge.live_sources import microphone
     from edge.microphone import choose_device, list_devices
 
-    wanted = args.microphone or ""
+    if args.microphone == "":
+        from edge.live_demo.picking import pick_device
+        from edge.terminal import Terminal
+
+        wanted: str | int = pick_device(list_devices(), Terminal())
+    else:
+        wanted = args.microphone or ""
     made = microphone.make(microphone.Settings(device=wanted, channel=channel))
     # The source itself would wait for it to be connected: a person who looks on wants to know.
-    choose_device(list_devices(), wanted or None)
+    choose_device(list_devices(), None if wanted == "" else wanted)
     return made
 
 

@@ -2,52 +2,36 @@
 
 import math
 from textwrap import wrap
-from typing import NamedTuple
 
 import numpy as np
 from rich.text import Text
 
 from edge.events import SAMPLE_RATE_HZ
+from edge.live_demo.decay_drawing import decay_in_words, decay_picture
+from edge.live_demo.glyphs import Glyphs, painted
 from edge.live_demo.state import FLOOR_DBFS, Ruled, State
 from edge.policy import REASONS
 
-__all__ = ["NARROW", "Glyphs", "draw"]
+__all__ = ["LEAST_COLUMNS", "LEAST_ROWS", "NARROW", "draw"]
 
 NARROW = 64
 """Columns below which the smaller layout is drawn."""
-_LEAST_ROWS = 3
-_MOST_ROWS = 12
+LEAST_COLUMNS, LEAST_ROWS = 32, 10
+"""Below these it is said that there is too little room, and nothing is drawn."""
+_LEAST_PICTURE = 3
+_MOST_PICTURE = 12
 """Rows of the spectrogram: fewer say nothing, more do not say more."""
+_LEAST_DECAY = 5
+"""Rows of the decay, with its axis: fewer say nothing."""
+_DECAY_SHARE = 0.4
+_MOST_DECAY = 60
+"""What the decay has of the columns beside the spectrogram, and at most."""
 _NOTE_ROWS = 4
 _LABEL = (20, 9)
 """Longest name of a word, and in the smaller layout, characters; longer ones are cut."""
 _COLOURS = {"accept": "bold green", "reject": "bold red", "unsure": "bold yellow", "heard": "bold cyan"}
 _VERDICTS = {"accept": "OPEN", "reject": "SHUT", "unsure": "UNSURE", "heard": "HEARD"}
 _HEAT = ("grey23", "blue", "magenta", "red", "yellow")
-
-
-class Glyphs(NamedTuple):
-    """The characters of meters."""
-
-    shades: str
-    """From nothing to the strongest."""
-    full: str
-    """A filled cell of a bar."""
-    empty: str
-    """An empty one."""
-    mark: str
-    """The highest value lately, and a cut-off."""
-    scale: str
-    """The scale of the needle."""
-    needle: str
-    """The needle, below it."""
-
-    @classmethod
-    def of(cls, encoding: str) -> "Glyphs":
-        """Return what a terminal of this encoding can show."""
-        if encoding.lower().replace("-", "") in ("utf8", "utf16", "utf32"):
-            return cls(" ░▒▓█", "█", "·", "│", "─", "▲")
-        return cls(" .:+#", "#", ".", "|", "-", "^")
 
 
 def draw(state: State, *, width: int, height: int, encoding: str = "utf-8") -> Text:
@@ -64,33 +48,82 @@ def draw(state: State, *, width: int, height: int, encoding: str = "utf-8") -> T
     Returns
     -------
     rich.text.Text
-        At most `height` lines of at most `width` columns. Where there is too little room, the spectrogram goes first,
-        then older decisions.
+        At most `height` lines of at most `width` columns. Where there is too little room, the spectrogram and the
+        picture of the decay go first, then older decisions; where there is none, it says so.
     """
     glyphs = Glyphs.of(encoding)
+    if width < LEAST_COLUMNS or height < LEAST_ROWS:
+        return _too_small(width, height)
     narrow = width < NARROW
     label = min(max(len("level"), *map(len, state.words), 0), _LABEL[narrow]) + 1
     head = [_title(state, narrow), _level(state, width, label, glyphs)]
     head += _words(state, width, label, glyphs)
     middle = _needle(state, width, narrow, glyphs) if state.mode != "wake" else []
-    foot = [Text("q quits" if narrow else "q quits   nothing is recorded", style="dim")]
+    foot = [_foot(state, width, narrow)]
     if state.note:
         foot[:0] = [Text(line, style="yellow") for line in wrap(_plain(state.note), max(width, 1))[:_NOTE_ROWS]]
     room = height - len(head) - len(middle) - len(foot) - 1
     kept = min(max(room // 3, 1), 8)
     listed = [_decision(ruled, width, narrow) for ruled in list(state.decisions)[:kept]]
     if not listed:
-        listed = [Text(_invitation(state, narrow), style="dim")]
+        listed = [Text(_invitation(state, width, narrow), style="dim")]
     # The list has as many rows empty as full: what is below it stays where it is.
     listed += [Text()] * (kept - len(listed))
-    rows = min(room - kept, _MOST_ROWS)
-    picture = _spectrogram(state, width, rows, glyphs) if rows >= _LEAST_ROWS else []
+    picture = _pictures(state, width, room - kept, glyphs)
     lines = [*head, *picture, *middle, Text("last" if narrow else "last decisions", style="bold"), *listed, *foot]
     for line in lines:
         # One character for each that the terminal does not have, so that colours stay where they are.
         line.plain = line.plain.encode(encoding, "replace").decode(encoding)
         line.truncate(width)
     return Text("\n").join(lines[:height])
+
+
+def _too_small(width: int, height: int) -> Text:
+    told = (
+        f"too small: {width} x {height}, needs {LEAST_COLUMNS} x {LEAST_ROWS}; enlarge the terminal, or q and run: "
+        "vivavoce run FILE"
+    )
+    lines = wrap(told, max(width, 1))[: max(height, 1)]
+    return Text("\n").join(Text(line[:width]) for line in lines)
+
+
+def _pictures(state: State, width: int, rows: int, glyphs: Glyphs) -> list[Text]:
+    """Return the spectrogram, and the decay beside it, or below it where it is narrow; what there is room for."""
+    if rows < _LEAST_PICTURE:
+        return []
+    if state.reference is None:
+        return _spectrogram(state, width, min(rows, _MOST_PICTURE), glyphs)
+    curve = state.needle.curve if state.needle is not None else None
+    if width < NARROW:
+        above = min(rows // 2, _MOST_PICTURE)
+        if above < _LEAST_DECAY:
+            return _spectrogram(state, width, min(rows, _MOST_PICTURE), glyphs)
+        return [
+            *_spectrogram(state, width, above, glyphs),
+            *decay_picture(curve, state.reference, width, min(rows - above, _MOST_PICTURE), glyphs),
+        ]
+    rows = min(rows, _MOST_PICTURE)
+    if rows < _LEAST_DECAY:
+        return _spectrogram(state, width, rows, glyphs)
+    right = min(round(_DECAY_SHARE * width), _MOST_DECAY)
+    left = _spectrogram(state, width - right - 2, rows, glyphs)
+    beside = decay_picture(curve, state.reference, right, rows, glyphs)
+    return [Text.assemble(one, "  ", other) for one, other in zip(left, beside, strict=True)]
+
+
+def _foot(state: State, width: int, narrow: bool) -> Text:
+    """Return how to leave, and whether anything is kept: of the folder's name its end, if there is no room for all."""
+    quits = "q quits" if narrow else "q quits   "
+    if not state.keeps:
+        return Text(quits if narrow else f"{quits}nothing is recorded", style="dim")
+    told = f"  keeps sound: {state.kept} in " if narrow else f"sound of decisions is kept: {state.kept} in "
+    line = Text(quits, style="dim")
+    line.append(told, style="not dim bold yellow")
+    folder = Text(_plain(state.keeps))
+    room = width - line.cell_len
+    if folder.cell_len > room:
+        folder = Text("...") + folder[-max(room - 3, 1) :]
+    return line.append_text(folder)
 
 
 def _title(state: State, narrow: bool) -> Text:
@@ -131,17 +164,28 @@ def _needle(state: State, width: int, narrow: bool, glyphs: Glyphs) -> list[Text
     for cutoff in (state.reject_cutoff, state.accept_cutoff):
         scale[_place(cutoff, size)] = glyphs.mark
     ruled = state.needle
-    pointer, told = Text(), Text("judging" if state.waiting else "no judgement yet", style="dim")
+    pointer, told, more = Text(), Text("judging" if state.waiting else "no judgement yet", style="dim"), Text()
     if ruled is not None:
         colour = _COLOURS[ruled.verdict]
         if not math.isnan(ruled.probability):
             pointer = Text(" " * (len(left) + _place(ruled.probability, size)) + glyphs.needle, style=colour)
         told = Text(_VERDICTS[ruled.verdict], style=colour)
-        told.append("  " + _evidence(ruled, narrow), style="not bold default")
-    return [Text.assemble((left, "red"), "".join(scale), (right, "green")), pointer, told]
+        told.append("  " + _reasons(ruled, width - told.cell_len - 2), style="not bold default")
+        more = Text(_evidence(ruled, width, narrow))
+    lines = [Text.assemble((left, "red"), "".join(scale), (right, "green")), pointer, told, more]
+    if state.reference is not None:
+        lines.append(decay_in_words(ruled.placement if ruled is not None else None, width, glyphs))
+    return lines
 
 
-def _evidence(ruled: Ruled, narrow: bool) -> str:
+def _reasons(ruled: Ruled, room: int) -> str:
+    """Return why, in words where there is room for them."""
+    told = "; ".join(REASONS.get(reason, reason) for reason in ruled.reasons)
+    return told if len(told) <= room else ", ".join(ruled.reasons)
+
+
+def _evidence(ruled: Ruled, width: int, narrow: bool) -> str:
+    """Return figures of a judgement, as many as there is room for."""
     parts = ["not judged" if math.isnan(ruled.probability) else f"live {ruled.probability:.2f}"]
     quality = ruled.quality
     if quality is not None:
@@ -152,6 +196,8 @@ def _evidence(ruled: Ruled, narrow: bool) -> str:
             parts.append(f"{quality.bandwidth_hz / 1000:.1f} kHz")
     if not math.isnan(ruled.judging_s):
         parts.append(f"{1e3 * ruled.judging_s:.0f} ms" if narrow else f"took {1e3 * ruled.judging_s:.0f} ms")
+    while len(parts) > 1 and len("  ".join(parts)) > width:
+        parts.pop()
     return "  ".join(parts)
 
 
@@ -169,16 +215,17 @@ def _decision(ruled: Ruled, width: int, narrow: bool) -> Text:
     if not math.isnan(ruled.delay_s):
         line.append(f"  after {ruled.delay_s:.2f} s")
     if ruled.reasons:
-        told = "  " + "; ".join(REASONS.get(reason, reason) for reason in ruled.reasons)
-        line.append(told if line.cell_len + len(told) <= width else "  " + ", ".join(ruled.reasons))
+        line.append("  " + _reasons(ruled, width - line.cell_len - 2))
     return line
 
 
-def _invitation(state: State, narrow: bool) -> str:
+def _invitation(state: State, width: int, narrow: bool) -> str:
     if state.mode == "liveness":
         return "  say something" + ("" if narrow else ", or play it from a phone")
+    then = "" if narrow or state.mode == "wake" else "; then play it from a phone"
     words = ", ".join(word for word, cutoff in zip(state.words, state.cutoffs, strict=True) if cutoff <= 1.0)
-    return f"  say: {_plain(words)}" + ("" if narrow or state.mode == "wake" else "; then play it from a phone")
+    told = Text(f"  say: {_plain(words)}{then}")
+    return told.plain if told.cell_len <= width else f"  say one of these words{then}"
 
 
 def _spectrogram(state: State, width: int, rows: int, glyphs: Glyphs) -> list[Text]:
@@ -192,13 +239,8 @@ def _spectrogram(state: State, width: int, rows: int, glyphs: Glyphs) -> list[Te
         for row in range(rows):
             picture[row, width - len(columns) :] = values[edges[row] : max(edges[row + 1], edges[row] + 1)].max(axis=0)
     shades = np.minimum((picture * len(glyphs.shades)).astype(int), len(glyphs.shades) - 1)
-    lines = []
-    for row in shades[::-1]:
-        line = Text()
-        for shade in row:
-            line.append(glyphs.shades[shade], style=_HEAT[shade])
-        lines.append(line)
-    return lines
+    marks = dict(enumerate(zip(glyphs.shades, _HEAT, strict=True)))
+    return [painted(row.tolist(), marks) for row in shades[::-1]]
 
 
 def _bar(value: float, size: int, glyphs: Glyphs, *, mark: float | None) -> str:

@@ -3,24 +3,33 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.bundle import Bundle
 from edge.bundle_parts import find_word
+from edge.cues import CueSettings
+from edge.decay import DecayReference, decay_curve, place_curve
+from edge.decay_reference import read_decay_reference
+from edge.endpoint import LOOK_BACK_SAMPLES
 from edge.events import SAMPLE_RATE_HZ, Decision, Event, Wake
 from edge.gate import Gate
 from edge.live_demo.state import Mode, Ruled, State
 from edge.live_demo.utterances import Utterances
+from edge.liveness import judged_window
 from edge.pipeline import NEVER, Pipeline, hearing, judging
 from edge.quality import flags_of_rate
+from edge.ring import Ring
 
 __all__ = ["Listener"]
 
 _NOT_SAID = frozenset(("silent", "too_short", "noisy"))
 """Quality flags of what is not speech: no news where no word was heard either."""
 _NOTHING = np.zeros(0, np.int16)
+_SOUND = 2 * SAMPLE_RATE_HZ
+"""How much of the sound before a decision is kept with it where that is asked for, samples; as the daemon's default."""
 
 
 class Listener:
@@ -39,13 +48,15 @@ class Listener:
         Interpreter; the best that is installed by default.
     clock : callable, optional
         Returns seconds.
+    reference : DecayReference, optional
+        What the decay of power is shown before; the one that ships by default.
 
     Raises
     ------
     UsageError
         If a word is not in the bundle.
     BundleError, ModelAbiError
-        If the models do not fit their roles.
+        If the models do not fit their roles, or the reference is damaged.
     """
 
     def __init__(
@@ -56,6 +67,7 @@ class Listener:
         mode: Mode = "both",
         runtime: str | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        reference: DecayReference | None = None,
     ) -> None:
         chosen = {find_word(bundle.words, name, f"the bundle {bundle.path}").id for name in words}
         cutoffs = tuple(word.cutoff if word.id in chosen or not chosen else NEVER for word in bundle.words)
@@ -66,7 +78,15 @@ class Listener:
         self._judge = judging(bundle, runtime) if mode == "liveness" else None
         self._gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
         self._utterances = Utterances()
+        self._cues = CueSettings.from_dict(bundle.liveness.cues)
+        self._ring = Ring(_SOUND)
         self._clock = clock
+        self.reference = reference or read_decay_reference()
+        """What the decay of power is shown before."""
+        self.told: Callable[[Ruled], object] | None = None
+        """Called with what became of every word, or stretch of speech, once it is in the state."""
+        self.keeps_sound = False
+        """Whether decisions from now on keep their sound, in memory; not unless somebody asks for it."""
         self._source_flags: tuple[str, ...] = ()
         self.native_rate_hz = SAMPLE_RATE_HZ
         """Rate at which the stream was recorded, Hz."""
@@ -79,6 +99,7 @@ class Listener:
             reject_cutoff=bundle.liveness.reject_cutoff,
             channels=settings.channels,
             mode=mode,
+            reference=self.reference if mode != "wake" else None,
         )
         """What is shown."""
 
@@ -87,6 +108,7 @@ class Listener:
         self._frontend.reset()
         self._stage.reset()
         self._utterances.reset()
+        self._ring.reset()
         self._rest = _NOTHING
         self._start = self.state.heard_samples
         self.native_rate_hz = native_rate_hz
@@ -124,6 +146,7 @@ class Listener:
                     yield event
 
     def _hop_on(self, hop: npt.NDArray[np.int16]) -> Iterator[Event]:
+        self._ring.write(hop)
         features = self._frontend.push(hop)
         self.state.see(features)
         if self._judge is not None:
@@ -141,7 +164,8 @@ class Listener:
                 yield self._pipeline.heard(word, hit.score)
             else:
                 decided = self._frontend.settings.heard_samples(hit.frame)
-                self.state.rule(Ruled(self._start + decided, word, "heard", (), hit.score))
+                sound = self._before(self._ring.head, _SOUND) if self.keeps_sound else None
+                self._rule(Ruled(self._start + decided, word, "heard", (), hit.score, sound=sound))
                 yield Wake(word, hit.score, decided, decided, decided)
         if self._stage.runs != runs:
             self.state.score(self._stage.scores)
@@ -150,19 +174,36 @@ class Listener:
         pipeline = self._pipeline
         assert pipeline is not None
         self.state.waiting = pipeline.waiting
-        self.state.rule(
-            Ruled(
-                self._start + event.decided_sample,
-                event.word,
-                event.decision,
-                event.reasons,
-                event.wake.score if event.wake is not None else math.nan,
-                event.live_probability,
-                event.evidence.quality if event.evidence is not None else None,
-                (event.decided_sample - event.end_sample) / SAMPLE_RATE_HZ,
-                pipeline.judging_s,
-            )
+        decided = event.decided_sample
+        ruled = Ruled(
+            self._start + decided,
+            event.word,
+            event.decision,
+            event.reasons,
+            event.wake.score if event.wake is not None else math.nan,
+            event.live_probability,
+            event.evidence.quality if event.evidence is not None else None,
+            (decided - event.end_sample) / SAMPLE_RATE_HZ,
+            pipeline.judging_s,
         )
+        # What was looked back on, as the pipeline did it.
+        self._rule(self._shown(ruled, self._before(decided, LOOK_BACK_SAMPLES), self._before(decided, _SOUND)))
+
+    def _rule(self, ruled: Ruled) -> None:
+        self.state.rule(ruled)
+        if self.told is not None:
+            self.told(ruled)
+
+    def _before(self, end: int, size: int) -> npt.NDArray[np.int16]:
+        """Return the sound before a sample of the stream, as much of it as there is."""
+        return self._ring.read(max(self._ring.tail, end - size), end)
+
+    def _shown(self, ruled: Ruled, window: npt.NDArray[np.int16], sound: npt.NDArray[np.int16]) -> Ruled:
+        """Add to a judgement of a window what is shown beside it, and the sound where that is kept."""
+        if not math.isnan(ruled.probability):
+            curve = decay_curve(judged_window(window, self._cues), self.reference.settings)
+            ruled = replace(ruled, curve=curve, placement=place_curve(curve, self.reference))
+        return replace(ruled, sound=sound) if self.keeps_sound else ruled
 
     def _judge_now(self, samples: npt.NDArray[np.int16]) -> None:
         """Judge what was said, without a word."""
@@ -173,14 +214,13 @@ class Listener:
             took_s = self._clock() - began
             ruling = self._gate.rule(evidence, self._source_flags)
             if not _NOT_SAID & set(ruling.reasons):
-                self.state.rule(
-                    Ruled(
-                        self._start + end,
-                        "",
-                        ruling.decision,
-                        ruling.reasons,
-                        probability=evidence.probability,
-                        quality=evidence.quality,
-                        judging_s=took_s,
-                    )
+                ruled = Ruled(
+                    self._start + end,
+                    "",
+                    ruling.decision,
+                    ruling.reasons,
+                    probability=evidence.probability,
+                    quality=evidence.quality,
+                    judging_s=took_s,
                 )
+                self._rule(self._shown(ruled, window, window))

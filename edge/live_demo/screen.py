@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.live import Live
@@ -15,8 +15,9 @@ from edge.live import LiveSource
 from edge.live_demo.drawing import draw
 from edge.live_demo.keys import Keys, pressed_keys
 from edge.live_demo.listener import Listener
+from edge.live_demo.state import State
 
-__all__ = ["Notes", "follow", "show"]
+__all__ = ["Notes", "follow", "noted", "show"]
 
 _PICTURES_PER_S = 10
 _WAIT_S = 1 / _PICTURES_PER_S
@@ -46,6 +47,23 @@ class Notes(logging.Handler):
             self.faults.append(text)
 
 
+@contextmanager
+def noted(state: State) -> Iterator[Notes]:
+    """Let log entries be notes of the state, and nothing else, within."""
+
+    def note(text: str) -> None:
+        state.note = text
+
+    notes = Notes(note)
+    root = logging.getLogger("edge")
+    before = root.propagate, list(root.handlers)
+    root.propagate, root.handlers = False, [notes]
+    try:
+        yield notes
+    finally:
+        root.propagate, root.handlers = before
+
+
 def show(source: LiveSource, listener: Listener, console: Console) -> list[str]:
     """Show what is heard until the source ends, or a key says so; the last picture stays.
 
@@ -67,25 +85,18 @@ def show(source: LiveSource, listener: Listener, console: Console) -> list[str]:
         width, height = console.size
         return draw(state, width=width, height=height - spare_rows, encoding=console.encoding)
 
-    def note(text: str) -> None:
-        state.note = text
-
-    notes = Notes(note)
-    root = logging.getLogger("edge")
-    before = root.propagate, list(root.handlers)
-    root.propagate, root.handlers = False, [notes]
     health = Health()
-    capture = Capture(source, health=health, checked=source.live)
-    try:
-        with (
-            pressed_keys() as keys,
-            Live(picture(), console=console, screen=True, auto_refresh=False, redirect_stderr=False) as live,
-            suppress(KeyboardInterrupt),  # one more key that ends it
-        ):
-            follow(capture, health, listener, keys, lambda: live.update(picture(), refresh=True))
-    finally:
-        capture.close()
-        root.propagate, root.handlers = before
+    with noted(state) as notes:
+        capture = Capture(source, health=health, checked=source.live)
+        try:
+            with (
+                pressed_keys() as keys,
+                Live(picture(), console=console, screen=True, auto_refresh=False, redirect_stderr=False) as live,
+                suppress(KeyboardInterrupt),  # one more key that ends it
+            ):
+                follow(capture, health, listener, keys, lambda: live.update(picture(), refresh=True))
+        finally:
+            capture.close()
     # A row for the prompt that follows.
     console.print(picture(1), highlight=False)
     return notes.faults

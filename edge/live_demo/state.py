@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from edge.decay import DecayReference, Placement
 from edge.events import SAMPLE_RATE_HZ, Verdict
 from edge.frontend import FEATURE_ZERO_POINT, quantise_features
 from edge.quality import Quality
@@ -50,6 +51,12 @@ class Ruled:
     """From the end of the word to the answer, in time of the sound, s; NaN where there is no word."""
     judging_s: float = math.nan
     """What judging took, s."""
+    curve: npt.NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
+    """Share of the power below each frequency, of what was judged: see :func:`edge.decay.decay_curve`."""
+    placement: Placement | None = None
+    """Where that curve lies."""
+    sound: npt.NDArray[np.int16] | None = field(default=None, repr=False, compare=False)
+    """The sound up to the decision, ``(n,) int16``; only where somebody asked for it to be kept."""
 
 
 @dataclass
@@ -75,8 +82,14 @@ class State:
     reject_cutoff: float
     channels: int
     mode: Mode = "both"
+    reference: DecayReference | None = None
+    """What the decay of power is shown before; None where nothing is judged."""
     source: str = "opening"
     """What listens, and how it is."""
+    keeps: str = ""
+    """Where sound of decisions is kept; empty where nothing is."""
+    kept: int = 0
+    """Decisions whose sound was kept there."""
     note: str = ""
     """The last thing that went wrong; empty if nothing does."""
     heard_samples: int = 0

@@ -18,7 +18,7 @@ extern "C" {
 #define VV_KIND_HELLO 1U
 #define VV_KIND_ACK 2U
 #define VV_KIND_AUDIO 16U
-#define VV_KIND_WAKE 17U
+#define VV_KIND_WAKE_EVENT 17U
 #define VV_KIND_DECISION 18U
 #define VV_KIND_MUTE 19U
 #define VV_KIND_LED 20U
@@ -28,6 +28,80 @@ extern "C" {
 #define VV_KIND_BUNDLE_CHUNK 24U
 #define VV_KIND_BUNDLE_STATE 25U
 #define VV_KIND_LOG 26U
+
+/* Longest payload of each, bytes. */
+#define VV_HELLO_MAX 51U
+#define VV_ACK_MAX 7U
+#define VV_AUDIO_MAX 650U
+#define VV_WAKE_EVENT_MAX 80U
+#define VV_DECISION_MAX 78U
+#define VV_MUTE_MAX 2U
+#define VV_LED_MAX 2U
+#define VV_HEALTH_MAX 26U
+#define VV_BUNDLE_OFFER_MAX 36U
+#define VV_BUNDLE_WANT_MAX 36U
+#define VV_BUNDLE_CHUNK_MAX 518U
+#define VV_BUNDLE_STATE_MAX 135U
+#define VV_LOG_MAX 267U
+
+/* Elements of a field, at most. */
+#define VV_HELLO_NAME_COUNT 32U
+#define VV_AUDIO_SAMPLES_COUNT 320U
+#define VV_WAKE_EVENT_WORD_COUNT 64U
+#define VV_DECISION_WORD_COUNT 64U
+#define VV_BUNDLE_OFFER_SHA256_COUNT 32U
+#define VV_BUNDLE_WANT_SHA256_COUNT 32U
+#define VV_BUNDLE_CHUNK_DATA_COUNT 512U
+#define VV_BUNDLE_STATE_REASON_COUNT 128U
+#define VV_LOG_TEXT_COUNT 256U
+
+/* Limits that are not those of the type. */
+#define VV_HELLO_ESTABLISHED_HIGH 1U
+#define VV_HELLO_WINDOW_HIGH 32U
+#define VV_ACK_CREDIT_HIGH 32U
+#define VV_WAKE_EVENT_PREROLL_HIGH 160000U
+#define VV_MUTE_MUTED_HIGH 1U
+#define VV_HEALTH_TEMPERATURE_HIGH 1500
+
+/* Values of fields. */
+#define VV_HELLO_ROLE_HOST 0U
+#define VV_HELLO_ROLE_DEVICE 1U
+#define VV_DECISION_VERDICT_ACCEPT 0U
+#define VV_DECISION_VERDICT_REJECT 1U
+#define VV_DECISION_VERDICT_UNSURE 2U
+#define VV_DECISION_ACTION_PASS 0U
+#define VV_DECISION_ACTION_BLOCK 1U
+#define VV_DECISION_ACTION_ASK 2U
+#define VV_MUTE_ORIGIN_SOFTWARE 0U
+#define VV_MUTE_ORIGIN_SWITCH_OF_THE_DEVICE 1U
+#define VV_LED_STATE_OFF 0U
+#define VV_LED_STATE_IDLE 1U
+#define VV_LED_STATE_LISTENING 2U
+#define VV_LED_STATE_ACCEPTED 3U
+#define VV_LED_STATE_REJECTED 4U
+#define VV_LED_STATE_ASKING 5U
+#define VV_LED_STATE_MUTED 6U
+#define VV_LED_STATE_FAULT 7U
+#define VV_BUNDLE_STATE_STATE_RECEIVING 0U
+#define VV_BUNDLE_STATE_STATE_VERIFIED 1U
+#define VV_BUNDLE_STATE_STATE_ACTIVE 2U
+#define VV_BUNDLE_STATE_STATE_REFUSED 3U
+#define VV_LOG_LEVEL_DEBUG 0U
+#define VV_LOG_LEVEL_INFO 1U
+#define VV_LOG_LEVEL_WARNING 2U
+#define VV_LOG_LEVEL_ERROR 3U
+#define VV_CAN_AUDIO 1U
+#define VV_CAN_WAKE_WORDS 2U
+#define VV_CAN_MUTE_SWITCH 4U
+#define VV_CAN_LEDS 8U
+#define VV_CAN_BUNDLE_SLOTS 16U
+
+/* Times of a peer; docs/link.md says what they are. */
+#define VV_RESEND_MS 150U
+#define VV_HELLO_MS 250U
+#define VV_HEARTBEAT_MS 500U
+#define VV_SILENCE_MS 2000U
+#define VV_STUCK_MS 5000U
 
 #define VV_HEADER_SIZE 8U
 #define VV_PLAIN_MAX (VV_HEADER_SIZE + VV_PAYLOAD_MAX + 2U)
@@ -60,6 +134,9 @@ uint16_t vv_crc16(const uint8_t *data, size_t size);
 size_t vv_frame_encode(const vv_frame_t *frame, uint8_t *out, size_t room);
 
 void vv_reader_reset(vv_reader_t *reader);
+
+/* Forgets a frame that was cut off, as a transport that is gone leaves one; it counts as damaged. */
+void vv_reader_fresh(vv_reader_t *reader);
 
 /* Takes one byte. True if it ended a frame whose CRC is right; its payload is good until the next call. */
 bool vv_reader_push(vv_reader_t *reader, uint8_t byte, vv_frame_t *frame);
@@ -116,12 +193,12 @@ typedef struct {
     uint16_t score; /* of the detector; 65535 where it gives none, 1/65535 */
     uint16_t word_count;
     uint8_t word[64]; /* id of the wake word, UTF-8, bytes */
-} vv_wake_t;
+} vv_wake_event_t;
 
 /* Bytes written, or 0 if a value is out of its range or there is no room. */
-size_t vv_wake_encode(const vv_wake_t *in, uint8_t *out, size_t room);
+size_t vv_wake_event_encode(const vv_wake_event_t *in, uint8_t *out, size_t room);
 /* False if the payload ends early or a value is out of its range; out is then not to be used. */
-bool vv_wake_decode(vv_wake_t *out, const uint8_t *in, size_t size);
+bool vv_wake_event_decode(vv_wake_event_t *out, const uint8_t *in, size_t size);
 
 /* What the gate made of a wake word. */
 typedef struct {
@@ -234,6 +311,30 @@ typedef struct {
 size_t vv_log_encode(const vv_log_t *in, uint8_t *out, size_t room);
 /* False if the payload ends early or a value is out of its range; out is then not to be used. */
 bool vv_log_decode(vv_log_t *out, const uint8_t *in, size_t size);
+
+/* A message of any kind; kind says which of them it is. */
+typedef struct {
+    uint8_t kind;
+    union {
+        vv_hello_t hello;
+        vv_ack_t ack;
+        vv_audio_t audio;
+        vv_wake_event_t wake_event;
+        vv_decision_t decision;
+        vv_mute_t mute;
+        vv_led_t led;
+        vv_health_t health;
+        vv_bundle_offer_t bundle_offer;
+        vv_bundle_want_t bundle_want;
+        vv_bundle_chunk_t bundle_chunk;
+        vv_bundle_state_t bundle_state;
+        vv_log_t log;
+    } as;
+} vv_message_t;
+
+/* As those of each kind; 0 and false if there is no such kind, too. */
+size_t vv_message_encode(const vv_message_t *in, uint8_t *out, size_t room);
+bool vv_message_decode(vv_message_t *out, uint8_t kind, const uint8_t *in, size_t size);
 
 #ifdef __cplusplus
 }

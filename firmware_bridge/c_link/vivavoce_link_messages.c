@@ -242,7 +242,7 @@ bool vv_audio_decode(vv_audio_t *out, const uint8_t *in, size_t size)
     return r.ok;
 }
 
-size_t vv_wake_encode(const vv_wake_t *in, uint8_t *out, size_t room)
+size_t vv_wake_event_encode(const vv_wake_event_t *in, uint8_t *out, size_t room)
 {
     writer_t w = {out, room, 0U, true};
     put(&w, (uint64_t)(uint64_t)in->index, 8U);
@@ -262,7 +262,7 @@ size_t vv_wake_encode(const vv_wake_t *in, uint8_t *out, size_t room)
     return w.ok ? w.at : 0U;
 }
 
-bool vv_wake_decode(vv_wake_t *out, const uint8_t *in, size_t size)
+bool vv_wake_event_decode(vv_wake_event_t *out, const uint8_t *in, size_t size)
 {
     reader_t r = {in, size, 0U, true};
     out->index = (uint64_t)get(&r, 8U);
@@ -546,4 +546,73 @@ bool vv_log_decode(vv_log_t *out, const uint8_t *in, size_t size)
         return false;
     }
     return r.ok;
+}
+
+size_t vv_message_encode(const vv_message_t *in, uint8_t *out, size_t room)
+{
+    switch (in->kind) {
+    case VV_KIND_HELLO:
+        return vv_hello_encode(&in->as.hello, out, room);
+    case VV_KIND_ACK:
+        return vv_ack_encode(&in->as.ack, out, room);
+    case VV_KIND_AUDIO:
+        return vv_audio_encode(&in->as.audio, out, room);
+    case VV_KIND_WAKE_EVENT:
+        return vv_wake_event_encode(&in->as.wake_event, out, room);
+    case VV_KIND_DECISION:
+        return vv_decision_encode(&in->as.decision, out, room);
+    case VV_KIND_MUTE:
+        return vv_mute_encode(&in->as.mute, out, room);
+    case VV_KIND_LED:
+        return vv_led_encode(&in->as.led, out, room);
+    case VV_KIND_HEALTH:
+        return vv_health_encode(&in->as.health, out, room);
+    case VV_KIND_BUNDLE_OFFER:
+        return vv_bundle_offer_encode(&in->as.bundle_offer, out, room);
+    case VV_KIND_BUNDLE_WANT:
+        return vv_bundle_want_encode(&in->as.bundle_want, out, room);
+    case VV_KIND_BUNDLE_CHUNK:
+        return vv_bundle_chunk_encode(&in->as.bundle_chunk, out, room);
+    case VV_KIND_BUNDLE_STATE:
+        return vv_bundle_state_encode(&in->as.bundle_state, out, room);
+    case VV_KIND_LOG:
+        return vv_log_encode(&in->as.log, out, room);
+    default:
+        return 0U;
+    }
+}
+
+bool vv_message_decode(vv_message_t *out, uint8_t kind, const uint8_t *in, size_t size)
+{
+    out->kind = kind;
+    switch (kind) {
+    case VV_KIND_HELLO:
+        return vv_hello_decode(&out->as.hello, in, size);
+    case VV_KIND_ACK:
+        return vv_ack_decode(&out->as.ack, in, size);
+    case VV_KIND_AUDIO:
+        return vv_audio_decode(&out->as.audio, in, size);
+    case VV_KIND_WAKE_EVENT:
+        return vv_wake_event_decode(&out->as.wake_event, in, size);
+    case VV_KIND_DECISION:
+        return vv_decision_decode(&out->as.decision, in, size);
+    case VV_KIND_MUTE:
+        return vv_mute_decode(&out->as.mute, in, size);
+    case VV_KIND_LED:
+        return vv_led_decode(&out->as.led, in, size);
+    case VV_KIND_HEALTH:
+        return vv_health_decode(&out->as.health, in, size);
+    case VV_KIND_BUNDLE_OFFER:
+        return vv_bundle_offer_decode(&out->as.bundle_offer, in, size);
+    case VV_KIND_BUNDLE_WANT:
+        return vv_bundle_want_decode(&out->as.bundle_want, in, size);
+    case VV_KIND_BUNDLE_CHUNK:
+        return vv_bundle_chunk_decode(&out->as.bundle_chunk, in, size);
+    case VV_KIND_BUNDLE_STATE:
+        return vv_bundle_state_decode(&out->as.bundle_state, in, size);
+    case VV_KIND_LOG:
+        return vv_log_decode(&out->as.log, in, size);
+    default:
+        return false;
+    }
 }

@@ -6,10 +6,12 @@ from edge.cli import add_commands, run_chosen
 
 __all__ = ["STEPS", "SUMMARY", "configure", "run"]
 
-SUMMARY = "export a bundle for firmware"
+SUMMARY = "export a bundle for firmware, send it to a device, or simulate one"
 
 STEPS = {
     "export": "firmware_bridge.commands.bridge_export",
+    "simulate": "firmware_bridge.commands.bridge_simulate",
+    "send": "firmware_bridge.commands.bridge_send",
 }
 """Steps by name."""
 

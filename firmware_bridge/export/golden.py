@@ -29,7 +29,7 @@ from edge.interpreter import Model
 from edge.wake import WakeStage
 from firmware_bridge.export.settings import PROBABILITY_BITS
 
-__all__ = ["golden_vectors", "read_recordings", "reference_features"]
+__all__ = ["golden_vectors", "read_recordings", "reference_features", "wake_logits"]
 
 _MAX_SAMPLES = 16000 * 3600
 _FEATURE_STEP = 25.6
@@ -125,8 +125,36 @@ def golden_vectors(bundle: Bundle, wake: Model, pcm: npt.NDArray[np.int16]) -> d
     features = reference_features(pcm, settings)
     if not np.array_equal(features, Frontend(settings).push(pcm)):
         raise DataError("golden vectors: features of edge differ from those of pymicro-features; report it")
+    logits, found = wake_logits(bundle, wake, features)
+    return {
+        "pcm.s16": pcm.astype("<i2").tobytes(),
+        "features.u16": features.astype("<u2").tobytes(),
+        "input.s8": quantise_features(features).tobytes(),
+        "logits.s8": logits.tobytes(),
+        "words.u32": np.array(found, "<u4").reshape(-1, 3).tobytes(),
+    }
+
+
+def wake_logits(
+    bundle: Bundle, wake: Model, features: npt.NDArray[np.uint16]
+) -> tuple[npt.NDArray[np.int8], list[tuple[int, int, int]]]:
+    """Return what the wake network says of features, and what is detected by it.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    wake : Model
+        Its wake network, with the reference kernels.
+    features : (frames, channels) uint16
+
+    Returns
+    -------
+    logits : (runs, words) int8
+    detections : list of (frame, word, probability)
+        The probability has :data:`firmware_bridge.export.settings.PROBABILITY_BITS` fraction bits.
+    """
+    settings, part = FrontendSettings.from_dict(bundle.frontend), bundle.wake
     recorder = _Recorder(wake)
-    part = bundle.wake
     stage = WakeStage(
         recorder,  # type: ignore[arg-type]  # all of a Model that a stage uses
         [word.cutoff for word in bundle.words],
@@ -139,10 +167,4 @@ def golden_vectors(bundle: Bundle, wake: Model, pcm: npt.NDArray[np.int16]) -> d
     found = [(d.frame, d.word, round(d.score * (1 << PROBABILITY_BITS))) for d in stage.push(features)]
     role = next(spec.name for spec in wake.outputs if spec.shape == (1, len(bundle.words)))
     logits = np.array([said[role][0] for said in recorder.said], np.int8).reshape(-1, len(bundle.words))
-    return {
-        "pcm.s16": pcm.astype("<i2").tobytes(),
-        "features.u16": features.astype("<u2").tobytes(),
-        "input.s8": quantise_features(features).tobytes(),
-        "logits.s8": logits.tobytes(),
-        "words.u32": np.array(found, "<u4").reshape(-1, 3).tobytes(),
-    }
+    return logits, found

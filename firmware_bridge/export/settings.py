@@ -1,6 +1,7 @@
 """``vivavoce_settings.h`` and ``vivavoce_tables.{h,c}``: every constant of the C code, from where Python has it."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,17 @@ from edge.frontend_tables import (
 from edge.interpreter import Model, TensorSpec, dequantise
 from firmware_bridge.export.c_text import NOTICE, array, c_string, defines, header
 
-__all__ = ["ABI_VERSION", "PROBABILITY_BITS", "settings_header", "tables_header", "tables_source"]
+__all__ = [
+    "ABI_VERSION",
+    "PROBABILITY_BITS",
+    "WordTables",
+    "liveness_logits",
+    "settings_header",
+    "tables_header",
+    "tables_source",
+    "wake_state",
+    "word_tables",
+]
 
 ABI_VERSION = 1
 """Of names, types and meanings in the exported headers; a change that breaks a caller adds one."""
@@ -59,7 +70,7 @@ def settings_header(bundle: Bundle, wake: Model, liveness: Model, arenas: dict[s
     """
     frontend = FrontendSettings.from_dict(bundle.frontend)
     part = bundle.wake
-    _, state = _wake_tensors(wake, len(bundle.words))
+    state_bytes, _ = wake_state(bundle, wake)
     for what, value, most in (
         ("wake.smoothing_steps", part.smoothing_steps, _MAX_SMOOTHING),
         ("wake.context_frames", part.context_frames, 255),
@@ -69,9 +80,7 @@ def settings_header(bundle: Bundle, wake: Model, liveness: Model, arenas: dict[s
             raise DataError(f"{bundle.path}: {what}: got {value}, expected 1 to {most} for firmware; train another one")
     tables = build_tables(frontend)
     (step, window, channels, smoothing, even, odd, least, pcan, snr_shift, log_shift) = map(int, tables.scalars)
-    logit = liveness.outputs[0]
-    if logit.dtype != np.int8:
-        raise _no_int8(bundle.liveness.file, logit)
+    accept, reject = liveness_logits(bundle, liveness)
     body = [
         "/* What names it all. */\n",
         defines({
@@ -112,15 +121,15 @@ def settings_header(bundle: Bundle, wake: Model, liveness: Model, arenas: dict[s
             "VV_WAKE_STRIDE": part.stride_frames,
             "VV_WAKE_SMOOTHING": part.smoothing_steps,
             "VV_WAKE_REFRACTORY": part.refractory_ms // frontend.step_ms,
-            "VV_WAKE_STATE_BYTES": math.prod(state.shape),
+            "VV_WAKE_STATE_BYTES": state_bytes,
             "VV_WAKE_ARENA_BYTES": _unsigned(arenas[part.file]),
             "VV_PROBABILITY_BITS": PROBABILITY_BITS,
         }),
         "\n/* Liveness network: its int8 logit is live from ACCEPT on, and played below REJECT. Its cues are made by\n"
         " * the Linux side. */\n",
         defines({
-            "VV_LIVENESS_ACCEPT_LOGIT": f"({_least_logit(logit, bundle, bundle.liveness.accept_cutoff)})",
-            "VV_LIVENESS_REJECT_LOGIT": f"({_least_logit(logit, bundle, bundle.liveness.reject_cutoff)})",
+            "VV_LIVENESS_ACCEPT_LOGIT": f"({accept})",
+            "VV_LIVENESS_REJECT_LOGIT": f"({reject})",
             "VV_LIVENESS_ARENA_BYTES": _unsigned(arenas[bundle.liveness.file]),
         }),
         "\n/* Quantisation of the tensors: value = (integer - ZERO_POINT) * SCALE. For people and for checks; the\n"
@@ -144,20 +153,74 @@ def tables_header(bundle: Bundle) -> str:
 
 def tables_source(bundle: Bundle, wake: Model) -> str:
     """Return ``vivavoce_tables.c``."""
+    words = word_tables(bundle, wake)
+    parts = [array(kind, name, values) for kind, name, values, _ in _tables(bundle)]
+    ids = "".join(f"    {c_string(word.id)},\n" for word in bundle.words)
+    parts += [
+        f"const char *const vv_word_ids[VV_WORDS] = {{\n{ids}}};\n",
+        array("uint64_t", "vv_cutoff_sums", words.cutoff_sums, "U"),
+        array("uint64_t", "vv_cutoff_rooms", words.cutoff_rooms, "U"),
+        array("uint32_t", "vv_probabilities", words.probabilities, "U"),
+    ]
+    return f'{NOTICE}#include "vivavoce_tables.h"\n\n' + "\n".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class WordTables:
+    """What makes words of the wake network's logits; integers with PROBABILITY_BITS fraction bits."""
+
+    cutoff_sums: list[int]
+    """Cut-off of each word times the runs over which probabilities are averaged."""
+    cutoff_rooms: list[int]
+    """One minus the cut-off of each word."""
+    probabilities: list[int]
+    """Probability of each int8 logit, from -128 on."""
+
+
+def word_tables(bundle: Bundle, wake: Model) -> WordTables:
+    """Return the tables from logits to words.
+
+    Raises
+    ------
+    DataError
+        If the network is not int8.
+    """
     logits, _ = _wake_tensors(wake, len(bundle.words))
     one = 1 << PROBABILITY_BITS
     real = dequantise(np.arange(-128, 128).astype(np.int8), logits).astype(np.float64)
-    probabilities = np.rint(one / (1.0 + np.exp(-real))).astype(np.int64)
     cutoffs = [word.cutoff for word in bundle.words]
-    parts = [array(kind, name, values) for kind, name, values, _ in _tables(bundle)]
-    words = "".join(f"    {c_string(word.id)},\n" for word in bundle.words)
-    parts += [
-        f"const char *const vv_word_ids[VV_WORDS] = {{\n{words}}};\n",
-        array("uint64_t", "vv_cutoff_sums", [round(c * bundle.wake.smoothing_steps * one) for c in cutoffs], "U"),
-        array("uint64_t", "vv_cutoff_rooms", [round(max(1.0 - c, _LEAST_ROOM) * one) for c in cutoffs], "U"),
-        array("uint32_t", "vv_probabilities", probabilities, "U"),
-    ]
-    return f'{NOTICE}#include "vivavoce_tables.h"\n\n' + "\n".join(parts)
+    return WordTables(
+        [round(cutoff * bundle.wake.smoothing_steps * one) for cutoff in cutoffs],
+        [round(max(1.0 - cutoff, _LEAST_ROOM) * one) for cutoff in cutoffs],
+        [int(value) for value in np.rint(one / (1.0 + np.exp(-real)))],
+    )
+
+
+def wake_state(bundle: Bundle, wake: Model) -> tuple[int, int]:
+    """Return bytes and zero point of the state of the wake network.
+
+    Raises
+    ------
+    DataError
+        If the network is not int8.
+    """
+    _, state = _wake_tensors(wake, len(bundle.words))
+    return math.prod(state.shape), state.zero_point
+
+
+def liveness_logits(bundle: Bundle, liveness: Model) -> tuple[int, int]:
+    """Return the int8 logits from which on the liveness network says live, and below which played; 128 if none does.
+
+    Raises
+    ------
+    DataError
+        If the network is not int8, or its calibration falls.
+    """
+    logit = liveness.outputs[0]
+    if logit.dtype != np.int8:
+        raise _no_int8(bundle.liveness.file, logit)
+    part = bundle.liveness
+    return _least_logit(logit, bundle, part.accept_cutoff), _least_logit(logit, bundle, part.reject_cutoff)
 
 
 def _tables(bundle: Bundle) -> list[tuple[str, str, Any, str]]:

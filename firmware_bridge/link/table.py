@@ -7,6 +7,7 @@ that it knows. Time is a sample index at 16 kHz in 64 bits: 32 bits would come r
 from dataclasses import dataclass
 
 __all__ = [
+    "CAPABILITIES",
     "FIRST_RELIABLE",
     "HEADER",
     "MESSAGES",
@@ -43,6 +44,8 @@ class Field:
     low: int | None = None
     high: int | None = None
     count: int = 0
+    names: tuple[str, ...] = ()
+    """What each value is called, from 0 on, where values are names."""
 
     @property
     def limits(self) -> tuple[int, int]:
@@ -83,6 +86,19 @@ class Kind:
         """Whether it is acknowledged, and sent again until it is."""
         return self.code >= FIRST_RELIABLE
 
+    def field(self, name: str) -> Field:
+        """Return the field of a name.
+
+        Raises
+        ------
+        KeyError
+            If there is none: a slip of the program.
+        """
+        for one in self.fields:
+            if one.name == name:
+                return one
+        raise KeyError(name)
+
 
 HEADER = (
     Field("version", "u8", "of the table that both agreed on; 1 in hello"),
@@ -99,6 +115,18 @@ _SHA256 = Field("sha256", "bytes", "of the whole bundle", count=32)
 _OFFSET = Field("offset", "u32", "place in the bundle", "bytes")
 
 
+CAPABILITIES = ("audio", "wake words", "mute switch", "LEDs", "bundle slots")
+"""What a side can do, by the bit that says so."""
+
+
+def _numbered(names: tuple[str, ...]) -> str:
+    return ", ".join(f"{value} {name}" for value, name in enumerate(names))
+
+
+def _choice(name: str, *names: str) -> Field:
+    return Field(name, "u8", _numbered(names), high=len(names) - 1, names=names)
+
+
 def _score(what: str) -> Field:
     return Field("score", "u16", what, "1/65535")
 
@@ -108,13 +136,13 @@ MESSAGES = (
         Field("lowest", "u8", "oldest version that the sender speaks", low=1),
         Field("highest", "u8", "newest version that the sender speaks", low=1),
         Field("established", "u8", "1 if the sender takes the session as begun", high=1),
-        Field("role", "u8", "0 host, 1 device", high=1),
+        _choice("role", "host", "device"),
         Field("echo", "u16", "session that the other side named; 0 if none yet"),
         Field("resume_session", "u16", "session of the other side that was received last; 0 if none"),
         Field("resume_next", "u16", "sequence number that was expected next in it"),
         Field("window", "u8", "frames that the sender can hold", "frames", low=1, high=WINDOW_MAX),
         Field("payload_max", "u16", "longest payload that the sender takes", "bytes", low=64),
-        Field("capabilities", "u32", "bits: 0 audio, 1 wake words, 2 mute switch, 3 LEDs, 4 bundle slots"),
+        Field("capabilities", "u32", f"bits: {_numbered(CAPABILITIES)}"),
         Field("name", "text", "of the sender, UTF-8", "bytes", count=32),
     )),
     Kind(2, "ack", "both", "What was received; also the heartbeat.", (
@@ -134,17 +162,17 @@ MESSAGES = (
     )),
     Kind(18, "decision", "host", "What the gate made of a wake word.", (
         Field("index", "u64", "end of the word, as in wake", "samples at 16 kHz"),
-        Field("verdict", "u8", "0 accept, 1 reject, 2 unsure", high=2),
-        Field("action", "u8", "0 pass, 1 block, 2 ask", high=2),
+        _choice("verdict", "accept", "reject", "unsure"),
+        _choice("action", "pass", "block", "ask"),
         _score("liveness; 0 is a loudspeaker for certain"),
         _WORD,
     )),
     Kind(19, "mute", "both", "The microphone is muted or not; the switch of the device wins over software.", (
         Field("muted", "u8", "1 if muted", high=1),
-        Field("origin", "u8", "0 software, 1 switch of the device", high=1),
+        _choice("origin", "software", "switch of the device"),
     )),
     Kind(20, "led", "host", "What the lights shall show.", (
-        Field("state", "u8", "0 off, 1 idle, 2 listening, 3 accepted, 4 rejected, 5 asking, 6 muted, 7 fault", high=7),
+        _choice("state", "off", "idle", "listening", "accepted", "rejected", "asking", "muted", "fault"),
         Field("brightness", "u8", "255 is the brightest", "1/255"),
     )),
     Kind(21, "health", "device", "How the device is.", (
@@ -168,13 +196,13 @@ MESSAGES = (
         Field("data", "blob", "what is there", "bytes", count=512),
     )),
     Kind(25, "bundle_state", "device", "How far the bundle is.", (
-        Field("state", "u8", "0 receiving, 1 verified, 2 active, 3 refused", high=3),
+        _choice("state", "receiving", "verified", "active", "refused"),
         Field("offset", "u32", "bytes that are stored", "bytes"),
         Field("reason", "text", "why it was refused, UTF-8", "bytes", count=128),
     )),
     Kind(26, "log", "device", "A line of the log.", (
         _INDEX,
-        Field("level", "u8", "0 debug, 1 info, 2 warning, 3 error", high=3),
+        _choice("level", "debug", "info", "warning", "error"),
         Field("text", "text", "the line, UTF-8", "bytes", count=256),
     )),
 )  # fmt: skip

@@ -2,10 +2,10 @@
 
     python tests/arm/emulator.py --cpu cortex-a53 --env NUMBA_DEBUG_CACHE=1 script.py its arguments
 
-The script sees Debian 12 for arm64, its Python 3.11, the packages of constraints/device-litert.txt,
-pymicro-features, and this checkout; the rest of the file system is the machine's own. Programs tell a processor by
-its identification registers, which QEMU answers, and by /proc/cpuinfo, which is written here as a Raspberry Pi shows
-it. What is computed, and with how many instructions, is that of a board; how fast is not.
+The script sees Debian 12 for arm64, its Python 3.11, the packages of constraints/device-litert.txt (or, for the other
+interpreter, device-tflite.txt), pymicro-wakeword, and this checkout; the rest of the file system is the machine's own.
+Programs tell a processor by its identification registers, which QEMU answers, and by /proc/cpuinfo, which is written
+here as a Raspberry Pi shows it. What is computed, and with how many instructions, is that of a board; how fast is not.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["CPUS", "QEMU", "parse_environment", "run_guest"]
+__all__ = ["CPUS", "QEMU", "RUNTIMES", "parse_environment", "run_guest"]
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "arm"
@@ -33,9 +33,11 @@ CPUS = {
     ),
 }
 
+# Where the packages of each interpreter are, the first one first.
+RUNTIMES = {"litert": ("site",), "tflite": ("site-tflite", "site")}
+
 # One thread, so that what is counted is what was called; nothing that differs from run to run.
 ENVIRONMENT = {
-    "PYTHONPATH": f"{ROOT}:{BUILD / 'site'}",
     "PYTHONHOME": str(SYSROOT / "usr"),
     "PYTHONHASHSEED": "0",
     "PYTHONPYCACHEPREFIX": str(BUILD / "pycache"),
@@ -69,6 +71,7 @@ def run_guest(
     script: Path,
     *arguments: str,
     cpu: str = "cortex-a72",
+    runtime: str = "litert",
     environment: dict[str, str] | None = None,
     counts: Path | None = None,
     qemu_options: Sequence[str] = (),
@@ -83,6 +86,8 @@ def run_guest(
         What the script is given.
     cpu : str
         One of ``CPUS``.
+    runtime : str
+        One of ``RUNTIMES``: the interpreter of networks that it finds, and is told to use.
     environment : dict, optional
         Variables for the script, beside or instead of ``ENVIRONMENT``. It sees no others of this machine.
     counts : Path, optional
@@ -98,7 +103,9 @@ def run_guest(
     command = [QEMU, "-cpu", cpu, "-L", str(board(cpu)), *qemu_options]
     if counts is not None:
         command += ["-plugin", f"{PLUGIN},out={counts}"]
-    for name, value in (ENVIRONMENT | (environment or {})).items():
+    path = ":".join(map(str, (ROOT, *(BUILD / site for site in RUNTIMES[runtime]))))
+    chosen = {"PYTHONPATH": path, "VIVAVOCE_INTERPRETER": runtime}
+    for name, value in (ENVIRONMENT | chosen | (environment or {})).items():
         command += ["-E", f"{name}={value}"]
     kept = {name: os.environ[name] for name in ("HOME", "PATH", "TERM") if name in os.environ}
     return subprocess.run([*command, str(python), str(script), *arguments], env=kept, text=True, capture_output=capture)
@@ -116,6 +123,7 @@ def main() -> int:
     """Run one script; end as it ends."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cpu", choices=CPUS, default="cortex-a72")
+    parser.add_argument("--runtime", choices=RUNTIMES, default="litert")
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="a variable for the script")
     parser.add_argument("--counts", type=Path, help="write what its marked regions counted to this file")
     parser.add_argument(
@@ -128,6 +136,7 @@ def main() -> int:
         args.script,
         *args.arguments,
         cpu=args.cpu,
+        runtime=args.runtime,
         environment=parse_environment(args.env),
         counts=args.counts,
         qemu_options=args.qemu,

@@ -22,6 +22,7 @@ from processes import ROOT, summary, write_result
 
 sys.path.insert(0, str(ROOT / "tests"))
 
+from link_c_peer import build_peer, c_peers
 from link_fuzz import build_fuzzer
 from link_messages import draw, fuzzed
 from link_wire import Wire, audio, bit_errors, log
@@ -40,9 +41,9 @@ SECONDS = 10.0
 BLOCK = 320
 
 
-def under(fault: Any, count: int, *, reconnect_every: int = 0) -> dict[str, Any]:
+def under(fault: Any, count: int, makes: Any = (Peer, Peer), *, reconnect_every: int = 0) -> dict[str, Any]:
     """Send messages in both directions; count what was lost, doubled, out of order or wrong."""
-    wire = Wire(fault)
+    wire = Wire(fault, makes=makes)
     sent = 0
     while sent < count or wire.device.waiting or wire.host.waiting:
         assert wire.now_s < 3600, "the link is stuck"
@@ -73,7 +74,7 @@ def under(fault: Any, count: int, *, reconnect_every: int = 0) -> dict[str, Any]
     }
 
 
-def faults(seed: int, count: int) -> dict[str, Any]:
+def faults(seed: int, count: int, makes: Any = (Peer, Peer)) -> dict[str, Any]:
     """Try each fault."""
     dice = random.Random(seed)
     old: list[bytes] = []
@@ -83,12 +84,20 @@ def faults(seed: int, count: int) -> dict[str, Any]:
         return [data, dice.choice(old)] if dice.random() < 0.2 else [data]
 
     return {
-        "none": under(lambda data: [data], count),
-        "bit_errors_1e-4": under(bit_errors(1e-4, dice), count),
-        "drops_10_percent": under(lambda data: [] if dice.random() < 0.1 else [data], count),
-        "duplicates_20_percent": under(lambda data: [data] * (1 + (dice.random() < 0.2)), count),
-        "old_bytes_of_any_session_20_percent": under(replayed, count, reconnect_every=100),
+        "none": under(lambda data: [data], count, makes),
+        "bit_errors_1e-4": under(bit_errors(1e-4, dice), count, makes),
+        "drops_10_percent": under(lambda data: [] if dice.random() < 0.1 else [data], count, makes),
+        "duplicates_20_percent": under(lambda data: [data] * (1 + (dice.random() < 0.2)), count, makes),
+        "old_bytes_of_any_session_20_percent": under(replayed, count, makes, reconnect_every=100),
     }
+
+
+def c_faults(seed: int, count: int) -> dict[str, Any]:
+    """Try each fault with the peer in C on one side, and on both."""
+    with tempfile.TemporaryDirectory() as folder:
+        in_c = c_peers(build_peer(Path(folder)))
+        pairs = {"host_python_device_c": (Peer, in_c), "host_c_device_python": (in_c, Peer), "both_c": (in_c, in_c)}
+        return {f"faults_{name}": faults(seed, count, makes) for name, makes in pairs.items()}
 
 
 def recovery() -> dict[str, Any]:
@@ -338,6 +347,7 @@ def main() -> int:
     args = parser.parse_args()
     results = {
         "faults": faults(1, args.messages),
+        **c_faults(1, args.messages),
         "recovery": recovery(),
         "newer_peer": newer(),
         "line_92160_bytes_s": {"real_time": slow_line(16_000.0), "as_fast_as_it_goes": slow_line(0.0)},

@@ -1,9 +1,12 @@
 """The microphone as a source, in its rates and channels: PortAudio on the monitor of a null sink."""
 
 import json
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,3 +173,46 @@ def test_plugins_of_alsa_stay_loaded_when_devices_are_looked_for(make_room):
     assert (process.returncode, complaint) == (0, "")
     before, after = map(int, out.split())
     assert before == after > 0
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux not installed (Debian: tmux)")
+def test_the_demo_in_a_terminal_hears_what_is_played_into_the_microphone(make_room, tmp_path):
+    room = make_room()
+    scene = ROOT / "edge" / "data" / "scene.flac"
+    sound, rate_hz = soundfile.read(scene, dtype="int16")
+    # Noise around it: a player's first samples may be lost, and the monitor is silent while nothing is played.
+    room.make_noise()
+    soundfile.write(room.folder / "scene.wav", sound, rate_hz)
+    environment = {**room.environment, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    socket = str(tmp_path / "tmux")
+
+    def tmux(*arguments: str) -> str:
+        done = subprocess.run(
+            ["tmux", "-u", "-S", socket, "-f", "/dev/null", *arguments],
+            env=environment, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        return done.stdout
+
+    def until(wanted: str, timeout_s: float = 60.0) -> str:
+        end = time.monotonic() + timeout_s
+        while wanted not in (shown := tmux("capture-pane", "-p", "-t", "demo")):
+            assert time.monotonic() < end, shown
+            time.sleep(0.2)
+        return shown
+
+    keep = tmp_path / "kept"
+    call = [sys.executable, "-m", "edge", "live", "--microphone", "pulse", "--keep", str(keep)]
+    tmux("new-session", "-d", "-s", "demo", "-x", "100", "-y", "36", "-c", str(ROOT), shlex.join(call))
+    try:
+        until("vivavoce live")
+        until("pulse")
+        room.play(room.folder / "scene.wav")
+        shown = until("SHUT")
+        assert "OPEN" in shown
+        assert "half below" in shown
+        assert "snowboy" in shown
+        assert "sound of decisions is kept: 2 in" in until("kept: 2")
+        assert len(list(keep.glob("*.flac"))) == 2
+        tmux("send-keys", "-t", "demo", "q")
+    finally:
+        tmux("kill-server")

@@ -66,5 +66,5 @@ def test_a_status_is_json(muted):
     )
     assert json.loads(json.dumps(status.to_dict())) == {
         "event": "status", "at": 1.235, "source": "lost", "source_name": "USB: gone", "muted": muted,
-        "playing": False, "words": ["a", "b"], "bundle": "1",
+        "mute_switch": False, "playing": False, "words": ["a", "b"], "bundle": "1",
     }  # fmt: skip

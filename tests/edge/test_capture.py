@@ -12,6 +12,7 @@ from edge import capture
 from edge.capture import Block, Capture, Ended, Gap, Idle, Item, Lost, Nothing, Opened
 from edge.errors import AudioError
 from edge.health import Health
+from edge.live import SoundLost, WordHeard
 
 LONG_S = 20.0
 """A deadline that no test reaches unless something is wrong."""
@@ -184,6 +185,24 @@ class TestSlowConsumer:
         assert [gap.lost_samples for gap in gaps] == [1500]
         assert gaps[0].reason
         assert health.dropped_samples == 1500
+
+    def test_a_word_whose_sound_gave_way_is_gone_too(self, begin, monkeypatch):
+        monkeypatch.setattr(capture, "_HELD_SAMPLES", 300)
+        done = threading.Event()
+        word = WordHeard("a", 1.0)
+        opening = [ones(100, 1), word, ones(100, 2), word, *(ones(100, i) for i in (3, 4)), WordHeard("b", 1.0)]
+        took = begin(Scripted([*opening, ones(100, 5), done.set, done.wait]))
+        took.take(0.0)
+        assert done.wait(LONG_S)
+        found: list[Item] = []
+        while not isinstance(item := took.take(0.05), Nothing):
+            found.append(item)
+        assert [item.word for item in found if isinstance(item, WordHeard)] == ["b"]
+        assert [item.lost_samples for item in found if isinstance(item, Gap)] == [200]
+
+    def test_sound_that_the_source_lost_is_a_gap(self, begin):
+        took = begin(Scripted([ones(3), SoundLost(7, "cut"), ones(4)], live=False, endless=False))
+        assert [type(item) for item in items(took, 5)] == [Opened, Block, Gap, Block, Ended]
 
     def test_places_hold_when_a_loss_lies_between(self, begin, monkeypatch):
         monkeypatch.setattr(capture, "_HELD_SAMPLES", 300)

@@ -16,6 +16,7 @@ from edge.daemon import Daemon
 from edge.daemon_settings import Chosen, DaemonSettings, load
 from edge.errors import AudioError, UsageError
 from edge.events import Decision
+from edge.live import SoundLost, WordHeard
 from edge.pipeline import Pipeline
 from edge.policy import GateSettings
 
@@ -37,6 +38,9 @@ class Tape:
         self.waiting = queue.Queue()
 
     def put(self, samples, block=512):
+        if not isinstance(samples, np.ndarray):
+            self.waiting.put(samples)
+            return
         for at in range(0, samples.size, block):
             self.waiting.put(samples[at : at + block])
 
@@ -79,8 +83,9 @@ class Ear:
 class Running:
     """A daemon in a thread of its own."""
 
-    def __init__(self, folder, text="", wants=(Answer, Status)):
+    def __init__(self, folder, text="", wants=(Answer, Status), hears_words=False):
         self.tape = Tape()
+        self.tape.hears_words = hears_words
         self.ear = Ear("ear", wants)
         self.path = folder / "daemon.toml"
         self.path.write_text(
@@ -200,6 +205,71 @@ def test_what_was_said_before_a_mute_is_not_handed_on_after_it(running, scene, d
     for answer in one.ear.of(Answer):
         assert not np.isin(answer.pre_roll, [1234, 99]).all()
         assert answer.pre_roll_start_sample >= 16_512
+
+
+def test_a_switch_mutes_and_software_cannot_end_it(running, scene, decisions):
+    one = running()
+    one.daemon.mute_switch("panel", True)
+    with pytest.raises(UsageError, match="switch of panel"):
+        one.daemon.mute(False)
+    assert (one.daemon.status.muted, one.daemon.status.mute_switch) == (True, True)
+    one.hear(scene)
+    assert one.ear.of(Answer) == []
+    one.daemon.mute_switch("panel", False)
+    assert (one.daemon.status.muted, one.daemon.status.mute_switch) == (False, False)
+    one.hear(scene)
+    one.end()
+    assert len(one.ear.of(Answer)) == len(decisions)
+
+
+def test_words_of_a_source_that_hears_them_are_answered_for(running, scene, decisions):
+    one = running(hears_words=True)
+    at = 0
+    for decision in decisions:
+        one.tape.put(scene[at : decision.wake.decided_sample])
+        one.tape.put(WordHeard(decision.word, 0.75))
+        at = decision.wake.decided_sample
+    one.tape.put(scene[at:])
+    one.end()
+    answers = one.ear.of(Answer)
+    assert [(a.word, a.decision, a.live_probability, a.decided_sample) for a in answers] == [
+        (d.word, d.decision, d.live_probability, d.decided_sample) for d in decisions
+    ]
+    assert {a.wake_score for a in answers} == {0.75}
+    assert {a.origin for a in answers} == {"source"}
+
+
+def test_a_source_that_hears_the_words_is_the_only_one_who_does(running, scene):
+    one = running(hears_words=True)
+    one.hear(scene)
+    one.daemon.mute(True)
+    one.hear(scene[:16_000])
+    one.tape.put(WordHeard("smart_mirror", 1.0))
+    one.hear(scene)
+    one.end()
+    assert one.ear.of(Answer) == []
+    assert one.fault is None
+
+
+def test_a_word_of_the_source_before_any_sound_is_no_end(running):
+    one = running(hears_words=True)
+    one.tape.put(WordHeard("smart_mirror", 1.0))
+    one.hear(np.zeros(16_000, np.int16))
+    one.end()
+    (answer,) = one.ear.of(Answer)
+    assert answer.action == "block"
+
+
+def test_sound_that_a_source_knows_to_be_lost_is_counted(running, scene, decisions, caplog):
+    one = running()
+    one.tape.put(scene[:5000])
+    one.tape.put(SoundLost(1000, "the wire was cut"))
+    one.tape.put(SoundLost(0, "of no interest"))
+    one.tape.put(scene)
+    one.end()
+    assert [a.decided_sample - 6000 for a in one.ear.of(Answer)] == [d.decided_sample for d in decisions]
+    told = [record.getMessage() for record in caplog.records if "were lost" in record.getMessage()]
+    assert told == ["1000 samples were lost: the wire was cut"]
 
 
 def test_own_sound_blocks_while_somebody_says_it_plays(running, scene, decisions):

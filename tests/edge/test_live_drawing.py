@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("rich", reason="the demo in the terminal needs rich (the extra `live`)")
 from rich.console import Console
 
-from edge.live_demo.drawing import NARROW, draw
+from edge.live_demo.drawing import LEAST_COLUMNS, LEAST_ROWS, NARROW, draw
 from edge.live_demo.state import Ruled, State
 from edge.pipeline import NEVER
 from edge.quality import Quality
@@ -63,14 +63,14 @@ def test_a_wide_terminal():
         "                                                                             ███",
         "                                                                             ███",
         "                                                                             ▓▓▓",
-        "                                                                             ▓▓▓",
         "                                                                             ▒▒▒",
-        "                                                                             ░░░",
+        "                                                                             ▒▒▒",
         "                                                                             ░░░",
         "",
         "loudspeaker ────────────────────────│───────────│──────────────────────── person",
         "                ▲",
-        "SHUT  live 0.07  SNR 28 dB  level -20 dB  speech 0.8 s  8.0 kHz  took 6 ms",
+        "SHUT  it sounded like a loudspeaker",
+        "live 0.07  SNR 28 dB  level -20 dB  speech 0.8 s  8.0 kHz  took 6 ms",
         "last decisions",
         "    6.9 s  SHUT    snowboy 0.98  live 0.07  after 0.10 s  loudspeaker",
         "    2.9 s  OPEN    snowboy 0.98  live 0.75  after 0.10 s  live",
@@ -90,7 +90,8 @@ def test_forty_columns_have_a_smaller_picture():
         "jarvis  ···················· 0.00 0.00",
         "TV ─────────────│─────│───────────── you",
         "                           ▲",
-        "OPEN  live 0.75  SNR 28 dB  6 ms",
+        "OPEN  live",
+        "live 0.75  SNR 28 dB  6 ms",
         "last",
         "    2.9 s  OPEN    snowboy  live",
         "lost: the microphone was unplugged, and",
@@ -168,8 +169,29 @@ def test_what_could_not_be_judged_has_no_needle():
     shown.rule(ruled(verdict="unsure", reasons=("failed",), probability=math.nan, quality=None))
     picture = lines(shown, 80, 24)
     assert not any("▲" in line for line in picture)
-    assert "UNSURE  not judged  took 6 ms" in picture
+    assert "not judged  took 6 ms" in picture
+    assert "UNSURE  judging it failed: the log says why" in picture
     assert any("judging it failed" in line for line in lines(shown, 120, 24))
+
+
+def test_too_small_a_terminal_is_told_with_a_way_on():
+    told = " ".join(lines(state(), LEAST_COLUMNS - 1, 24))
+    assert f"too small: {LEAST_COLUMNS - 1} x 24, needs {LEAST_COLUMNS} x {LEAST_ROWS}" in told
+    assert "vivavoce run FILE" in told
+    assert "too small" in lines(state(), 80, LEAST_ROWS - 1)[0]
+    assert "live" in lines(state(), LEAST_COLUMNS, LEAST_ROWS)[0]
+
+
+def test_figures_that_do_not_fit_are_left_out_and_not_cut():
+    shown = state()
+    shown.rule(ruled())
+    assert "live 0.75  SNR 28 dB  level -20 dB  speech 0.8 s  8.0 kHz" in lines(shown, 64, 24)
+
+
+def test_a_list_of_words_that_is_too_long_is_not_cut():
+    shown = state()
+    shown.words, shown.cutoffs = ("a_long_word_" * 3, "b_long_word_" * 3), (0.5, 0.5)
+    assert "  say one of these words; then play it from a phone" in lines(shown, 80, 24)
 
 
 def test_before_anything_was_heard_it_says_what_to_say():
@@ -185,6 +207,16 @@ def test_wake_only_has_no_needle():
     picture = lines(shown, 80, 24)
     assert not any("loudspeaker" in line for line in picture)
     assert "    2.9 s  HEARD   snowboy 0.98" in picture
+
+
+def test_it_says_whether_sound_is_kept_and_where():
+    assert lines(state(), 80, 24)[-1] == "q quits   nothing is recorded"
+    kept = state(keeps="/home/me/kept", kept=3)
+    assert lines(kept, 80, 24)[-1] == "q quits   sound of decisions is kept: 3 in /home/me/kept"
+    assert lines(kept, 40, 24)[-1] == "q quits  keeps sound: 3 in /home/me/kept"
+    kept.keeps = "/home/me/a/very/long/name/of/a/folder"
+    assert lines(kept, 40, 24)[-1] == "q quits  keeps sound: 3 in ...f/a/folder"
+    assert "recorded" not in "".join(lines(kept, 80, 24))
 
 
 def test_it_says_when_it_falls_behind():

@@ -10,6 +10,8 @@ import soundfile
 
 import edge
 from edge.bundle import open_bundle
+from edge.cues import CueSettings
+from edge.decay import decay_curve, place_curve
 from edge.endpoint import LOOK_BACK_SAMPLES
 from edge.errors import UsageError
 from edge.events import SAMPLE_RATE_HZ, Decision, End, Wake
@@ -17,6 +19,7 @@ from edge.frontend import Frontend
 from edge.live_demo.listener import Listener
 from edge.live_demo.state import FLOOR_DBFS, Ruled, State, level_dbfs
 from edge.live_demo.utterances import Utterances
+from edge.liveness import judged_window
 from edge.pipeline import NEVER, Pipeline
 
 SCENE = Path(edge.__file__).parent / "data" / "scene.flac"
@@ -71,6 +74,52 @@ def test_the_decisions_are_listed_newest_first_with_what_they_rest_on(bundle, sc
         assert ruled.wake_score == decision.wake.score
         assert ruled.delay_s == (decision.decided_sample - decision.end_sample) / SAMPLE_RATE_HZ
     assert listener.state.needle is listed[0]
+
+
+def test_a_decision_shows_the_decay_of_what_was_judged(bundle, scene, events):
+    listener = Listener(bundle)
+    heard(listener, scene)
+    decisions = [event for event in events if isinstance(event, Decision)]
+    cues = CueSettings.from_dict(bundle.liveness.cues)
+    for ruled, decision in zip(listener.state.decisions, reversed(decisions), strict=True):
+        end = decision.decided_sample
+        judged = judged_window(scene[max(0, end - LOOK_BACK_SAMPLES) : end], cues)
+        np.testing.assert_array_equal(ruled.curve, decay_curve(judged, listener.reference.settings))
+        assert ruled.placement == place_curve(ruled.curve, listener.reference)
+        assert ruled.sound is None, "sound was kept, and nobody asked for it"
+
+
+@pytest.mark.parametrize("block", [160, 1000, 200_000])
+def test_sound_is_kept_up_to_the_decision_where_it_was_asked_for(bundle, scene, events, block):
+    listener = Listener(bundle)
+    listener.keeps_sound = True
+    heard(listener, scene, block)
+    decisions = [event for event in events if isinstance(event, Decision)]
+    for ruled, decision in zip(listener.state.decisions, reversed(decisions), strict=True):
+        end = decision.decided_sample
+        np.testing.assert_array_equal(ruled.sound, scene[max(0, end - 2 * SAMPLE_RATE_HZ) : end])
+
+
+def test_sound_is_kept_from_the_moment_on_at_which_it_is_asked_for(bundle, scene):
+    listener = Listener(bundle)
+    heard(listener, scene[: 5 * SAMPLE_RATE_HZ])
+    listener.keeps_sound = True
+    list(listener.push(scene[5 * SAMPLE_RATE_HZ :]))
+    assert [ruled.sound is None for ruled in listener.state.decisions] == [False, True]
+
+
+@pytest.mark.parametrize(("mode", "seconds"), [("wake", 2.0), ("liveness", 1.6)])
+@pytest.mark.parametrize("block", [7, 200_000])
+def test_sound_is_kept_in_the_other_modes_too(bundle, scene, mode, seconds, block):
+    listener = Listener(bundle, mode=mode)
+    listener.keeps_sound = True
+    heard(listener, np.concatenate((scene, np.zeros(SAMPLE_RATE_HZ, np.int16))), block)
+    assert len(listener.state.decisions) == 2
+    padded = np.concatenate((scene, np.zeros(SAMPLE_RATE_HZ, np.int16)))
+    for ruled in listener.state.decisions:
+        assert ruled.sound.size == seconds * SAMPLE_RATE_HZ
+        ends = range(ruled.at_sample, ruled.at_sample + SAMPLE_RATE_HZ // 50)
+        assert any(np.array_equal(ruled.sound, padded[end - ruled.sound.size : end]) for end in ends)
 
 
 def test_judging_is_timed(bundle, scene):

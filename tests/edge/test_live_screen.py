@@ -14,16 +14,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from fake_portaudio import FakeAudio
 
 pytest.importorskip("rich", reason="the demo in the terminal needs rich (the extra `live`)")
 
 import edge
+from edge import portaudio
 from edge.bundle import open_bundle
-from edge.capture import Block, Ended, Gap, Idle, Lost, Nothing, Opened
+from edge.capture import Block, Capture, Ended, Gap, Idle, Lost, Nothing, Opened
 from edge.health import Health
 from edge.live_demo.keys import Keys, pressed_keys
 from edge.live_demo.listener import Listener
 from edge.live_demo.screen import Notes, follow
+from edge.live_sources import microphone
 
 SCENE = Path(edge.__file__).parent / "data" / "scene.flac"
 LONG_S = 60.0
@@ -249,6 +252,26 @@ def test_q_ends_it_before_the_file_does():
     assert "ended" not in last_picture(terminal.text)
 
 
+def test_sound_is_kept_where_it_was_asked_for_and_only_then(tmp_path):
+    terminal = Terminal("live", str(SCENE), "--pace", "fast", "--keep", str(tmp_path / "kept"))
+    assert terminal.end() == (0, "")
+    left = last_picture(terminal.text)
+    assert "sound of decisions is kept: 2 in " in left
+    assert "nothing is recorded" not in terminal.text
+    assert len(list((tmp_path / "kept").glob("*.flac"))) == 2
+    plain = Terminal("live", str(SCENE), "--pace", "fast")
+    assert plain.end() == (0, "")
+    assert "nothing is recorded" in last_picture(plain.text)
+
+
+def test_a_folder_to_keep_sound_in_that_others_may_use(tmp_path):
+    tmp_path.chmod(0o755)
+    terminal = Terminal("live", str(SCENE), "--keep", str(tmp_path))
+    code, said = terminal.end()
+    assert (code, said.count("\n")) == (2, 1)
+    assert "--keep" in said
+
+
 def test_ctrl_c_ends_it_too():
     terminal = Terminal("live", str(SCENE))
     terminal.until("scene.flac")
@@ -311,6 +334,36 @@ def test_what_cannot_work_is_told_in_one_line(arguments, told):
     assert (code, shown) == (2, "")
     assert told in said
     assert said.count("\n") == 1
+
+
+def test_a_word_that_the_bundle_does_not_have():
+    terminal = Terminal("live", str(SCENE), "--word", "nobody")
+    code, said = terminal.end()
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.startswith("vivavoce: word: got 'nobody', expected one of alexa, ")
+
+
+def test_a_microphone_that_is_busy_is_waited_for_and_the_picture_says_why(listener, monkeypatch):
+    audio = FakeAudio(np.zeros(1600, np.int16), rate_hz=16_000, channels=1)
+    audio.busy = True
+    monkeypatch.setattr(portaudio, "load", lambda: audio)
+    monkeypatch.setattr(portaudio, "require", lambda: None)
+    health = Health()
+    capture = Capture(microphone.make(microphone.Settings()), health=health, checked=True)
+    end = time.monotonic() + LONG_S
+    seen: list[str] = []
+
+    class UntilSeen:
+        def take(self) -> str:
+            return "q" if listener.state.note or time.monotonic() > end else ""
+
+    try:
+        follow(capture, health, listener, UntilSeen(), lambda: seen.append(listener.state.source))
+    finally:
+        capture.close()
+    assert listener.state.note.startswith("fake: cannot be opened (Device unavailable)")
+    assert "stop what else uses it" in listener.state.note
+    assert listener.state.source.startswith("lost, tried again in ")
 
 
 def test_a_terminal_that_cannot_move_its_cursor():

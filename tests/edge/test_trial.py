@@ -228,6 +228,29 @@ def test_a_real_candidate_agrees_with_itself_and_not_with_a_deaf_one():
     assert "decisions agree" in verdicts[0].told()
 
 
+def test_words_that_neither_listens_for_are_told_to_both():
+    samples, _ = soundfile.read(SCENE, dtype="int16")
+    active, same = (Pipeline(open_bundle(), listen=False) for _ in range(2))
+    stream = np.concatenate([np.zeros(6 * RATE, np.int16), samples, np.zeros(2 * RATE, np.int16)])
+    trial = Trial(same, TrialSettings(minutes=stream.size / RATE / 60 - 0.01, min_compared=1), clock=Clock())
+    trial.told(wake(0))  # before any sound it means nothing
+    for at in range(0, stream.size, 1000):
+        trial.push(stream[at : at + 1000], list(active.push(stream[at : at + 1000])), start_sample=at)
+        if at in (100_000, 140_000):
+            trial.told(active.heard("smart_mirror", 0.9))
+    verdict = trial.verdict
+    assert (verdict.state, verdict.wakes, verdict.active_wakes) == ("passed", 2, 2), verdict.told()
+    assert verdict.agreed == verdict.compared == 2
+
+
+def test_a_candidate_that_cannot_take_a_word_fails():
+    trial = Trial(Puppet(), TrialSettings(minutes=1.0), clock=Clock())
+    trial.push(SECOND)
+    trial.told(wake(RATE))
+    assert trial.verdict.state == "failed"
+    assert "the candidate raised TypeError" in trial.verdict.reasons[0]
+
+
 def test_events_of_other_kinds_are_passed_over():
     verdict = run(Puppet({9: [End(9 * RATE)]}), 10, {9: [End(9 * RATE)]})
     assert (verdict.state, verdict.wakes, verdict.active_wakes) == ("passed", 0, 0)

@@ -10,7 +10,7 @@ import pytest
 from link_messages import draw, fuzzed
 
 from edge.errors import DataError
-from firmware_bridge.link.c_code import files
+from firmware_bridge.link.c_code import c_name, files
 from firmware_bridge.link.framing import Frame, FrameReader, crc16, frame_bytes
 from firmware_bridge.link.messages import decode, encode
 from firmware_bridge.link.table import MESSAGES, PAYLOAD_MAX
@@ -39,8 +39,8 @@ def library(tmp_path_factory):
     """Return the C as a library, with a function that decodes a message and encodes it again."""
     folder = tmp_path_factory.mktemp("link")
     cases = "".join(
-        f"case {kind.code}: {{ static vv_{kind.name}_t m; if (!vv_{kind.name}_decode(&m, in, size)) return -1; "
-        f"return (long)vv_{kind.name}_encode(&m, out, room); }}\n"
+        f"case {kind.code}: {{ static vv_{c_name(kind)}_t m; if (!vv_{c_name(kind)}_decode(&m, in, size)) return -1; "
+        f"return (long)vv_{c_name(kind)}_encode(&m, out, room); }}\n"
         for kind in MESSAGES
     )
     (folder / "again.c").write_text(
@@ -75,14 +75,18 @@ def again(library, code: int, payload: bytes, room: int = 1000) -> tuple[int, by
 
 
 def test_generated_files_are_up_to_date():
-    wanted = files()
-    assert {path.name: path.read_text() for path in FOLDER.iterdir()} == wanted
+    for name, content in files().items():
+        assert (FOLDER / name).read_text() == content, (
+            "make it again: python -m firmware_bridge.link.c_code firmware_bridge/c_link"
+        )
 
 
 def test_no_heap():
-    for content in files().values():
-        assert "alloc" not in content
+    for path in FOLDER.iterdir():
+        content = path.read_text()
+        assert "alloc(" not in content
         assert "stdlib" not in content
+        assert "stdio" not in content
 
 
 def test_crc_check_value(library):
