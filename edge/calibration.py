@@ -133,9 +133,7 @@ def calibrated(bundle: Bundle, calibration: Calibration, *, where: str) -> Bundl
         )
     unknown = sorted(set(calibration.words) - {word.id for word in bundle.words})
     if unknown:
-        raise UsageError(
-            f"{where}: words: got {unknown[0]!r}, expected words of the bundle {bundle.path}; {_REMEDY}"
-        )
+        raise UsageError(f"{where}: words: got {unknown[0]!r}, expected words of the bundle {bundle.path}; {_REMEDY}")
     words = tuple(replace(word, cutoff=calibration.words.get(word.id, word.cutoff)) for word in bundle.words)
     part = replace(bundle.liveness, slope=calibration.slope, offset=calibration.offset)
     return replace(bundle, words=words, liveness=part)

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from edge.bundle_parts import LivenessPart
 from edge.calibration import Expectation
-from edge.calibration_prior import Prior, Share
+from edge.calibration_prior import Prior
 from edge.errors import DataError
 
 __all__ = [
@@ -105,23 +105,23 @@ def check_takes(live: Floats, replay: Floats, prior: Prior) -> None:
     for name, values in (("takes of people", live), ("replays", replay)):
         if values.size < LEAST_TAKES:
             raise DataError(
-                f"calibration: got {values.size} {name} that can be judged, expected at least {LEAST_TAKES}, better ten; "
-                "nothing was written: record more"
+                f"calibration: got {values.size} {name} that can be judged, expected at least {LEAST_TAKES}, better "
+                "ten; nothing was written: record more"
             )
     area = _area(live, replay)
     if area < _LEAST_AREA:
         raise DataError(
-            f"calibration: got replays that sound as live as the takes (in {area:.0%} of the pairs the take sounds more "
-            f"live), expected {_LEAST_AREA:.0%}; this room cannot be calibrated, and nothing was written: check that "
-            "people spoke the takes and loudspeakers played the replays, move the device nearer to the people, or use "
+            f"calibration: got replays that sound as live as the takes (in {area:.0%} of the pairs the take sounds "
+            f"more live), expected {_LEAST_AREA:.0%}; this room cannot be calibrated, and nothing was written: check "
+            "that people spoke the takes and loudspeakers played the replays, move the device nearer to the people, or use "
             "another microphone"
         )
     spread = math.hypot(prior.live.between, prior.live.within / math.sqrt(live.size))
     if float(live.mean()) < prior.live.mean - _FARTHEST_SPREADS * spread:
         raise DataError(
-            f"calibration: got takes of people that sound like loudspeakers (mean log-likelihood ratio {live.mean():.1f}, "
-            f"of people {prior.live.mean:.1f} give or take {spread:.1f}), expected people; this room cannot be "
-            "calibrated, and nothing was written: check that nobody played the takes, or use another microphone"
+            "calibration: got takes of people that sound like loudspeakers (mean log-likelihood ratio "
+            f"{live.mean():.1f}, of people {prior.live.mean:.1f} give or take {spread:.1f}), expected people; this room "
+            "cannot be calibrated, and nothing was written: check that nobody played the takes, or use another microphone"
         )
 
 

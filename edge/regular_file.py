@@ -9,9 +9,7 @@ from edge.errors import BundleError, VivavoceError
 __all__ = ["read_regular"]
 
 
-def read_regular(
-    path: Path, limit: int, *, what: str, remedy: str, error: type[VivavoceError] = BundleError
-) -> bytes:
+def read_regular(path: Path, limit: int, *, what: str, remedy: str, error: type[VivavoceError] = BundleError) -> bytes:
     """Return the content of a regular file of at most `limit` bytes.
 
     Parameters

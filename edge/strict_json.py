@@ -21,7 +21,12 @@ _MAKE = "use another bundle, or make this one again with 'vivavoce quantize pack
 
 
 def load_object(
-    path: Path, content: bytes, *, remedy: str = _INSTALL, what: str = "a manifest", error: type[VivavoceError] = BundleError
+    path: Path,
+    content: bytes,
+    *,
+    remedy: str = _INSTALL,
+    what: str = "a manifest",
+    error: type[VivavoceError] = BundleError,
 ) -> dict[str, Any]:
     """Parse what should be a manifest, or something else, as JSON, without the latitude that :mod:`json` grants.
 

@@ -69,9 +69,7 @@ def _clips(
     order = generator(f"talkers {split}", seed, 0).permutation(len(talkers))
     owner, other = (talkers[order[(2 * home + i) % len(talkers)]] for i in range(2))
     room = generator(f"rooms {split}", seed, 0).permutation(len(whole.bank))[home]
-    simulator = Simulator(
-        split, RoomBank([whole.bank.rooms[room]]), whole.loudspeakers, whole.noise_pool, kinds=()
-    )
+    simulator = Simulator(split, RoomBank([whole.bank.rooms[room]]), whole.loudspeakers, whole.noise_pool, kinds=())
     snr_db, level_dbfs = rng.uniform(*_SNR_DB), rng.uniform(*_LEVEL_DBFS)
     hearing, behind = rng.integers(2**32, size=2).tolist()
     loudspeakers = {kind: int(rng.integers(2**32)) for kind in ("phone", "tv", "laptop", "standalone")}
