@@ -113,15 +113,16 @@ def check_takes(live: Floats, replay: Floats, prior: Prior) -> None:
         raise DataError(
             f"calibration: got replays that sound as live as the takes (in {area:.0%} of the pairs the take sounds "
             f"more live), expected {_LEAST_AREA:.0%}; this room cannot be calibrated, and nothing was written: check "
-            "that people spoke the takes and loudspeakers played the replays, move the device nearer to the people, or use "
-            "another microphone"
+            "that people spoke the takes and loudspeakers played the replays, move the device nearer to the people, or "
+            "use another microphone"
         )
     spread = math.hypot(prior.live.between, prior.live.within / math.sqrt(live.size))
     if float(live.mean()) < prior.live.mean - _FARTHEST_SPREADS * spread:
         raise DataError(
             "calibration: got takes of people that sound like loudspeakers (mean log-likelihood ratio "
-            f"{live.mean():.1f}, of people {prior.live.mean:.1f} give or take {spread:.1f}), expected people; this room "
-            "cannot be calibrated, and nothing was written: check that nobody played the takes, or use another microphone"
+            f"{live.mean():.1f}, of people {prior.live.mean:.1f} give or take {spread:.1f}), expected people; this "
+            "room cannot be calibrated, and nothing was written: check that nobody played the takes, or use another "
+            "microphone"
         )
 
 

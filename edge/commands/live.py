@@ -38,7 +38,7 @@ exit code: 0; 2 for a fault, told in one line
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.commands.bundle_options import add_trust_arguments
+    from edge.commands.bundle_options import add_calibration_argument, add_trust_arguments
     from edge.commands.sourcing import named_path
 
     parser.epilog = _EPILOG
@@ -99,6 +99,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="keep the sound of decisions there, two seconds each; tell whoever is in the room [nothing is kept]",
     )
+    add_calibration_argument(parser)
     add_trust_arguments(parser)
 
 
@@ -130,13 +131,13 @@ def run(args: argparse.Namespace) -> int:
         raise MissingExtraError("the demo in the terminal", "live") from error
 
     from edge.capture import leave
-    from edge.commands.bundle_options import open_chosen
+    from edge.commands.bundle_options import open_calibrated
     from edge.live_demo.listener import Listener
     from edge.live_demo.screen import show
     from edge.live_demo.state import Mode
 
     mode: Mode = "wake" if args.wake_only else "liveness" if args.liveness_only else "both"
-    bundle = open_chosen(args, args.bundle)
+    bundle = open_calibrated(args, args.bundle)
     listener = Listener(bundle, words=args.word, mode=mode, runtime=args.interpreter)
     console = Console()
     if args.svg is None and console.is_dumb_terminal:
