@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edge.calibration import read_calibration
+from edge.bundle import Bundle
+from edge.calibration import Calibration, read_calibration
 from edge.calibration_fit import LEAST_TAKES
 from edge.calibration_making import Judge, make_calibration
 from edge.calibration_prior import prior_for
 from edge.collector import Collector
-from edge.commands.bundle_options import open_chosen
-from edge.commands.calibrate import finish
 from edge.errors import UsageError
 from edge.output import PROGRAM
 from edge.takes import Listener
@@ -47,13 +46,15 @@ class Calibrator(Collector):
         Where the dialogue takes place.
     open_microphone : callable
         See :class:`edge.collector.Collector`.
+    bundle : Bundle
+        What is calibrated.
 
     Raises
     ------
     UsageError
         If an option cannot be acted on.
     VivavoceError
-        If the bundle or its prior cannot be used, or what stands in place of the calibration is something else: all
+        If the bundle's network or prior cannot be used, or what stands in place of the calibration is something else: all
         that is known before anybody speaks.
     """
 
@@ -62,6 +63,7 @@ class Calibrator(Collector):
         args: argparse.Namespace,
         terminal: Terminal,
         open_microphone: "Callable[[str | None], Microphone]",
+        bundle: Bundle,
     ) -> None:
         if args.takes < LEAST_TAKES:
             raise UsageError(f"--takes: got {args.takes}, expected at least {LEAST_TAKES}; ten are a good beginning")
@@ -70,10 +72,12 @@ class Calibrator(Collector):
         if os.path.lexists(args.out):
             read_calibration(args.out)
         self._call = args
-        self._bundle = open_chosen(args, args.bundle)
+        self._bundle = bundle
         self._prior = prior_for(self._bundle)
         self._judge = Judge(self._bundle, args.interpreter)
         self._agreed = self._is_far = False
+        self.calibration: Calibration | None = None
+        """What was found."""
         self._terms = argparse.Namespace(
             **{
                 name: getattr(args, name)
@@ -87,7 +91,7 @@ class Calibrator(Collector):
         super().__init__(self._terms, terminal, open_microphone)
 
     def run(self) -> int:
-        """Hold the dialogue, and write the calibration.
+        """Hold the dialogue; then :attr:`calibration` is there, unless the person did not agree.
 
         Returns
         -------
@@ -97,16 +101,18 @@ class Calibrator(Collector):
         Raises
         ------
         VivavoceError
-            If the dialogue does not go on, or no calibration can rest on it: none was written.
+            If the dialogue does not go on, or no calibration can rest on it.
         """
         with ExitStack() as stack:
             if self._call.keep is None:
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{PROGRAM}-calibrate-"))
                 self._root = self._terms.out = Path(folder)
             code = super().run()
-            return code if code or not self._agreed else self._calibrate()
+            if not code and self._agreed:
+                self.calibration = self._fitted()
+        return code
 
-    def _calibrate(self) -> int:
+    def _fitted(self) -> Calibration:
         takes = self._takes()
         paths = {row["path"] for row in takes}
         replays = [row for row in self._collection.rows if row.get("take") in paths]
@@ -114,7 +120,7 @@ class Calibrator(Collector):
             [self._judge.judge([self._collection.read(row)], int(row["native_hz"])) for row in rows]
             for rows in (takes, replays)
         )
-        calibration = make_calibration(
+        return make_calibration(
             self._bundle,
             self._prior,
             live,
@@ -122,7 +128,6 @@ class Calibrator(Collector):
             microphone=self._device,
             loudspeakers=sorted({row["loudspeaker"] for row in replays}),
         )
-        return finish(self._call, self._bundle, calibration)
 
     def _agree(self) -> bool:
         self._agreed = super()._agree() if self._call.keep is not None else self._agree_to_nothing_kept()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edge.calibration_making import Judge, Judged
     from edge.microphone import Microphone
 
-__all__ = ["STEPS", "SUMMARY", "configure", "finish", "run"]
+__all__ = ["STEPS", "SUMMARY", "configure", "run"]
 
 SUMMARY = "fit the gate to a home, from a few takes of its people and replays by its loudspeakers"
 
@@ -122,11 +122,15 @@ def run(args: argparse.Namespace, open_microphone: "Callable[[str | None], Micro
         return _from_files(args)
 
     from edge.calibrator import Calibrator
+    from edge.commands.bundle_options import open_chosen
     from edge.microphone import MicSource
     from edge.terminal import Terminal
 
     terminal = Terminal(patient=not args.yes)
-    return Calibrator(args, terminal, MicSource if open_microphone is None else open_microphone).run()
+    bundle = open_chosen(args, args.bundle)
+    calibrator = Calibrator(args, terminal, MicSource if open_microphone is None else open_microphone, bundle)
+    code = calibrator.run()
+    return code if calibrator.calibration is None else _finish(args, bundle, calibrator.calibration)
 
 
 def _from_files(args: argparse.Namespace) -> int:
@@ -144,7 +148,7 @@ def _from_files(args: argparse.Namespace) -> int:
     prior = prior_for(bundle)
     judge = Judge(bundle, args.interpreter)
     live, replay = (_judged(args, names, judge) for names in (args.live, args.replay))
-    return finish(args, bundle, make_calibration(bundle, prior, live, replay))
+    return _finish(args, bundle, make_calibration(bundle, prior, live, replay))
 
 
 def _judged(args: argparse.Namespace, names: list[str], judge: "Judge") -> "list[Judged]":
@@ -165,7 +169,7 @@ def _judged(args: argparse.Namespace, names: list[str], judge: "Judge") -> "list
     return found
 
 
-def finish(args: argparse.Namespace, bundle: "Bundle", calibration: "Calibration") -> int:
+def _finish(args: argparse.Namespace, bundle: "Bundle", calibration: "Calibration") -> int:
     """Write a calibration, say what it says, and return the exit code.
 
     Raises
