@@ -54,8 +54,8 @@ class Calibrator(Collector):
     UsageError
         If an option cannot be acted on.
     VivavoceError
-        If the bundle's network or prior cannot be used, or what stands in place of the calibration is something else: all
-        that is known before anybody speaks.
+        If the bundle's network or prior cannot be used, or what stands in place of the calibration is something else:
+        all that is known before anybody speaks.
     """
 
     def __init__(

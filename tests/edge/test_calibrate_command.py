@@ -109,7 +109,7 @@ class TestFiles:
             (("--out", "none/x.json", "--word", "w"), "none is no folder"),
             (("show", "x.json"), "x.json"),
             (("undo", "x.json"), "x.json"),
-            (("shwo", "x.json"), "did you mean"),
+            (("shows", "x.json"), "did you mean"),
         ],
     )
     def test_calls_that_cannot_work_are_one_line(self, tmp_path, monkeypatch, capsys, arguments, told):
