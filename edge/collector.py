@@ -174,7 +174,7 @@ class Collector:
             except VivavoceError:
                 self._say_how_to_go_on("That did not go on.")
                 raise
-            self._say(f"Done: {self._counts()} in {self._root}; train with --data {shlex.quote(str(self._root))}")
+            self._say_done()
         return 0
 
     # ------------------------------------------------------------------------------------- consent
@@ -245,6 +245,7 @@ class Collector:
             self._hear_the_room(listener, blocks)
             faults = dull = made = 0
             while n < self._wanted:
+                self._before_word(n, listener, blocks)
                 self._say(f'{n + 1} of {self._wanted}: say "{self._label}" now')
                 take, fault = self._hear_word(listener, blocks)
                 if take is not None and fault is None:
@@ -265,15 +266,22 @@ class Collector:
             # Saying the word again would not help, so no take was refused for it.
             self._say(f"Attention: {dull} of {made} takes have {FLAGS['band_limited']}, with another microphone.")
 
+    def _before_word(self, n: int, listener: Listener, blocks: Iterator[_Samples]) -> None:
+        """Do what comes before a word is asked for, where `n` takes are there; nothing here."""
+
     def _hear_the_room(self, listener: Listener, blocks: Iterator[_Samples]) -> None:
         self._say("One second of quiet, please.")
+        self._pass(_ROOM_S, listener, blocks)
+        if listener.loudest_dbfs < _DIGITAL_SILENCE_DBFS:
+            self._say("    There is no sound at all, not even of the room: is the microphone muted?")
+
+    def _pass(self, time_s: float, listener: Listener, blocks: Iterator[_Samples]) -> None:
+        """Listen for so long, to know the room, and keep nothing."""
         n = 0
-        while n < _ROOM_S * SAMPLE_RATE_HZ:
+        while n < time_s * SAMPLE_RATE_HZ:
             block = next(blocks)
             n += block.size
             listener.push(block)
-        if listener.loudest_dbfs < _DIGITAL_SILENCE_DBFS:
-            self._say("    There is no sound at all, not even of the room: is the microphone muted?")
 
     def _hear_word(self, listener: Listener, blocks: Iterator[_Samples]) -> tuple[Take | None, str | None]:
         """Return the next sound, and what is wrong with it; no sound and what was wrong if none came."""
@@ -433,6 +441,9 @@ class Collector:
 
     def _say(self, text: str = "") -> None:
         self._terminal.say(text)
+
+    def _say_done(self) -> None:
+        self._say(f"Done: {self._counts()} in {self._root}; train with --data {shlex.quote(str(self._root))}")
 
     def _say_how_to_go_on(self, why: str) -> None:
         self._say(f"{why} Kept: {self._counts()} in {self._root}. To go on:")

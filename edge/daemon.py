@@ -330,7 +330,8 @@ class Daemon:
             self._follow(rules)
             # What needs a restart is compared with what runs, also next time.
             kept = {name: getattr(self._settings.tables, name) for name in waiting}
-            self._settings = replace(self._settings, tables=replace(settings.tables, **kept))
+            tables = replace(settings.tables, **kept)
+            self._settings = replace(self._settings, tables=tables, calibration=settings.calibration)
             _log.info("reload: bundle %s, words: %s", rules.bundle.path, ", ".join(self.status.words))
         self._notifier.ready()
 

@@ -4,6 +4,7 @@ Every table is a dataclass of the module that it is for; here they are joined. `
 ``[sinks.NAME]`` name a plug-in by ``kind``, and the rest of the table is the plug-in's own.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from edge.bundle import Bundle, open_bundle
 from edge.bundle_parts import find_word
 from edge.bundle_trust import BundleTrust
+from edge.calibration import Calibration, calibrated, read_calibration
 from edge.drift_monitor import MonitorSettings
 from edge.errors import UsageError
 from edge.event_store import StoreSettings
@@ -38,6 +40,8 @@ __all__ = [
 ]
 
 P = TypeVar("P", SinkPlugin, SourcePlugin)
+
+_log = logging.getLogger(__name__)
 
 _RELOADED = ("bundle", "words", "interpreter", "pre_roll_s", "trust", "gate")
 """What may change while the daemon runs; everything else is read once."""
@@ -122,6 +126,8 @@ class DaemonSettings:
     """What this device plays itself; None if nothing can be compared."""
     sinks: Mapping[str, Chosen[SinkPlugin]]
     """Who is told, by name."""
+    calibration: Calibration | None = None
+    """What ``gate.calibration`` says."""
 
     @property
     def store(self) -> StoreSettings:
@@ -144,6 +150,8 @@ def load(path: Path) -> DaemonSettings:
 
     Raises
     ------
+    DataError
+        If the calibration that it names cannot be read.
     UsageError
         If it cannot be read, an entry is unknown (the nearest known one is named), missing, of another type or out of
         its limits, or a plug-in is not installed; the message names file and dotted path.
@@ -165,12 +173,15 @@ def load(path: Path) -> DaemonSettings:
         name: _chosen(path, f"sinks.{name}", {"kind": name, **_table(path, f"sinks.{name}", table)}, sink_plugin)
         for name, table in plugged["sinks"].items()
     }
+    # Read here and not with the bundle: a damaged one is no reason to take an update back.
+    calibration = read_calibration(Path(tables.gate.calibration)) if tables.gate.calibration else None
     return DaemonSettings(
         path=path,
         tables=replace(tables, source=plugged["source"], reference=plugged["reference"], sinks=plugged["sinks"]),
         source=source,
         reference=reference,
         sinks=sinks,
+        calibration=calibration,
     )
 
 
@@ -237,9 +248,22 @@ def rules_of(settings: DaemonSettings, *, opened: Bundle | None = None) -> Rules
             words=words,
             runtime=tables.interpreter or None,
             pre_roll=round(tables.pre_roll_s * SAMPLE_RATE_HZ),
+            calibrated=_calibrated(settings, opened),
         )
     except UsageError as error:
         raise UsageError(f"{where}: gate: {error}") from error
+
+
+def _calibrated(settings: DaemonSettings, opened: Bundle) -> Bundle:
+    """Return a bundle as it judges in this home; after an update, which the calibration is not for, as it shipped."""
+    if settings.calibration is None:
+        return opened
+    try:
+        return calibrated(opened, settings.calibration, where=settings.tables.gate.calibration)
+    except UsageError as error:
+        # An update is worth more than what was fitted to the bundle before it, and must not be taken back for it.
+        _log.warning("gate.calibration: left out: %s", error)
+        return opened
 
 
 def needs_restart(old: DaemonSettings, new: DaemonSettings) -> list[str]:

@@ -68,6 +68,9 @@ class GateSettings:
     """Probability below which it counts as played, 0 to 1; -1 for the bundle's."""
     sensitivity: Sensitivity = "normal"
     """How readily words are heard: low, normal, high or highest. More is heard, and more by mistake."""
+    calibration: str = ""
+    """File of 'vivavoce calibrate', by which this home is judged; empty for none. One for another bundle is left out,
+    and the log says so."""
     refractory_s: Annotated[float, Within(0.0, 60.0)] = 1.0
     """After a command that passed, another is blocked for so long, s."""
     passes_per_minute: Annotated[int, Within(0, 600)] = 20

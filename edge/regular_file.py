@@ -4,12 +4,12 @@ import os
 import stat
 from pathlib import Path
 
-from edge.errors import BundleError
+from edge.errors import BundleError, VivavoceError
 
 __all__ = ["read_regular"]
 
 
-def read_regular(path: Path, limit: int, *, what: str, remedy: str) -> bytes:
+def read_regular(path: Path, limit: int, *, what: str, remedy: str, error: type[VivavoceError] = BundleError) -> bytes:
     """Return the content of a regular file of at most `limit` bytes.
 
     Parameters
@@ -21,23 +21,25 @@ def read_regular(path: Path, limit: int, *, what: str, remedy: str) -> bytes:
         What was expected there, e.g. ``"a file of the bundle"``.
     remedy : str
         What to do about a fault, as the end of a sentence.
+    error : type of VivavoceError
+        What a fault is.
 
     Raises
     ------
-    BundleError
+    BundleError, or the class that is given
         If it is missing, unreadable, larger, or no regular file.
     """
     try:
         # Without waiting: a pipe in place of a file must not hang the program.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise BundleError(f"{path}: got a folder or device, expected a file; {remedy}")
+                raise error(f"{path}: got a folder or device, expected a file; {remedy}")
             content = file.read(limit + 1)
-    except OSError as error:
-        raise BundleError(
-            f"{path}: cannot be read ({error.strerror}), expected {what}; "
+    except OSError as fault:
+        raise error(
+            f"{path}: cannot be read ({fault.strerror}), expected {what}; "
             f"check the path and its permissions, or {remedy}"
-        ) from error
+        ) from fault
     if len(content) > limit:
-        raise BundleError(f"{path}: got more than {limit} bytes, expected at most that; {remedy}")
+        raise error(f"{path}: got more than {limit} bytes, expected at most that; {remedy}")
     return content

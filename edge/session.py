@@ -56,6 +56,8 @@ class Rules:
         Interpreter; the best that is installed by default.
     pre_roll : int
         Samples that are handed on with an answer.
+    calibrated : Bundle, optional
+        The bundle as it judges in this home; the bundle itself without.
 
     Raises
     ------
@@ -71,9 +73,10 @@ class Rules:
         words: tuple[str, ...],
         runtime: str | None,
         pre_roll: int,
+        calibrated: Bundle | None = None,
     ) -> None:
         self.unfitted = bundle
-        self.bundle = gate.fitted(bundle)
+        self.bundle = gate.fitted(calibrated or bundle)
         self.gate = gate
         self.words = words
         self.runtime = runtime

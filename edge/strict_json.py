@@ -20,8 +20,18 @@ _INSTALL = "install the bundle again"
 _MAKE = "use another bundle, or make this one again with 'vivavoce quantize pack'"
 
 
-def load_object(path: Path, content: bytes, *, remedy: str = _INSTALL) -> dict[str, Any]:
-    """Parse a manifest as JSON, without the latitude that :mod:`json` grants; a fault ends with the remedy."""
+def load_object(
+    path: Path,
+    content: bytes,
+    *,
+    remedy: str = _INSTALL,
+    what: str = "a manifest",
+    error: type[VivavoceError] = BundleError,
+) -> dict[str, Any]:
+    """Parse what should be a manifest, or something else, as JSON, without the latitude that :mod:`json` grants.
+
+    A fault is of the class that is given, and ends with the remedy.
+    """
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(items)
@@ -36,10 +46,10 @@ def load_object(path: Path, content: bytes, *, remedy: str = _INSTALL) -> dict[s
 
     try:
         manifest = parse_json(content.decode(), object_pairs_hook=pairs, parse_constant=constant)
-    except ValueError as error:
-        raise BundleError(f"{path}: got text that is not JSON ({error}), expected a manifest; {remedy}") from error
+    except ValueError as fault:
+        raise error(f"{path}: got text that is not JSON ({fault}), expected {what}; {remedy}") from fault
     if not isinstance(manifest, dict):
-        raise BundleError(f"{path}: got {kind(manifest)}, expected an object; {remedy}")
+        raise error(f"{path}: got {kind(manifest)}, expected an object; {remedy}")
     return manifest
 
 

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from edge.bundle import Bundle
 
 __all__ = [
+    "add_calibration_argument",
     "add_password_argument",
     "add_sensitivity_argument",
     "add_trust_arguments",
     "ask_password",
+    "open_calibrated",
     "open_chosen",
     "shown",
 ]
@@ -65,6 +67,36 @@ def open_chosen(args: argparse.Namespace, path: Path | None) -> "Bundle":
 
     trust = BundleTrust.from_files(args.public_key, require_signature=args.require_signature)
     return open_bundle(path, trust=trust)
+
+
+def add_calibration_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names a calibration."""
+    from edge.commands.sourcing import named_path
+
+    parser.add_argument(
+        "--calibration",
+        type=named_path,
+        metavar="FILE",
+        help="judge as 'vivavoce calibrate' found for this home [as the bundle shipped]",
+    )
+
+
+def open_calibrated(args: argparse.Namespace, path: Path | None) -> "Bundle":
+    """Open a bundle as :func:`open_chosen` does, with the calibration that the call names.
+
+    Raises
+    ------
+    DataError
+        If the calibration cannot be read.
+    UsageError
+        If it is for another bundle.
+    """
+    bundle = open_chosen(args, path)
+    if args.calibration is None:
+        return bundle
+    from edge.calibration import calibrated, read_calibration
+
+    return calibrated(bundle, read_calibration(args.calibration), where=str(args.calibration))
 
 
 def add_password_argument(parser: argparse.ArgumentParser) -> None:

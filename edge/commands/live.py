@@ -41,7 +41,7 @@ exit code: 0; 2 for a fault, told in one line
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.commands.bundle_options import add_sensitivity_argument, add_trust_arguments
+    from edge.commands.bundle_options import add_calibration_argument, add_sensitivity_argument, add_trust_arguments
     from edge.commands.sourcing import named_path
 
     parser.epilog = _EPILOG
@@ -111,6 +111,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--port", type=int, default=_PORT, metavar="N", help="port of the page; 0 finds a free one [%(default)s]"
     )
     page.add_argument("--open", action="store_true", help="open the page in the browser")
+    add_calibration_argument(parser)
     add_trust_arguments(parser)
 
 
@@ -146,14 +147,14 @@ def run(args: argparse.Namespace) -> int:
         raise MissingExtraError("the demo in the terminal", "live") from error
 
     from edge.capture import leave
-    from edge.commands.bundle_options import open_chosen
+    from edge.commands.bundle_options import open_calibrated
     from edge.live_demo.listener import Listener
     from edge.live_demo.screen import show
     from edge.live_demo.state import Mode
     from edge.sensitivity import tuned
 
     mode: Mode = "wake" if args.wake_only else "liveness" if args.liveness_only else "both"
-    bundle = tuned(open_chosen(args, args.bundle), args.sensitivity)
+    bundle = tuned(open_calibrated(args, args.bundle), args.sensitivity)
     listener = Listener(bundle, words=args.word, mode=mode, runtime=args.interpreter)
     console = Console()
     if args.svg is None and console.is_dumb_terminal:
@@ -196,7 +197,7 @@ def _show_page(args: argparse.Namespace) -> int:
         raise MissingExtraError("the demo in a browser", "web") from error
 
     from edge.capture import leave
-    from edge.commands.bundle_options import open_chosen
+    from edge.commands.bundle_options import open_calibrated
     from edge.live_demo.listener import Listener
     from edge.live_demo.state import Mode
     from edge.sensitivity import tuned
@@ -220,7 +221,7 @@ def _show_page(args: argparse.Namespace) -> int:
             webbrowser.open(address)
 
     mode: Mode = "wake" if args.wake_only else "liveness" if args.liveness_only else "both"
-    bundle = tuned(open_chosen(args, args.bundle), args.sensitivity)
+    bundle = tuned(open_calibrated(args, args.bundle), args.sensitivity)
     listener = Listener(bundle, words=args.word, mode=mode, runtime=args.interpreter)
     faults = show(listener, bundle, source, port=args.port, note=note, ready=ready)
     for fault in faults:

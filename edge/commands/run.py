@@ -32,12 +32,13 @@ exit code: 0, or 2 if a file could not be used to its end (the others still are)
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.commands.bundle_options import add_sensitivity_argument
+    from edge.commands.bundle_options import add_calibration_argument, add_sensitivity_argument
     from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
     add_source_arguments(parser)
     add_model_argument(parser)
+    add_calibration_argument(parser)
     parser.add_argument(
         "--word",
         action="append",
@@ -51,13 +52,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the gate over every file."""
     from edge.cli import process_files
-    from edge.commands.bundle_options import open_chosen
+    from edge.commands.bundle_options import open_calibrated
     from edge.commands.sourcing import open_models, open_source, warn_of_flags, warn_of_rate
     from edge.output import out
     from edge.pipeline import Pipeline
     from edge.sensitivity import tuned
 
-    bundle = tuned(open_chosen(args, args.bundle), args.sensitivity)
+    bundle = tuned(open_calibrated(args, args.bundle), args.sensitivity)
     pipeline = Pipeline(bundle, words=args.word, models=open_models(args), runtime=args.interpreter)
     output = out(args)
 

@@ -1,0 +1,171 @@
+"""What simulated homes say of calibrations before anybody spoke: how far they may lead, and how good they are.
+
+The file is about one bundle. It lies inside it, or beside it, as its reference does (:mod:`edge.drift_reference`), and
+is made by ``tests/bench/calibration.py --prior`` with the bundle's own network::
+
+    {
+      "format": "vivavoce-calibration-prior",
+      "format_version": 1,
+      "bundle_sha256": ...,                                  null inside a bundle
+      "source": "40 simulated homes of dev ...",
+      "slope_spread": 0.8, "offset_spread": 0.5,             of the log-likelihood ratio, see edge.calibration_fit
+      "live": {"mean": 1.0, "between": 0.9, "within": 0.7},  log-likelihood ratios of people's takes
+      "refused_live": {"before": [a, b], "after": [a, b]},   Beta distributions of the shares over homes
+      "passed_replays": {"before": [a, b], "after": [a, b]}
+    }
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edge.bundle import Bundle
+from edge.bundle_identity import bundle_hash
+from edge.drift_reference import numbers
+from edge.errors import DataError, UsageError
+from edge.regular_file import read_regular
+from edge.strict_json import Table, load_object
+
+__all__ = ["PRIOR_NAME", "Prior", "Share", "Spread", "prior_beside", "prior_for", "prior_text", "read_prior"]
+
+PRIOR_NAME = "calibration_prior.json"
+"""Name of the file inside a bundle."""
+
+_FORMAT, _FORMAT_VERSION = "vivavoce-calibration-prior", 1
+_MOST_BYTES = 1 << 16
+_LEAST, _MOST = 1e-3, 1e3
+_REMEDY = "install the bundle again"
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Log-likelihood ratios of one class in homes."""
+
+    mean: float
+    """Over homes."""
+    between: float
+    """Standard deviation of the homes' means."""
+    within: float
+    """Standard deviation within a home."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How a share is distributed over homes: Beta distributions, by their two parameters."""
+
+    before: tuple[float, float]
+    """By the bundle as it is."""
+    after: tuple[float, float]
+    """By calibrations."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prior:
+    """What the file says."""
+
+    source: str
+    """What it was made from."""
+    slope_spread: float
+    """Standard deviation of the slope of a home's log-likelihood ratio over the shipped one, about 1."""
+    offset_spread: float
+    """Standard deviation of its offset, about 0, natural logarithm."""
+    live: Spread
+    """Of people."""
+    refused_live: Share
+    passed_replays: Share
+
+
+def prior_beside(bundle: Path) -> Path:
+    """Return where the prior of a bundle lies that does not hold it: in the folder of its folder."""
+    folder = bundle.resolve()
+    return folder.with_name(f"{folder.name}.{PRIOR_NAME}")
+
+
+def prior_text(prior: Prior, bundle_sha256: str = "") -> bytes:
+    """Return the file.
+
+    Parameters
+    ----------
+    prior : Prior
+    bundle_sha256 : str
+        The bundle that it is about; empty for a file that becomes part of it.
+    """
+    record = {
+        "format": _FORMAT,
+        "format_version": _FORMAT_VERSION,
+        "bundle_sha256": bundle_sha256 or None,
+        **asdict(prior),
+    }
+    return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
+
+
+def read_prior(path: Path, content: bytes, *, bundle_sha256: str | None = None) -> Prior:
+    """Read a file.
+
+    Parameters
+    ----------
+    path : Path
+        For messages.
+    content : bytes
+    bundle_sha256 : str, optional
+        Hash of the bundle that it must be about; none for a part of that bundle.
+
+    Raises
+    ------
+    DataError
+        If it is no such file, or is about another bundle.
+    """
+    written = load_object(path, content, remedy=_REMEDY, what="a prior of calibrations", error=DataError)
+    top = Table(path, written, remedy=_REMEDY, error=DataError)
+    if (found := top.take("format")) != _FORMAT:
+        raise top.fault("format", repr(found)[:80], repr(_FORMAT))
+    top.integer("format_version", _FORMAT_VERSION, _FORMAT_VERSION)
+    about = top.take("bundle_sha256")
+    if bundle_sha256 is not None and about != bundle_sha256:
+        raise top.fault("bundle_sha256", repr(about)[:80], f"{bundle_sha256}, the bundle that is used")
+    live = top.table("live")
+    prior = Prior(
+        source=top.line("source"),
+        slope_spread=top.number("slope_spread", _LEAST, _MOST),
+        offset_spread=top.number("offset_spread", _LEAST, _MOST),
+        live=Spread(live.number("mean"), live.number("between", _LEAST, _MOST), live.number("within", _LEAST, _MOST)),
+        refused_live=_share(top, "refused_live"),
+        passed_replays=_share(top, "passed_replays"),
+    )
+    live.end()
+    top.end()
+    return prior
+
+
+def _share(top: Table, key: str) -> Share:
+    table = top.table(key)
+    pairs = []
+    for name in ("before", "after"):
+        one, other = numbers(table, name, 2, 2)
+        if not (_LEAST <= one <= _MOST and _LEAST <= other <= _MOST):
+            raise table.fault(name, f"{one:g}, {other:g}", f"two numbers from {_LEAST:g} to {_MOST:g}")
+        pairs.append((one, other))
+    table.end()
+    return Share(*pairs)
+
+
+def prior_for(bundle: Bundle) -> Prior:
+    """Return the prior of a bundle.
+
+    Raises
+    ------
+    UsageError
+        If it has none: then nobody knows how far takes may be trusted.
+    DataError
+        If it cannot be read, or is about another bundle.
+    """
+    if PRIOR_NAME in bundle.contents:
+        return read_prior(bundle.path / PRIOR_NAME, bundle.content(PRIOR_NAME))
+    path = prior_beside(bundle.path)
+    if not path.exists():
+        raise UsageError(
+            f"{bundle.path}: holds no {PRIOR_NAME}, nor is there {path}, expected what simulated homes say of this "
+            "bundle: without it nobody knows how far ten takes may be trusted; use the bundle that ships with vivavoce"
+        )
+    content = read_regular(path, _MOST_BYTES, what="a prior of calibrations", remedy=_REMEDY, error=DataError)
+    return read_prior(path, content, bundle_sha256=bundle_hash(bundle.path))

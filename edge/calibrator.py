@@ -1,0 +1,178 @@
+"""The dialogue of ``vivavoce calibrate``: takes near and far, their replays, and what follows from them.
+
+It is that of ``vivavoce collect``, into a folder that is deleted in the end, unless somebody wants to keep it.
+"""
+
+import argparse
+import os
+import shlex
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.bundle import Bundle
+from edge.calibration import Calibration, read_calibration
+from edge.calibration_fit import LEAST_TAKES
+from edge.calibration_making import Judge, make_calibration
+from edge.calibration_prior import prior_for
+from edge.collector import Collector
+from edge.errors import UsageError
+from edge.output import PROGRAM
+from edge.takes import Listener
+from edge.terminal import Terminal
+
+if TYPE_CHECKING:
+    from edge.microphone import Microphone
+
+__all__ = ["Calibrator"]
+
+_WALK_S = 6.0
+"""Time to go to the other end of the room."""
+
+
+class Calibrator(Collector):
+    """One call of ``vivavoce calibrate`` with a microphone.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        The options of the command.
+    terminal : Terminal
+        Where the dialogue takes place.
+    open_microphone : callable
+        See :class:`edge.collector.Collector`.
+    bundle : Bundle
+        What is calibrated.
+
+    Raises
+    ------
+    UsageError
+        If an option cannot be acted on.
+    VivavoceError
+        If the bundle's network or prior cannot be used, or what stands in place of the calibration is something else:
+        all that is known before anybody speaks.
+    """
+
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        terminal: Terminal,
+        open_microphone: "Callable[[str | None], Microphone]",
+        bundle: Bundle,
+    ) -> None:
+        if args.takes < LEAST_TAKES:
+            raise UsageError(f"--takes: got {args.takes}, expected at least {LEAST_TAKES}; ten are a good beginning")
+        if not args.out.parent.is_dir():
+            raise UsageError(f"--out: {args.out.parent} is no folder, expected one for the calibration; make it first")
+        if os.path.lexists(args.out):
+            read_calibration(args.out)
+        self._call = args
+        self._bundle = bundle
+        self._prior = prior_for(self._bundle)
+        self._judge = Judge(self._bundle, args.interpreter)
+        self._agreed = self._is_far = False
+        self.calibration: Calibration | None = None
+        """What was found."""
+        self._terms = argparse.Namespace(
+            **{
+                name: getattr(args, name)
+                for name in ("word", "takes", "speaker", "microphone", "loudspeaker", "consent")
+            },
+            out=args.keep or Path(tempfile.gettempdir()),
+            room="",
+            device="",
+            split="train",
+        )
+        super().__init__(self._terms, terminal, open_microphone)
+
+    def run(self) -> int:
+        """Hold the dialogue; then :attr:`calibration` is there, unless the person did not agree.
+
+        Returns
+        -------
+        int
+            The exit code: 0, or 130 if the person stopped it.
+
+        Raises
+        ------
+        VivavoceError
+            If the dialogue does not go on, or no calibration can rest on it.
+        """
+        with ExitStack() as stack:
+            if self._call.keep is None:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{PROGRAM}-calibrate-"))
+                self._root = self._terms.out = Path(folder)
+            code = super().run()
+            if not code and self._agreed:
+                self.calibration = self._fitted()
+        return code
+
+    def _fitted(self) -> Calibration:
+        takes = self._takes()
+        paths = {row["path"] for row in takes}
+        replays = [row for row in self._collection.rows if row.get("take") in paths]
+        live, replay = (
+            [self._judge.judge([self._collection.read(row)], int(row["native_hz"])) for row in rows]
+            for rows in (takes, replays)
+        )
+        return make_calibration(
+            self._bundle,
+            self._prior,
+            live,
+            replay,
+            microphone=self._device,
+            loudspeakers=sorted({row["loudspeaker"] for row in replays}),
+        )
+
+    def _agree(self) -> bool:
+        self._agreed = super()._agree() if self._call.keep is not None else self._agree_to_nothing_kept()
+        return self._agreed
+
+    def _agree_to_nothing_kept(self) -> bool:
+        answer: str | None = self._call.consent
+        if answer != "no":
+            self._say("Before anything is recorded:")
+            self._say("  what    your voice saying the word, and the same as loudspeakers play it")
+            self._say("  for     fitting the gate to this home, nothing else; nothing is sent anywhere")
+            self._say(f"  where   {self._root}, which is deleted when this ends")
+            self._say("          the copy that you take to a phone or television is yours to delete")
+        if answer is None:
+            if not self._terminal.interactive:
+                raise UsageError(
+                    "--consent: got none and no terminal to ask on, expected the person's own answer; show them the "
+                    "text above, and add --consent yes if they agree"
+                )
+            answer = self._terminal.ask("Do you agree? Type yes or no:")
+        return answer.casefold() in ("yes", "y")
+
+    def _before_word(self, n: int, listener: Listener, blocks: Iterator[npt.NDArray[np.int16]]) -> None:
+        if n == 0:
+            self._say("The first half from near by, as people usually stand.")
+        if n >= (self._wanted + 1) // 2 and not self._is_far:
+            self._is_far = True
+            self._say(f"Now from the other end of the room: you have {_WALK_S:.0f} seconds to get there.")
+            self._pass(_WALK_S, listener, blocks)
+
+    def _say_done(self) -> None:
+        if self._call.keep is not None:
+            self._say(f"Kept: {self._counts()} in {self._root}.")
+
+    def _say_how_to_go_on(self, why: str) -> None:
+        if self._call.keep is None:
+            self._say(f"{why} No sound was kept, and no calibration was written.")
+        else:
+            super()._say_how_to_go_on(why)
+
+    def _again(self) -> str:
+        words = [PROGRAM, "calibrate", "--word", self._label, "--out", str(self._call.out)]
+        words += ["--keep", str(self._root), "--takes", str(self._wanted), "--speaker", self._speaker]
+        words += ["--microphone", self._call.microphone] if self._call.microphone else []
+        words += ["--bundle", str(self._call.bundle)] if self._call.bundle else []
+        for name in self._loudspeakers:
+            words += ["--loudspeaker", name]
+        return shlex.join(words)

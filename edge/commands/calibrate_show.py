@@ -1,0 +1,41 @@
+"""``vivavoce calibrate show``: what a calibration says."""
+
+import argparse
+
+__all__ = ["SUMMARY", "configure", "run"]
+
+SUMMARY = "say what a calibration is for, what it rests on, and what is expected of it"
+
+_EPILOG = """\
+With --json the file itself, as one object.
+
+example:
+  vivavoce calibrate show home.json
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    from edge.commands.sourcing import named_path
+    from edge.output import add_output_arguments
+
+    parser.epilog = _EPILOG
+    parser.add_argument("file", type=named_path, metavar="FILE", help="a calibration")
+    add_output_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show it."""
+    import json
+
+    from edge.calibration import calibration_text, read_calibration
+    from edge.calibration_making import lines_of
+    from edge.output import out
+
+    calibration = read_calibration(args.file)
+    lines = [f"{args.file}:", *lines_of(calibration)]
+    out(args).event(
+        {"event": "calibration", "file": str(args.file), **json.loads(calibration_text(calibration))},
+        "\n  ".join(lines),
+    )
+    return 0

@@ -1,0 +1,284 @@
+"""``vivavoce calibrate``: from files, in a dialogue with a scripted person, and what uses the calibration."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+from scripted_person import Scene, through_a_room, word
+
+from edge.bundle import open_bundle
+from edge.calibration import read_calibration
+from edge.calibration_making import Judge, Judged, lines_of, make_calibration
+from edge.calibration_prior import prior_for
+from edge.cli import Parser, main
+from edge.commands import calibrate as command
+from edge.daemon_settings import load, rules_of
+from edge.errors import DataError, UsageError
+from edge.terminal import Terminal
+
+WORDS = [word(seed, level=0.5) for seed in range(6)]
+LOUD = 0.3
+
+
+class ByLevel:
+    """Judges in place of the network: what is loud is a person, by its level a little more or less."""
+
+    def __init__(self, *_):
+        pass
+
+    def judge(self, blocks, native_rate_hz=16_000):
+        peak = max(float(np.abs(block.astype(float)).max(initial=0.0)) for block in blocks) / 32768
+        return Judged((3.0 if peak > LOUD else -3.0) + peak, ())
+
+
+@pytest.fixture
+def by_level(monkeypatch):
+    monkeypatch.setattr("edge.calibration_making.Judge", ByLevel)
+    monkeypatch.setattr("edge.calibrator.Judge", ByLevel)
+
+
+def files(folder, name, level, count):
+    paths = []
+    for i in range(count):
+        path = folder / f"{name}{i}.wav"
+        soundfile.write(path, (word(i).astype(float) / 32768 * level).astype(np.float32), 16_000)
+        paths.append(str(path))
+    return paths
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    return files(tmp_path, "live", 3.0, 6), files(tmp_path, "replay", 0.3, 6)
+
+
+def from_files(out, live, replay, *more):
+    return main(["calibrate", "--live", *live, "--replay", *replay, "--out", str(out), *more])
+
+
+class TestFiles:
+    def test_it_is_written_and_told(self, tmp_path, by_level, recordings, capsys):
+        out = tmp_path / "home.json"
+        assert from_files(out, *recordings) == 0
+        told = capsys.readouterr().out
+        assert "from 6 takes of people, 6 replays" in told
+        assert "live words refused: before" in told
+        found = read_calibration(out)
+        assert (found.live, found.replay) == (6, 6)
+        assert found.slope > open_bundle().liveness.slope  # they lie farther apart than the bundle expects
+
+    def test_json_is_the_file(self, tmp_path, by_level, recordings, capsys):
+        out = tmp_path / "home.json"
+        assert from_files(out, *recordings, "--json") == 0
+        told = json.loads(capsys.readouterr().out)
+        assert {"event": "calibrated", "file": str(out), **json.loads(out.read_text())} == told
+
+    def test_replays_as_live_as_takes_write_nothing(self, tmp_path, by_level, recordings, capsys):
+        out = tmp_path / "home.json"
+        live, _ = recordings
+        assert from_files(out, live, files(tmp_path, "more", 3.0, 6)) == 2
+        assert "cannot be calibrated, and nothing was written" in capsys.readouterr().err
+        assert not out.exists()
+
+    def test_a_file_given_twice_counts_once(self, tmp_path, by_level, recordings, capsys):
+        live, replay = recordings
+        assert from_files(tmp_path / "home.json", live[:2] * 5, replay) == 2
+        assert "got 2 takes of people" in capsys.readouterr().err
+
+    def test_what_the_gate_gives_no_answer_to_is_left_out(self, tmp_path, recordings, capsys):
+        # By the real network: digital silence has no answer.
+        silent = tmp_path / "silent.wav"
+        soundfile.write(silent, np.zeros(16_000), 16_000)
+        assert from_files(tmp_path / "home.json", [str(silent)] * 6, recordings[1]) == 2
+        errors = capsys.readouterr().err
+        assert "silent.wav" in errors
+        assert "got 0 takes of people that can be judged" in errors
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            ((), "--out: got none"),
+            (("--out", "x.json"), "--word: got none"),
+            (("--out", "x.json", "--live", "a.wav"), "--replay: got none beside --live"),
+            (("--out", "x.json", "--replay", "a.wav"), "--live: got none beside --replay"),
+            (("--out", "x.json", "--live", "a.wav", "--replay", "a.wav"), "given with --live, too"),
+            (("--out", "x.json", "--live", "a.wav", "--replay", "b.wav"), "a.wav"),
+            (("--out", "x.json", "--live", "a.wav", "--replay", "b.wav", "--word", "w"), "--word: got one beside"),
+            (("--out", "x.json", "--word", "w", "--takes", "4"), "--takes: got 4"),
+            (("--out", "none/x.json", "--word", "w"), "none is no folder"),
+            (("show", "x.json"), "x.json"),
+            (("undo", "x.json"), "x.json"),
+            (("shows", "x.json"), "did you mean"),
+        ],
+    )
+    def test_calls_that_cannot_work_are_one_line(self, tmp_path, monkeypatch, capsys, arguments, told):
+        monkeypatch.chdir(tmp_path)
+        assert main(["calibrate", *arguments]) == 2
+        errors = capsys.readouterr().err
+        assert told in errors
+        assert errors.count("\n") == 1
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestSteps:
+    def test_show_and_undo(self, tmp_path, by_level, recordings, capsys):
+        out = tmp_path / "home.json"
+        from_files(out, *recordings)
+        first = out.read_bytes()
+        capsys.readouterr()
+        assert main(["calibrate", "show", str(out)]) == 0
+        assert "6 takes of people, 6 replays" in capsys.readouterr().out
+        assert main(["calibrate", "undo", str(out)]) == 0
+        assert "nothing was calibrated" in capsys.readouterr().out
+        assert read_calibration(out).slope == open_bundle().liveness.slope
+        assert main(["calibrate", "undo", str(out)]) == 0
+        assert out.read_bytes() == first
+
+    def test_which_way_the_gate_moved_is_told(self):
+        bundle = open_bundle()
+        prior = prior_for(bundle)
+        live, replay = ([Judged(x, ()) for x in np.linspace(low, low + 1, 20)] for low in (2.5, 0.8))
+        stricter = make_calibration(bundle, prior, live, replay)
+        assert lines_of(stricter, bundle)[-1].endswith("stricter")
+        live, replay = ([Judged(x, ()) for x in np.linspace(low, low + 1, 20)] for low in (-1.2, -4.0))
+        assert lines_of(make_calibration(bundle, prior, live, replay), bundle)[-1].endswith("more lenient")
+
+
+def dialogue(scene, out, *more, typed=None):
+    parser = Parser("vivavoce calibrate")
+    command.configure(parser)
+    args = parser.parse_args(["--word", "hey house", "--takes", "6", "--out", str(out), *more], _start())
+    reader = SimpleNamespace(isatty=lambda: False, readline=lambda: "")
+    from edge.calibrator import Calibrator
+
+    calibrator = Calibrator(args, Terminal(reader, scene), lambda _: scene, open_bundle())
+    return calibrator, calibrator.run()
+
+
+def _start():
+    return SimpleNamespace(_chosen=[], _help=str)
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+class TestDialogue:
+    def test_a_person_calibrates_and_no_sound_is_kept(self, tmp_path, temporary, by_level):
+        scene = Scene(WORDS, [through_a_room])
+        calibrator, code = dialogue(scene, tmp_path / "home.json", "--consent", "yes", "--loudspeaker", "phone")
+        assert code == 0
+        found = calibrator.calibration
+        assert (found.live, found.replay, found.loudspeakers) == (6, 6, ("phone",))
+        assert found.microphone == "scripted"
+        assert list(temporary.iterdir()) == []
+        # Half near, half far.
+        prompts = scene.text.index("other end of the room")
+        assert scene.text.index("3 of 6") < prompts < scene.text.index("4 of 6")
+        assert scene.text.count("other end of the room") == 1
+
+    def test_sound_is_kept_where_somebody_asks_for_it(self, tmp_path, temporary, by_level):
+        keep = tmp_path / "kept"
+        options = ("--consent", "yes", "--loudspeaker", "phone", "--keep", str(keep))
+        dialogue(Scene(WORDS, [through_a_room]), tmp_path / "home.json", *options)
+        assert len(list(keep.glob("live/**/*.flac"))) == len(list(keep.glob("replay/**/*.flac"))) == 6
+        # Again, nothing is asked for: all is there.
+        calibrator, _ = dialogue(Scene(), tmp_path / "home.json", *options)
+        assert calibrator.calibration.live == 6
+
+    def test_who_does_not_agree_is_not_recorded(self, tmp_path, temporary, by_level):
+        scene = Scene(WORDS)
+        calibrator, code = dialogue(scene, tmp_path / "home.json", "--consent", "no")
+        assert (calibrator.calibration, code, scene.opened) == (None, 0, 0)
+        assert "nothing was recorded" in scene.text
+
+    def test_without_an_answer_nobody_is_recorded(self, tmp_path, temporary, by_level):
+        with pytest.raises(UsageError, match="--consent: got none"):
+            dialogue(Scene(WORDS), tmp_path / "home.json")
+        assert list(temporary.iterdir()) == []
+
+    def test_who_stops_leaves_nothing(self, tmp_path, temporary, by_level):
+        def stop(_):
+            raise KeyboardInterrupt
+
+        scene = Scene([*WORDS[:2], stop])
+        calibrator, code = dialogue(scene, tmp_path / "home.json", "--consent", "yes")
+        assert (calibrator.calibration, code) == (None, 130)
+        assert "No sound was kept, and no calibration was written" in scene.text
+        assert list(temporary.iterdir()) == []
+
+    def test_without_replays_there_is_no_calibration(self, tmp_path, temporary, by_level):
+        with pytest.raises(DataError, match="got 0 replays"):
+            dialogue(Scene(WORDS), tmp_path / "home.json", "--consent", "yes")
+
+    def test_what_is_no_calibration_is_told_of_before_anybody_speaks(self, tmp_path, by_level):
+        out = tmp_path / "letter"
+        out.write_text("dear all")
+        scene = Scene(WORDS)
+        with pytest.raises(DataError, match="letter"):
+            dialogue(scene, out, "--consent", "yes")
+        assert scene.opened == 0
+
+    def test_the_real_network_judges(self):
+        found = Judge(open_bundle()).judge([word(0)])
+        assert np.isfinite(found.score)
+
+
+@pytest.fixture
+def home(tmp_path, by_level, recordings):
+    out = tmp_path / "home.json"
+    assert from_files(out, *recordings) == 0
+    return out
+
+
+@pytest.fixture
+def foreign(home):
+    record = json.loads(home.read_text())
+    record["bundle"]["sha256"] = "0" * 64
+    path = home.with_name("foreign.json")
+    path.write_text(json.dumps(record))
+    return path
+
+
+class TestUse:
+    def settings(self, folder, calibration):
+        path = folder / "daemon.toml"
+        path.write_text(f'[gate]\ncalibration = "{calibration}"\n[source]\nkind = "file"\npath = "x"\n')
+        return load(path)
+
+    def test_run_refuses_that_of_another_bundle(self, foreign, recordings, capsys):
+        assert main(["run", "--calibration", str(foreign), recordings[0][0]]) == 2
+        errors = capsys.readouterr().err
+        assert "foreign.json: bundle.sha256: got 0000" in errors
+        assert errors.count("\n") == 1
+
+    def test_run_judges_by_it(self, home, recordings, monkeypatch, capsys):
+        seen = []
+        import edge.pipeline
+
+        real = edge.pipeline.Pipeline
+        monkeypatch.setattr(
+            edge.pipeline, "Pipeline", lambda bundle, **more: seen.append(bundle.liveness.slope) or real(bundle, **more)
+        )
+        assert main(["run", "--calibration", str(home), recordings[0][0]]) == 0
+        assert seen == [read_calibration(home).slope]
+
+    def test_the_daemon_judges_by_it_and_keeps_the_bundle_as_it_is(self, tmp_path, home):
+        rules = rules_of(self.settings(tmp_path, home))
+        assert rules.bundle.liveness.slope == read_calibration(home).slope
+        assert rules.unfitted == open_bundle()
+
+    def test_the_daemon_leaves_out_that_of_another_bundle(self, tmp_path, foreign, caplog):
+        rules = rules_of(self.settings(tmp_path, foreign))
+        assert rules.bundle.liveness.slope == open_bundle().liveness.slope
+        assert "gate.calibration: left out" in caplog.text
+
+    def test_the_daemon_refuses_a_damaged_one_when_settings_are_read(self, tmp_path, home):
+        home.write_text("{}")
+        with pytest.raises(DataError, match=r"home\.json"):
+            self.settings(tmp_path, home)
