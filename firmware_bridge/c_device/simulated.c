@@ -1,7 +1,7 @@
 /* A device for this machine: the code of a microcontroller behind a pseudoterminal, a recording for its microphone.
  *
  *     simulated --audio PCM [--speed N] [--once] [--logits FILE] [--wake INDEX:WORD]... [--rate BYTES_S]
- *               [--session N] [--name NAME]
+ *               [--session N] [--name NAME] [--flash FILE [--cut BYTES]]
  *
  * PCM holds int16 at 16 kHz, little-endian as this machine; it is played from when a host has connected, over and over
  * or once. --speed 0 waits for the host instead of losing sound, but for the time in which it is muted. The wake network
@@ -9,6 +9,10 @@
  * device's own; --wake tells of words by script. Lines on standard input: "switch" turns the mute switch, "mute" and
  * "unmute" set it, "quit" and its end end the program; SIGUSR1 turns the switch, too. What happens is told as JSON lines
  * on standard output.
+ *
+ * With --flash it takes models over the link, into two slots of a flash that the file keeps; what is whole is activated
+ * and "runs" from the next start on, as far as a network runs here. --cut cuts the power once so many bytes were
+ * written.
  */
 #define _XOPEN_SOURCE 600
 #include <errno.h>
@@ -19,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "simulated_flash.h"
 #include "simulated_options.h"
 #include "simulated_pty.h"
 #include "simulated_report.h"
@@ -31,6 +36,7 @@ static vv_device_t device;
 static playing_t playing;
 static pty_t line;
 static double heard_s; /* last message of the host */
+static bool has_flash;
 static volatile sig_atomic_t turned;
 static volatile sig_atomic_t stopped;
 
@@ -128,6 +134,9 @@ static void serve(double now_s)
         sessions = device.peer.counts.sessions;
         heard_s = now_s;
         report_connected(&device);
+        if (has_flash) {
+            flash_confirm(); /* a host has heard of it: it runs */
+        }
         vv_device_log(&device, (uint8_t)VV_LOG_LEVEL_INFO, "a simulated device, which plays a recording");
     }
     vv_device_run(&device, now_ms);
@@ -215,12 +224,20 @@ static void run(void)
 int main(int argc, char **argv)
 {
     static options_t options;
-    const vv_device_hooks_t hooks = {told, muted, NULL, NULL, NULL, NULL};
+    vv_device_hooks_t hooks = {told, muted, NULL, NULL, NULL, NULL};
     struct sigaction action;
 
     playing.device = &device;
     if (!options_read(argc, argv, &options, &playing)) {
         return 2;
+    }
+    if (options.flash != NULL) {
+        if (!flash_open(options.flash, options.cut)) {
+            return 2;
+        }
+        has_flash = true;
+        hooks.bundle_message = flash_message;
+        hooks.bundle_poll = flash_poll;
     }
     if (!vv_device_init(&device, &options.peer, &hooks)) {
         (void)fprintf(stderr, "simulated: --name: got bytes that are no UTF-8, expected a name\n");
@@ -237,6 +254,9 @@ int main(int argc, char **argv)
     (void)sigaction(SIGINT, &action, NULL);
     playing_begin(&playing);
     report_ready(line.name, playing.count);
+    if (has_flash) {
+        flash_report();
+    }
     run();
     report_end(&device);
     return 0;

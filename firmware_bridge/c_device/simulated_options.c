@@ -104,6 +104,10 @@ static bool take(const char *option, char *value, options_t *options, playing_t 
         good = number(option, value, 1000.0, &playing->speed);
     } else if (strcmp(option, "--rate") == 0) {
         good = number(option, value, 1e9, &options->rate);
+    } else if (strcmp(option, "--flash") == 0) {
+        options->flash = value;
+    } else if (strcmp(option, "--cut") == 0) {
+        good = number(option, value, 1e12, &options->cut);
     } else if (strcmp(option, "--session") == 0) {
         good = number(option, value, 65535.0, &session);
         options->peer.session = good ? (uint16_t)session : 0U;
@@ -124,6 +128,7 @@ bool options_read(int argc, char **argv, options_t *options, playing_t *playing)
 
     options->peer.session = (uint16_t)((unsigned)getpid() & 0xFFFFU);
     playing->speed = 1.0;
+    options->cut = -1.0;
     for (int i = 1; good && (i < argc); i++) {
         if (strcmp(argv[i], "--once") == 0) {
             playing->once = true;

@@ -92,6 +92,23 @@ void report_played(uint64_t index)
     end_line();
 }
 
+void report_model(const char *what, uint32_t size, const uint8_t *sha256)
+{
+    (void)printf("{\"event\":\"model\",\"what\":\"%s\",\"bytes\":%" PRIu32 ",\"sha256\":\"", what, size);
+    for (size_t i = 0U; (sha256 != NULL) && (i < sizeof(((vv_bundle_offer_t *)0)->sha256)); i++) {
+        (void)printf("%02x", sha256[i]);
+    }
+    (void)putchar('"');
+    end_line();
+}
+
+void report_bundle_state(const vv_bundle_state_t *state)
+{
+    (void)printf("{\"event\":\"bundle_state\",\"state\":%u,\"offset\":%" PRIu32, state->state, state->offset);
+    text("reason", state->reason, state->reason_count);
+    end_line();
+}
+
 void report_end(const vv_device_t *device)
 {
     const vv_counts_t *const counts = &device->peer.counts;

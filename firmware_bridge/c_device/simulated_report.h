@@ -13,6 +13,9 @@ void report_mute(bool muted, uint8_t origin);
 void report_message(const vv_message_t *message);
 void report_wake(uint64_t index, const char *word, uint16_t score, bool sent);
 void report_played(uint64_t index);
+/* What became of a model: "runs", "activated"; without one, "built in". */
+void report_model(const char *what, uint32_t size, const uint8_t *sha256);
+void report_bundle_state(const vv_bundle_state_t *state);
 void report_end(const vv_device_t *device);
 
 #endif

@@ -28,12 +28,14 @@ static uint8_t origin(const vv_device_t *device)
     return (uint8_t)(device->switch_on ? VV_MUTE_ORIGIN_SWITCH_OF_THE_DEVICE : VV_MUTE_ORIGIN_SOFTWARE);
 }
 
-/* Takes the state of both mutes, and tells whom it concerns if the microphone is muted otherwise than before. */
+/* Takes the state of both mutes. The host is told of the switch, and nothing of what it wished itself: an answer could
+ * meet a newer wish, and would be taken for one. */
 static void set_mute(vv_device_t *device, bool switch_on, bool software_mute)
 {
     const bool before = vv_device_muted(device);
     const uint8_t origin_before = origin(device);
 
+    device->mute_due = device->mute_due || (switch_on != device->switch_on);
     device->switch_on = switch_on;
     device->software_mute = software_mute;
     if (vv_device_muted(device) && !before) {
@@ -41,7 +43,6 @@ static void set_mute(vv_device_t *device, bool switch_on, bool software_mute)
         device->contiguous = 0U;
     }
     if ((vv_device_muted(device) != before) || (origin(device) != origin_before)) {
-        device->mute_due = true;
         device->hooks.muted(device->hooks.context, vv_device_muted(device), origin(device));
     }
 }
@@ -71,7 +72,7 @@ static void take(vv_device_t *device, const vv_incoming_t *incoming)
             const bool wish = message->as.mute.muted == 1U;
 
             set_mute(device, device->switch_on, wish);
-            device->mute_due = device->mute_due || (vv_device_muted(device) != wish); /* it was not heeded */
+            device->mute_due = device->mute_due || (device->switch_on && !wish); /* it was not heeded */
         } else {
             device->hooks.told(device->hooks.context, message);
         }
@@ -90,8 +91,8 @@ static bool room_for_one(const vv_device_t *device)
 static void tell_mute(vv_device_t *device)
 {
     device->message.kind = (uint8_t)VV_KIND_MUTE;
-    device->message.as.mute.muted = vv_device_muted(device) ? 1U : 0U;
-    device->message.as.mute.origin = origin(device);
+    device->message.as.mute.muted = device->switch_on ? 1U : 0U;
+    device->message.as.mute.origin = (uint8_t)VV_MUTE_ORIGIN_SWITCH_OF_THE_DEVICE;
     device->mute_due = vv_peer_send(&device->peer, &device->message) != VV_SEND_QUEUED;
 }
 

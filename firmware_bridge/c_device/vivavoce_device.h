@@ -12,6 +12,7 @@
  *     }
  *
  * While it is muted no sound leaves it: blocks that wait are taken back, and those that are sent again have no samples.
+ * The host is told how the switch is when a session begins, when it is turned, and when the host wished its end in vain.
  */
 #ifndef VIVAVOCE_DEVICE_H
 #define VIVAVOCE_DEVICE_H
@@ -52,7 +53,7 @@ typedef struct {
     uint32_t sessions;        /* that were greeted */
     bool switch_on;
     bool software_mute;
-    bool mute_due;            /* to be told to the host */
+    bool mute_due;            /* how the switch is, to be told to the host */
 } vv_device_t;
 
 /* False if the settings cannot work; role and the bit of bundles are set here. */

@@ -23,9 +23,13 @@ says was computed beforehand, as there is no interpreter in plain C. --wake tell
 Lines on standard input: "switch" turns the mute switch of the device, "mute" and "unmute" set it, "quit" ends it. While
 the switch is on no sound leaves it, whatever the host says. SIGUSR1 to its process turns the switch, too.
 
+With --flash it takes models from "vivavoce bridge send"; the file outlives it, and what was activated is named at the
+next start.
+
 examples:
   vivavoce bridge simulate edge/data/scene.flac
   vivavoce bridge simulate --once --hear --pty /tmp/device kitchen.wav hall.wav
+  vivavoce bridge simulate --flash /tmp/flash --pty /tmp/device scene.flac
   vivavoce bridge simulate --wake 24000:alexa --json scene.flac
 
 exit code: 0, or 2 with the reason
@@ -54,6 +58,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="tell of a word that ends at this sample (16 kHz) of the recordings; repeat it",
     )
     parser.add_argument("--rate", type=float, default=0.0, metavar="BYTES", help="of the line, bytes/s [no limit]")
+    parser.add_argument(
+        "--flash", type=Path, metavar="FILE", help="keep its flash in this file, and take models into it [takes none]"
+    )
     add_output_arguments(parser)
 
 
@@ -76,7 +83,9 @@ def run(args: argparse.Namespace) -> int:
     program = build_device(bundle)
     with tempfile.TemporaryDirectory(prefix="vivavoce-simulate.") as folder:
         sound = prepare(bundle, pcm, Path(folder), hears=args.hear)
-        device = SimulatedDevice(program, sound, speed=args.speed, once=args.once, wakes=wakes, rate=args.rate)
+        device = SimulatedDevice(
+            program, sound, speed=args.speed, once=args.once, wakes=wakes, rate=args.rate, flash=args.flash
+        )
         link = None
         with device:
             try:

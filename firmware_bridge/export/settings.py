@@ -68,6 +68,9 @@ def settings_header(bundle: Bundle, wake: Model, liveness: Model, arenas: dict[s
     DataError
         If the networks are not int8, or a setting is beyond what the C code has room for.
     """
+    # Late, as the contract is made of what is defined here.
+    from firmware_bridge.link.bundle_contract import contract
+
     frontend = FrontendSettings.from_dict(bundle.frontend)
     part = bundle.wake
     state_bytes, _ = wake_state(bundle, wake)
@@ -90,6 +93,8 @@ def settings_header(bundle: Bundle, wake: Model, liveness: Model, arenas: dict[s
             "VV_WAKE_SHA256": c_string(bundle.files[part.file].sha256),
             "VV_LIVENESS_SHA256": c_string(bundle.files[bundle.liveness.file].sha256),
         }),
+        "\n/* What networks must have been made for to run with this code: the 32 bytes of vv_flash_t.contract. */\n",
+        defines({"VV_CONTRACT": _bytes(contract(bundle, wake))}),
         "\n/* Frontend. */\n",
         defines({
             "VV_SAMPLE_RATE_HZ": SAMPLE_RATE_HZ,
@@ -270,6 +275,12 @@ def _least_logit(spec: TensorSpec, bundle: Bundle, cutoff: float) -> int:
 def _quantisation(role: str, spec: TensorSpec) -> str:
     name = f"VV_{role}_{spec.name.upper()}"
     return defines({f"{name}_SCALE": f"{spec.scale!r}", f"{name}_ZERO_POINT": f"({spec.zero_point})"})
+
+
+def _bytes(values: bytes) -> str:
+    """Return an initialiser over several lines."""
+    lines = (values[at : at + 16] for at in range(0, len(values), 16))
+    return "{ \\\n" + "".join(f"    {', '.join(f'0x{byte:02x}' for byte in line)}, \\\n" for line in lines) + "}"
 
 
 def _unsigned(value: int) -> str:

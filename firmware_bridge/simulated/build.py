@@ -16,7 +16,7 @@ from firmware_bridge.export.settings import settings_header, tables_header, tabl
 
 __all__ = ["build_device", "find_compiler", "sources"]
 
-_FOLDERS = ("c", "c_link", "c_device")
+_FOLDERS = ("c", "c_link", "c_slots", "c_device")
 _COMPILERS = ("cc", "gcc", "clang")
 _FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror")
 _LIMIT_S = 300

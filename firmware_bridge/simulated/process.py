@@ -16,7 +16,7 @@ from firmware_bridge.simulated.sound import Sound
 __all__ = ["SimulatedDevice", "readable"]
 
 _END_S = 5.0
-_NAMED = {("decision", "verdict"), ("decision", "action"), ("led", "state"), ("mute", "origin")}
+_NAMED = {("decision", "verdict"), ("decision", "action"), ("led", "state"), ("mute", "origin"), ("bundle_state", "state")}
 """Numbers of the program that have names on the wire."""
 
 
@@ -36,6 +36,10 @@ class SimulatedDevice:
         Words that it tells of, in order, each with the sample at which it ends.
     rate : float
         Of the line, bytes/s; 0 for no limit.
+    flash : Path, optional
+        File that keeps its flash, made if there is none; without it the device takes no models.
+    cut : int, optional
+        Bytes that are written to the flash until its power is cut, and the process dies.
     """
 
     def __init__(
@@ -47,10 +51,14 @@ class SimulatedDevice:
         once: bool = False,
         wakes: Sequence[tuple[int, str]] = (),
         rate: float = 0.0,
+        flash: Path | None = None,
+        cut: int | None = None,
     ) -> None:
         command = [str(program), "--audio", str(sound.pcm), "--speed", str(speed), "--rate", str(rate)]
         command += ["--once"] if once else []
         command += ["--logits", str(sound.logits)] if sound.logits is not None else []
+        command += ["--flash", str(flash)] if flash is not None else []
+        command += ["--cut", str(cut)] if cut is not None else []
         for index, word in wakes:
             command += ["--wake", f"{index}:{word}"]
         try:
@@ -149,6 +157,7 @@ def readable(event: dict[str, Any]) -> str:
         "led": "lights     {state}, brightness {brightness}",
         "decision": "decision   {word}: {verdict}, {action}, score {score}",
         "played": "the recordings are over",
+        "bundle_state": "model      {state}, {offset} bytes are stored",
         "end": "end: {lost} samples lost, {damaged} frames damaged, {resent} sent again, {sessions} sessions",
     }
     if what == "mute":
@@ -156,4 +165,9 @@ def readable(event: dict[str, Any]) -> str:
     if what == "wake":
         told = "told" if event["sent"] else "kept to itself (muted, or no host)"
         return f"{at}  heard      {event['word']}, {told}"
+    if what == "model":
+        whose = "no model in the flash" if not event["bytes"] else f"{event['bytes']} bytes, {event['sha256']}"
+        return f"{at}  model      {event['what']}: {whose}"
+    if what == "bundle_state" and event["reason"]:
+        return f"{at}  model      refused: {event['reason']}"
     return f"{at}  {texts[what].format(**event)}"
