@@ -85,11 +85,11 @@ def hits(found: list[tuple[str, float]], said: list[dict[str, Any]], look_s: flo
 
 def table(results: dict[str, Any], beside: dict[str, Any], heard: dict[str, Any]) -> str:
     """Lay the figures out for reading."""
-    whats = [what for what, one in next(iter(results.values())).items() if isinstance(one, dict)]
+    names = [what for what, one in next(iter(results.values())).items() if isinstance(one, dict)]
     rows = [("", *results)]
     rows += [
         (what, *(f"{one[what]['median']:g} ({one[what]['min']:g}-{one[what]['max']:g})" for one in results.values()))
-        for what in whats
+        for what in names
     ]
     if heard:
         rows.append((f"{WORD} detected", *(f"{heard[name]['detected']} of {heard[name]['clips']}" for name in results)))

@@ -1,6 +1,6 @@
 """What the benchmark of peers runs in the Python of each: ``python peer_programs.py ENGINE TASK FILE``.
 
-Each engine takes blocks of 16-bit samples, 16 kHz, and says what it detected. Its cut-offs are those that it comes with.
+Each engine takes blocks of 16-bit samples, 16 kHz, and says what it detected, by the cut-offs that it comes with.
 Imports nothing that one of the Pythons might lack, and nothing for the one engine that another would need: what a
 process takes is what its engine takes.
 """

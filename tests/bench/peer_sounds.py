@@ -11,9 +11,8 @@ from processes import ROOT
 
 __all__ = ["LOOK_S", "SECONDS", "START_SECONDS", "TIMED_SECONDS", "find_source"]
 
-SECONDS = 600
-"""Length of the speech, and of the quiet."""
-TIMED_SECONDS = 120
+SECONDS = {"speech": 600, "quiet": 120}
+TIMED_SECONDS = 60
 """How much of the speech single pushes are timed over."""
 START_SECONDS = 0.1
 GAP_S = 2.0
@@ -47,9 +46,8 @@ def make(data: Path, out: Path, seed: int) -> None:
         noisy = samples + np.rint(rng.normal(0, deviation, samples.size))
         soundfile.write(out / name, np.clip(noisy, -32768, 32767).astype(np.int16), 16000, subtype="PCM_16")
 
-    n = SECONDS * 16000
-    write("speech.wav", np.resize(read(find_source(data)), n), 30)
-    write("quiet.wav", np.zeros(n, np.int16), 30)
+    write("speech.wav", np.resize(read(find_source(data)), SECONDS["speech"] * 16000), 30)
+    write("quiet.wav", np.zeros(SECONDS["quiet"] * 16000, np.int16), 30)
     speech = read(out / "speech.wav")
     for name, seconds in (("timed.wav", TIMED_SECONDS), ("start.wav", START_SECONDS)):
         soundfile.write(out / name, speech[: int(seconds * 16000)], 16000, subtype="PCM_16")

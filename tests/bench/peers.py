@@ -100,11 +100,11 @@ def measured(ways: dict[str, Way], rounds: int, sounds: Path) -> dict[str, dict[
 def series_of(runs: dict[str, list[dict[str, float]]]) -> dict[str, list[float]]:
     """Return the figures of one way, each a value a round."""
     start, speech, quiet, push = (runs[what] for what in (*SOUNDS, "push"))
-    heard = SECONDS - START_SECONDS
+    heard = {sound: length - START_SECONDS for sound, length in SECONDS.items()}
     return {
-        "real_time_factor": [run["cpu_s"] / SECONDS for run in speech],
-        "listening_speech": [(a["cpu_s"] - b["cpu_s"]) / heard for a, b in zip(speech, start, strict=True)],
-        "listening_quiet": [(a["cpu_s"] - b["cpu_s"]) / heard for a, b in zip(quiet, start, strict=True)],
+        "real_time_factor": [run["cpu_s"] / SECONDS["speech"] for run in speech],
+        "listening_speech": [(a["cpu_s"] - b["cpu_s"]) / heard["speech"] for a, b in zip(speech, start, strict=True)],
+        "listening_quiet": [(a["cpu_s"] - b["cpu_s"]) / heard["quiet"] for a, b in zip(quiet, start, strict=True)],
         "wall_s": [run["wall_s"] for run in speech],
         "peak_rss_mb": [run["rss_mb"] for run in speech],
         "start_cpu_s": [run["cpu_s"] for run in start],
@@ -178,7 +178,8 @@ def main() -> int:
         "versions": {name: versions(python, *names) for name, (python, names) in packages.items() if python},
         "audio": {
             "source": f"{source.parent.name}/{source.name}",
-            "seconds": SECONDS,
+            "seconds": SECONDS["speech"],
+            "quiet_seconds": SECONDS["quiet"],
             "start_seconds": START_SECONDS,
             "timed_seconds": TIMED_SECONDS,
             "quiet": "white noise, standard deviation 30 of 32768",
