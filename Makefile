@@ -14,6 +14,7 @@
 #   make bench-daemon    the daemon: latency through a microphone, faults, a day of sound, own playback, updates, drift
 #   make bench-startup   processor time and memory of a start, in every state of the caches
 #   make arm             instructions on emulated aarch64 boards, beside those of peers; ARM_ARGS=--check compares only
+#   make arm-tests       the tests of the device that depend on the processor, on emulated aarch64 boards
 #   make firmware        the bundle exported as C, cross-compiled, and run on emulated Cortex-M boards
 #   make clean           removes what was installed and built here, except checkpoints and caches of training (build/)
 #
@@ -28,6 +29,7 @@ RESULTS_BUDGET := 7200
 BENCH_BUDGET   := 1800
 DAEMON_BUDGET  := 7200
 ARM_BUDGET     := 1800
+ARM_TESTS_BUDGET := 5400
 FIRMWARE_BUDGET := 900
 
 PYTHON ?= python3
@@ -41,7 +43,7 @@ TFLITE_PYTHON ?= $(shell for p in $(PYTHON) python3.11; do \
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help run test check models results limits tables bench-peers bench-frontend bench-scale bench-startup bench-daemon arm firmware clean
+.PHONY: help run test check models results limits tables bench-peers bench-frontend bench-scale bench-startup bench-daemon arm arm-tests firmware clean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -181,6 +183,9 @@ arm: .venv/.installed build/arm/.debian build/arm/.site build/arm/.site-tflite b
 	@$(if $(findstring --check,$(ARM_ARGS)),:,$(LIMIT) $(ARM_BUDGET) .venv/bin/python tests/arm/count_frontend.py)
 	@$(LIMIT) $(ARM_BUDGET) .venv/bin/python tests/arm/count.py $(ARM_ARGS)
 
+arm-tests: .venv/.installed build/arm/.debian build/arm/.site build/arm/.site-tflite build/arm/.site-test
+	@$(LIMIT) $(ARM_TESTS_BUDGET) .venv/bin/python tests/arm/suite.py $(ARM_ARGS)
+
 build/arm/.tools:
 	@mkdir -p build/arm
 	@$(call debian,command -v $(QEMU_AARCH64) && command -v debootstrap && command -v fakeroot && \
@@ -211,6 +216,11 @@ build/arm/.site: constraints/device-litert.txt constraints/peers.txt | build/arm
 # What tflite-runtime needs otherwise than LiteRT, to be found before it; the rest is the same in both.
 build/arm/.site-tflite: constraints/device-tflite.txt | build/arm/.tools .venv/.installed
 	$(call arm_wheels,build/arm/site-tflite,$$(grep -E '^(numpy|tflite-runtime)==' constraints/device-tflite.txt))
+
+# What the tests need beside.
+build/arm/.site-test: constraints/test.txt | build/arm/.tools .venv/.installed
+	$(call arm_wheels,build/arm/site-test,$$(grep -E '^(hypothesis|iniconfig|packaging|pluggy|pytest|scipy|sortedcontainers)==' \
+		constraints/test.txt))
 
 build/arm/insn_count.so: tests/arm/insn_count.c | build/arm/.tools
 	@gcc -Wall -Wextra -Werror -O2 -fPIC -fvisibility=hidden -shared $< -o $@

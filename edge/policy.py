@@ -17,6 +17,7 @@ from edge.errors import UsageError
 from edge.events import SAMPLE_RATE_HZ, Decision
 from edge.pipeline import FAILED
 from edge.quality import FLAGS
+from edge.sensitivity import Sensitivity, shifted
 from edge.strict_toml import Within
 
 __all__ = ["REASONS", "Circumstances", "GateSettings", "Outcome", "Policy", "WordSettings"]
@@ -46,6 +47,8 @@ class WordSettings:
 
     cutoff: Annotated[float, Within(-1.0, 1.0)] = _BUNDLES
     """Score above which it counts as heard, 0 to 1; -1 for the bundle's. Lower hears more, and more by mistake."""
+    sensitivity: Literal["", "low", "normal", "high", "highest"] = ""
+    """How readily it is heard, where no cut-off is given; empty for what holds in general."""
     unsure: Literal["", "block", "ask", "pass"] = ""
     """What *unsure* does for this word; empty for what it does in general."""
 
@@ -63,6 +66,8 @@ class GateSettings:
     """Probability from which speech counts as live, 0 to 1; -1 for the bundle's."""
     reject_cutoff: Annotated[float, Within(-1.0, 1.0)] = _BUNDLES
     """Probability below which it counts as played, 0 to 1; -1 for the bundle's."""
+    sensitivity: Sensitivity = "normal"
+    """How readily words are heard: low, normal, high or highest. More is heard, and more by mistake."""
     refractory_s: Annotated[float, Within(0.0, 60.0)] = 1.0
     """After a command that passed, another is blocked for so long, s."""
     passes_per_minute: Annotated[int, Within(0, 600)] = 20
@@ -83,9 +88,9 @@ class GateSettings:
         chosen = {
             find_word(bundle.words, name, f"the bundle {bundle.path}").id: one for name, one in self.words.items()
         }
+        usual = WordSettings()
         words = tuple(
-            replace(word, cutoff=chosen[word.id].cutoff) if word.id in chosen and chosen[word.id].cutoff >= 0 else word
-            for word in bundle.words
+            replace(word, cutoff=self._cutoff(word.cutoff, chosen.get(word.id, usual))) for word in bundle.words
         )
         part = bundle.liveness
         accept = part.accept_cutoff if self.accept_cutoff < 0 else self.accept_cutoff
@@ -96,6 +101,9 @@ class GateSettings:
                 "what the settings do not say is the bundle's: give both"
             )
         return replace(bundle, words=words, liveness=replace(part, accept_cutoff=accept, reject_cutoff=reject))
+
+    def _cutoff(self, bundles: float, word: WordSettings) -> float:
+        return word.cutoff if word.cutoff >= 0 else shifted(bundles, word.sensitivity or self.sensitivity)
 
 
 class Circumstances(NamedTuple):

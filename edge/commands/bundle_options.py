@@ -10,7 +10,14 @@ from edge.errors import DataError, UsageError
 if TYPE_CHECKING:
     from edge.bundle import Bundle
 
-__all__ = ["add_password_argument", "add_trust_arguments", "ask_password", "open_chosen", "shown"]
+__all__ = [
+    "add_password_argument",
+    "add_sensitivity_argument",
+    "add_trust_arguments",
+    "ask_password",
+    "open_chosen",
+    "shown",
+]
 
 
 def add_trust_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +33,18 @@ def add_trust_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--require-signature", action="store_true", help="refuse a bundle that none of these keys has signed"
+    )
+
+
+def add_sensitivity_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says how readily words are heard."""
+    from edge.sensitivity import SENSITIVITIES
+
+    parser.add_argument(
+        "--sensitivity",
+        choices=SENSITIVITIES,
+        default="normal",
+        help="how readily the words of the bundle are heard: more finds more, also by mistake [%(default)s]",
     )
 
 

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SUMMARY", "configure", "run"]
 
-SUMMARY = "show in the terminal what the gate hears and decides, while it happens"
+_PORT = 8470
+
+SUMMARY = "show in the terminal, or in a browser, what the gate hears and decides, while it happens"
 
 _EPILOG = """\
 Say the word, and the gate opens; play your own recording of it from a phone, and it stays shut.
@@ -31,6 +33,7 @@ examples:
   vivavoce live --keep heard
   vivavoce live kitchen.wav --pace fast --svg picture.svg
   arecord -t raw -f S16_LE -r 48000 -c 2 | vivavoce live - --rate 48000 --channels 2
+  vivavoce live --web
 
 exit code: 0; 2 for a fault, told in one line
 """
@@ -38,7 +41,7 @@ exit code: 0; 2 for a fault, told in one line
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.commands.bundle_options import add_trust_arguments
+    from edge.commands.bundle_options import add_sensitivity_argument, add_trust_arguments
     from edge.commands.sourcing import named_path
 
     parser.epilog = _EPILOG
@@ -64,6 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--word", action="append", default=[], metavar="W", help="listen for this word only, by id or phrase; repeat it"
     )
+    add_sensitivity_argument(parser)
     parser.add_argument(
         "--bundle", type=named_path, metavar="DIR", help="models and cut-offs [the bundle that ships with vivavoce]"
     )
@@ -99,6 +103,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="keep the sound of decisions there, two seconds each; tell whoever is in the room [nothing is kept]",
     )
+    page = parser.add_argument_group("browser")
+    page.add_argument(
+        "--web", action="store_true", help="show it on a page in a browser of this device, and not in the terminal"
+    )
+    page.add_argument(
+        "--port", type=int, default=_PORT, metavar="N", help="port of the page; 0 finds a free one [%(default)s]"
+    )
+    page.add_argument("--open", action="store_true", help="open the page in the browser")
     add_trust_arguments(parser)
 
 
@@ -117,6 +129,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.word and args.liveness_only:
         raise UsageError("--word: got one with --liveness-only, expected none: no word is listened for; leave one out")
+    if args.web and (args.keep is not None or args.svg is not None):
+        raise UsageError("--web: got it with --keep or --svg, which are of the demo in the terminal; leave one out")
+    if args.web:
+        return _show_page(args)
     if args.svg is not None and not args.files:
         raise UsageError("--svg: got no file to listen to, expected one whose end is drawn: add FILE --pace fast")
     source = _source(args)
@@ -134,9 +150,10 @@ def run(args: argparse.Namespace) -> int:
     from edge.live_demo.listener import Listener
     from edge.live_demo.screen import show
     from edge.live_demo.state import Mode
+    from edge.sensitivity import tuned
 
     mode: Mode = "wake" if args.wake_only else "liveness" if args.liveness_only else "both"
-    bundle = open_chosen(args, args.bundle)
+    bundle = tuned(open_chosen(args, args.bundle), args.sensitivity)
     listener = Listener(bundle, words=args.word, mode=mode, runtime=args.interpreter)
     console = Console()
     if args.svg is None and console.is_dumb_terminal:
@@ -155,6 +172,57 @@ def run(args: argparse.Namespace) -> int:
         faults = write_svg(source, listener, args.svg)
     else:
         faults = show(source, listener, console)
+    for fault in faults:
+        report_error(fault)
+    return leave(2 if faults else 0)
+
+
+def _show_page(args: argparse.Namespace) -> int:
+    """Show it in a browser until somebody interrupts.
+
+    Raises
+    ------
+    UsageError
+        If the port cannot be used, or the source is not there.
+    """
+    from edge.errors import MissingExtraError, UsageError, VivavoceError
+    from edge.output import out, report_error
+
+    if not 0 <= args.port <= 65_535:
+        raise UsageError(f"--port: got {args.port}, expected 0 to 65535")
+    try:
+        from edge.live_web.show import show
+    except ImportError as error:
+        raise MissingExtraError("the demo in a browser", "web") from error
+
+    from edge.capture import leave
+    from edge.commands.bundle_options import open_chosen
+    from edge.live_demo.listener import Listener
+    from edge.live_demo.state import Mode
+    from edge.sensitivity import tuned
+
+    source, note = None, ""
+    try:
+        source = _source(args)
+    except VivavoceError as error:
+        if args.files or args.microphone is not None:
+            raise
+        # The browser may have the microphone that this device has not.
+        note = str(error)
+
+    def ready(address: str) -> None:
+        import webbrowser
+
+        if note:
+            out(args).text(f"no microphone on this device: {note}\nthe page can use that of the browser")
+        out(args).text(f"open {address} in a browser of this device; Ctrl-C ends it")
+        if args.open:
+            webbrowser.open(address)
+
+    mode: Mode = "wake" if args.wake_only else "liveness" if args.liveness_only else "both"
+    bundle = tuned(open_chosen(args, args.bundle), args.sensitivity)
+    listener = Listener(bundle, words=args.word, mode=mode, runtime=args.interpreter)
+    faults = show(listener, bundle, source, port=args.port, note=note, ready=ready)
     for fault in faults:
         report_error(fault)
     return leave(2 if faults else 0)

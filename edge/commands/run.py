@@ -32,6 +32,7 @@ exit code: 0, or 2 if a file could not be used to its end (the others still are)
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    from edge.commands.bundle_options import add_sensitivity_argument
     from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
@@ -43,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="W",
         help="listen for this word only, by id or phrase; repeat for several",
     )
+    add_sensitivity_argument(parser)
     add_output_arguments(parser)
 
 
@@ -53,8 +55,9 @@ def run(args: argparse.Namespace) -> int:
     from edge.commands.sourcing import open_models, open_source, warn_of_flags, warn_of_rate
     from edge.output import out
     from edge.pipeline import Pipeline
+    from edge.sensitivity import tuned
 
-    bundle = open_chosen(args, args.bundle)
+    bundle = tuned(open_chosen(args, args.bundle), args.sensitivity)
     pipeline = Pipeline(bundle, words=args.word, models=open_models(args), runtime=args.interpreter)
     output = out(args)
 

@@ -13,7 +13,7 @@ from edge.events import SAMPLE_RATE_HZ, Verdict
 from edge.frontend import FEATURE_ZERO_POINT, quantise_features
 from edge.quality import Quality
 
-__all__ = ["FLOOR_DBFS", "Mode", "Ruled", "State", "level_dbfs"]
+__all__ = ["COLUMN_FRAMES", "FLOOR_DBFS", "Mode", "Ruled", "State", "level_dbfs"]
 
 Mode = Literal["both", "wake", "liveness"]
 """What listens: words and liveness, or one of the two."""
@@ -22,7 +22,7 @@ FLOOR_DBFS = -90.0
 """Level of the empty meter, dB re full scale: the rounding noise of 16 bits is not far below."""
 _COLUMNS = 400
 """Columns of the spectrogram that are kept: more than a terminal is wide."""
-_COLUMN_FRAMES = 5
+COLUMN_FRAMES = 5
 """Frames of features in one column."""
 _DECISIONS = 20
 _HOLD_S = 1.5
@@ -138,7 +138,7 @@ class State:
         """Take feature frames, ``(k, channels) uint16``, as columns of the spectrogram."""
         for frame in features:
             self._frames.append(frame)
-            if len(self._frames) == _COLUMN_FRAMES:
+            if len(self._frames) == COLUMN_FRAMES:
                 # The strongest of a column, not their mean: a short consonant is seen.
                 # It is as strong as the networks see it, over the whole range of their inputs.
                 strongest = quantise_features(np.max(self._frames, axis=0)).astype(np.float32) - FEATURE_ZERO_POINT

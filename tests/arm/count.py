@@ -10,17 +10,14 @@ is another question, which no emulator answers: a count is not a time.
 
 import argparse
 import hashlib
-import json
-import shlex
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from counting import qemu_version, run_counted
+from counting import run_counted, write_result
 from emulator import CPUS, RUNTIMES
 from figures import TOLERANCE, changes, figures, largest_change, page, worse
 from signals import RATE, make_quiet, make_signal
@@ -121,8 +118,7 @@ METHOD = (
 
 def measure(bench: Bench, cpus: list[str], runtimes: list[str], out: Path, data_hash: str) -> int:
     """Count everything twice, and write it."""
-    from train.atomic_file import put_bytes
-    from train.provenance import commit_hash, machine
+    from train.provenance import commit_hash
 
     commit = commit_hash()
     results: dict[str, dict[str, Any]] = {}
@@ -137,14 +133,9 @@ def measure(bench: Bench, cpus: list[str], runtimes: list[str], out: Path, data_
             told.setdefault(cpu, {})[runtime] = said
             apart[f"{cpu}, {runtime}"] = round(largest_change(found, first), 6)
             print(f"{cpu}, {runtime} done", file=sys.stderr, flush=True)
-    result = {
-        "made_by": shlex.join(["python", "tests/arm/count.py", *sys.argv[1:]]),
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "commit": commit,
+    body = {
         "seed": bench.seed,
         "data_hash": data_hash,
-        "machine": machine(),
-        "qemu": qemu_version(),
         "method": METHOD,
         "tolerance": TOLERANCE,
         "audio": bench.described(),
@@ -152,7 +143,7 @@ def measure(bench: Bench, cpus: list[str], runtimes: list[str], out: Path, data_
         "results": results,
         "largest_change_between_runs": apart,
     }
-    put_bytes(out, (json.dumps(result, indent=1) + "\n").encode())
+    write_result(out, "tests/arm/count.py", commit, body)
     print(page(results))
     unstable = {name: change for name, change in apart.items() if change > REPEATABILITY}
     if unstable:

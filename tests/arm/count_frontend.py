@@ -8,11 +8,8 @@ is another question, which no emulator answers: a count is not a time.
 """
 
 import argparse
-import json
-import shlex
 import statistics
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +66,10 @@ def table(results: dict[str, dict[str, dict[str, int]]], ratios: dict[str, dict[
 def main() -> int:
     """Count, write the result and print the table."""
     sys.path.insert(0, str(ROOT))
-    from counting import qemu_version, run_counted
+    from counting import run_counted, write_result
     from emulator import CPUS, parse_environment
 
-    from train.provenance import commit_hash, machine
+    from train.provenance import commit_hash
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cpu", action="append", choices=CPUS, help="one processor, not all; may be repeated")
@@ -106,13 +103,9 @@ def main() -> int:
         kernels[cpu] = said["kernels"]
         print(f"{cpu} done", file=sys.stderr, flush=True)
 
-    result = {
-        "made_by": shlex.join(["python", "tests/arm/count_frontend.py", *sys.argv[1:]]),
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "commit": commit,
+    body = {
         "seed": args.seed,
-        "machine": machine(),
-        "versions": {"qemu": qemu_version(), **said["versions"]},
+        "versions": said["versions"],
         "environment": environment,
         "kernels": kernels,
         "audio": {
@@ -134,8 +127,7 @@ def main() -> int:
         "ratios": ratios,
         "largest_change_between_runs": changes,
     }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(args.out, "tests/arm/count_frontend.py", commit, body)
     print(table(results, ratios))
     unstable = {cpu: change for cpu, change in changes.items() if change > REPEATABILITY}
     if unstable:

@@ -1,15 +1,18 @@
-"""Run a program on the emulated board and read what its marked regions counted."""
+"""Run a program on the emulated board, read what its marked regions counted, and write what came of it."""
 
 import json
+import shlex
 import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from emulator import QEMU, run_guest
 
-__all__ = ["Region", "qemu_version", "run_counted"]
+__all__ = ["Region", "run_counted", "write_result"]
 
 
 class Region(NamedTuple):
@@ -67,7 +70,27 @@ def run_counted(
     return regions, said
 
 
-def qemu_version() -> str:
-    """Return the version of the emulator, as it names itself."""
-    told = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
-    return told.removeprefix("qemu-aarch64 version ")
+def write_result(out: Path, script: str, commit: str, body: dict[str, Any]) -> None:
+    """Write a file of results: what was found, and by what, on which commit and machine.
+
+    Parameters
+    ----------
+    out : Path
+    script : str
+        Path of the script, from the root of the checkout.
+    commit : str
+        That of the code when the run began.
+    body : dict
+    """
+    from train.atomic_file import put_bytes
+    from train.provenance import machine
+
+    version = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    head = {
+        "made_by": shlex.join(["python", script, *sys.argv[1:]]),
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "commit": commit,
+        "machine": machine(),
+        "qemu": version.removeprefix("qemu-aarch64 version "),
+    }
+    put_bytes(out, (json.dumps(head | body, indent=1) + "\n").encode())

@@ -10,17 +10,19 @@ here as a Raspberry Pi shows it. What is computed, and with how many instruction
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["CPUS", "QEMU", "RUNTIMES", "parse_environment", "run_guest"]
+__all__ = ["CPUS", "QEMU", "RUNTIMES", "child_python", "parse_environment", "run_guest"]
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "arm"
 SYSROOT = BUILD / "root"
 PLUGIN = BUILD / "insn_count.so"
+PYTHON = "python3.11"
 QEMU = os.environ.get("QEMU_AARCH64", "qemu-aarch64")
 
 # Part number and features as Linux lists them on a Raspberry Pi 3, 4 and 5.
@@ -67,12 +69,22 @@ def board(cpu: str) -> Path:
     return folder
 
 
+def child_python(cpu: str) -> Path:
+    """Write a script that is to the emulated programs what Python is to a board: they may start it."""
+    script = board(cpu) / "python"
+    name = shlex.quote(str(SYSROOT / "usr" / "bin" / PYTHON))
+    script.write_text(f'#!/bin/sh\nexec {QEMU} -cpu {cpu} -L {shlex.quote(str(BUILD / cpu))} {name} "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
 def run_guest(
     script: Path,
     *arguments: str,
     cpu: str = "cortex-a72",
     runtime: str = "litert",
     environment: dict[str, str] | None = None,
+    sites: Sequence[str] = (),
     counts: Path | None = None,
     qemu_options: Sequence[str] = (),
     capture: bool = False,
@@ -90,6 +102,8 @@ def run_guest(
         One of ``RUNTIMES``: the interpreter of networks that it finds, and is told to use.
     environment : dict, optional
         Variables for the script, beside or instead of ``ENVIRONMENT``. It sees no others of this machine.
+    sites : sequence of str
+        Folders of further packages, of those that ``make arm`` made.
     counts : Path, optional
         Where to write what the regions of the script counted; see ``insn_count.c``.
     qemu_options : sequence of str
@@ -97,13 +111,13 @@ def run_guest(
     capture : bool
         Keep what it prints.
     """
-    python = SYSROOT / "usr" / "bin" / "python3.11"
+    python = SYSROOT / "usr" / "bin" / PYTHON
     if not python.exists():
         raise SystemExit(f"{SYSROOT.relative_to(ROOT)}: expected an arm64 system, got none; build it with: make arm")
     command = [QEMU, "-cpu", cpu, "-L", str(board(cpu)), *qemu_options]
     if counts is not None:
         command += ["-plugin", f"{PLUGIN},out={counts}"]
-    path = ":".join(map(str, (ROOT, *(BUILD / site for site in RUNTIMES[runtime]))))
+    path = ":".join(map(str, (ROOT, *(BUILD / site for site in (*RUNTIMES[runtime], *sites)))))
     chosen = {"PYTHONPATH": path, "VIVAVOCE_INTERPRETER": runtime}
     for name, value in (ENVIRONMENT | chosen | (environment or {})).items():
         command += ["-E", f"{name}={value}"]

@@ -1,0 +1,201 @@
+// The page: what the server tells, and what a person asks.
+import { Cutoffs } from "./cutoffs.js";
+import { Decay } from "./decay.js";
+import { Gauge } from "./gauge.js";
+import { History } from "./history.js";
+import { Link } from "./link.js";
+import { Microphone } from "./microphone.js";
+import { byId, fixed, html, VERDICTS } from "./shapes.js";
+import { Spectrogram } from "./spectrogram.js";
+import { watchTheme } from "./theme.js";
+
+const LEVEL_DB = 90;
+let hello = null;
+let parts = null;
+let words = [];
+let following = true; // the newest decision is shown, unless somebody chose another one
+let paused = false;
+let source = { kind: "none", yours: false };
+
+const phrase = (id) => hello?.words.find((word) => word.id === id)?.phrase ?? id;
+
+function trouble(text) {
+  byId("trouble").textContent = text;
+  byId("trouble").hidden = !text;
+}
+
+function begin(record) {
+  hello = record;
+  document.body.dataset.mode = record.mode;
+  parts ??= { history: new History(choose, phrase, trouble) };
+  parts.gauge = new Gauge(record.accept_cutoff, record.reject_cutoff);
+  parts.decay = new Decay(record.decay);
+  if (parts.spectrogram) parts.spectrogram.restart();
+  else parts.spectrogram = new Spectrogram(record.channels, record.column_s);
+  parts.spectrogram.push(record.columns);
+  parts.history.fill(record.history);
+  parts.cutoffs = new Cutoffs(record, link, parts.history, phrase);
+  words = record.words.map((word) => listed(word));
+  byId("words").replaceChildren(...words.map((word) => word.element));
+  const server = document.querySelector('input[value="server"]');
+  server.disabled = record.server === null;
+  byId("origin-server").textContent = record.server ?? "has no source";
+  following = true;
+  const newest = record.history.at(-1);
+  if (newest) display(newest);
+  else rest();
+  if (microphone.on) microphone.announce();
+}
+
+function listed(word) {
+  const now = html("span", { class: "fill now" });
+  const best = html("span", { class: "fill best" });
+  const cut = html("span", { class: "mark" });
+  const value = html("span", {}, "0.00");
+  const meter = html("div", { class: "meter", role: "meter", "aria-label": `Score of ${word.phrase}`, "aria-valuemin": "0", "aria-valuemax": "1", "aria-valuenow": "0" }, best, now, cut);
+  cut.style.left = `${100 * Math.min(1, word.cutoff)}%`;
+  cut.hidden = !word.listened;
+  const element = html("li", { "data-listened": word.listened }, html("span", { class: "name" }, word.listened ? word.phrase : `${word.phrase} (not listened for)`), value, meter);
+  return { ...word, element, now, best, value, meter };
+}
+
+function tick(state) {
+  if (!parts) return;
+  parts.spectrogram.push(state.columns);
+  byId("dot").dataset.on = source.kind !== "none";
+  const line = state.note ? `${state.source} · ${state.note}` : state.source;
+  if (byId("source-text").textContent !== line) byId("source-text").textContent = line;
+  if (paused) return;
+  byId("heard").textContent = `${fixed(state.heard_s, 0)} s heard${state.queue_s > 0.5 ? `, ${fixed(state.queue_s, 1)} s behind` : ""}`;
+  const level = byId("level");
+  level.setAttribute("aria-valuenow", state.level_dbfs);
+  level.querySelector(".fill").style.transform = `scaleX(${1 + state.level_dbfs / LEVEL_DB})`;
+  level.querySelector(".mark").style.left = `${100 * (1 + state.peak_dbfs / LEVEL_DB)}%`;
+  byId("level-text").value = fixed(state.level_dbfs, 0, " dB");
+  words.forEach((word, i) => {
+    const [score, best] = [state.scores[i], state.best_scores[i]];
+    word.now.style.transform = `scaleX(${score})`;
+    word.best.style.transform = `scaleX(${best})`;
+    word.element.dataset.over = String(best > word.cutoff);
+    word.value.textContent = fixed(best, 2);
+    word.meter.setAttribute("aria-valuenow", score);
+  });
+  const verdict = byId("verdict");
+  if (state.waiting) verdict.dataset.waiting = "true";
+  else delete verdict.dataset.waiting;
+}
+
+function rest() {
+  byId("verdict").dataset.verdict = "none";
+  byId("verdict-when").textContent = "The gate";
+  byId("verdict-word").textContent = "Listening";
+  byId("verdict-why").textContent =
+    hello.mode === "wake"
+      ? "Say one of the words. Nothing is judged."
+      : hello.mode === "liveness"
+        ? "Say something, or play it from a phone: after every pause it is judged."
+        : "Say a word, and the gate opens. Play your own recording of it from a phone, and it stays shut.";
+  byId("evidence").replaceChildren();
+  parts.gauge.show(null);
+  parts.decay.show(null);
+  parts.history.choose(null);
+}
+
+function display(decision) {
+  byId("verdict").dataset.verdict = decision.verdict;
+  byId("verdict-when").textContent = `${decision.word ? `“${phrase(decision.word)}”` : "Speech"} at ${fixed(decision.at_s, 1)} s`;
+  byId("verdict-word").textContent = VERDICTS[decision.verdict];
+  byId("verdict-why").textContent = decision.told.length ? `${sentence(decision.told.join("; "))}` : "The word was heard. Nothing is judged.";
+  const quality = decision.quality;
+  const rows = [
+    ["word score", decision.wake_score, fixed(decision.wake_score, 2)],
+    ["signal to noise", quality, fixed(quality?.snr_db, 0, " dB")],
+    ["level", quality, fixed(quality?.level_dbfs, 0, " dB")],
+    ["speech", quality, fixed(quality?.speech_s, 1, " s")],
+    ["bandwidth", quality, fixed(quality && quality.bandwidth_hz / 1000, 1, " kHz")],
+    ["after the word", decision.delay_s, fixed(1000 * decision.delay_s, 0, " ms")],
+    ["judging took", decision.judging_ms, fixed(decision.judging_ms, 1, " ms")],
+  ].filter(([, there]) => there !== null);
+  byId("evidence").replaceChildren(...rows.map(([name, , text]) => html("div", {}, html("dt", {}, name), html("dd", {}, text))));
+  parts.gauge.show(decision.probability);
+  parts.decay.show(decision);
+  parts.history.choose(decision.id);
+}
+
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+
+function choose(decision) {
+  following = false;
+  display(decision);
+  byId("verdict").scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+}
+
+function decided(decision) {
+  following = true;
+  parts.spectrogram.mark(decision.verdict);
+  parts.history.add(decision);
+  parts.cutoffs.moved();
+  if (following) display(decision);
+  byId("announced").textContent = `${VERDICTS[decision.verdict]}. ${decision.word ? `${phrase(decision.word)}: ` : ""}${decision.told.join("; ")}.`;
+}
+
+function sourced(record) {
+  source = record;
+  const kind = record.kind === "browser" && !record.yours ? "none" : record.kind;
+  for (const input of document.querySelectorAll('input[name="origin"]')) input.checked = input.value === kind;
+  if (record.kind !== "browser" || !record.yours) microphone.stop();
+  byId("keep").setAttribute("aria-checked", String(record.keeps_sound));
+  byId("dot").dataset.on = record.kind !== "none";
+  byId("again").hidden = record.kind !== "none" || hello?.server === null || !record.ended;
+}
+
+const HANDLERS = {
+  hello: begin,
+  state: tick,
+  source: sourced,
+  decision: (record) => decided(record.decision),
+  history: (record) => {
+    parts.history.fill(record.history);
+    parts.cutoffs.moved();
+    if (!record.history.length) rest();
+    else display(record.history.at(-1));
+  },
+  what_if: (record) => parts.cutoffs.show(record),
+  error: (record) => trouble(sentence(record.told)),
+};
+
+function changed(connected, retryMs, reason) {
+  const banner = byId("banner");
+  banner.hidden = connected;
+  document.body.dataset.connected = String(connected);
+  if (connected) return;
+  byId("dot").dataset.on = "lost";
+  byId("source-text").textContent = "not connected";
+  const text = `No connection to vivavoce${reason ? ` (${reason})` : ""}: it is tried again. If it was started anew, open the address that it printed.`;
+  if (banner.textContent !== text) banner.textContent = text;
+}
+
+const link = new Link((record) => HANDLERS[record.type]?.(record), changed);
+const microphone = new Microphone(link, trouble);
+
+byId("origin").addEventListener("change", async (event) => {
+  trouble("");
+  const { value } = event.target;
+  if (value !== "browser") {
+    microphone.stop();
+    link.send({ type: "source", kind: value });
+  } else if (!(await microphone.start())) {
+    sourced(source);
+  }
+});
+byId("again").addEventListener("click", () => link.send({ type: "source", kind: "server" }));
+byId("keep").addEventListener("click", () => link.send({ type: "keep", on: byId("keep").getAttribute("aria-checked") !== "true" }));
+byId("clear").addEventListener("click", () => link.send({ type: "clear" }));
+byId("pause").addEventListener("click", () => {
+  paused = !paused;
+  byId("pause").setAttribute("aria-pressed", String(paused));
+  if (!parts) return;
+  parts.spectrogram.paused = paused;
+  if (!paused) parts.spectrogram.draw();
+});
+watchTheme(() => parts?.spectrogram.draw());
