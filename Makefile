@@ -8,7 +8,7 @@
 #   make results         what results/ holds, measured again, and the bundle told how it stands to its limits
 #   make limits          the bundle told how it stands to the limits of train/task.toml, from what results/ holds
 #   make tables          the tables of the README, from what results/ holds
-#   make bench-peers     real-time factor, memory and start-up beside those of pymicro-wakeword
+#   make bench-peers     real-time factor, pushes, memory, start-up and detections beside pymicro-wakeword and openWakeWord
 #   make bench-frontend  the frontend beside the C frontend, in one process; the transform of the cues beside two others
 #   make bench-scale     the same shards by one process, by two, and by Apache Beam: clips/s, memory, hashes, kills
 #   make bench-daemon    the daemon: latency through a microphone, faults, a day of sound, own playback, updates, drift
@@ -99,6 +99,12 @@ debian = { $(1); } >/dev/null 2>&1 || { \
 		--requirement constraints/peers.txt </dev/null
 	@touch $@
 
+.venv-openwakeword/.installed: constraints/openwakeword.txt
+	@$(TFLITE_PYTHON) -m venv --clear .venv-openwakeword
+	@$(LIMIT) $(INSTALL_BUDGET) .venv-openwakeword/bin/python -m pip install -qq --disable-pip-version-check --no-input \
+		--requirement constraints/openwakeword.txt </dev/null
+	@touch $@
+
 comma := ,
 
 # ------------------------------------------------------------------------------------------------ what people run
@@ -159,9 +165,10 @@ limits: .venv-train/.installed
 	$(VIVAVOCE) train frame --out build/limits.json
 	$(VIVAVOCE) quantize limits edge/data/bundle --verdicts build/limits.json
 
-bench-peers: .venv/.installed .venv-peers/.installed
-	VIVAVOCE_PEER_PYTHON="$(CURDIR)/.venv-peers/bin/python" \
-		$(LIMIT) $(BENCH_BUDGET) .venv/bin/python tests/bench/peers.py
+bench-peers: .venv/.installed .venv-peers/.installed $(if $(TFLITE_PYTHON),.venv-openwakeword/.installed)
+	$(LIMIT) $(BENCH_BUDGET) .venv/bin/python tests/bench/peers.py --data $(DATA) \
+		--peer-python .venv-peers/bin/python \
+		$(if $(TFLITE_PYTHON),--openwakeword-python .venv-openwakeword/bin/python)
 
 # ------------------------------------------------------------------------------------------------ aarch64, emulated
 
@@ -242,6 +249,6 @@ bench-startup: .venv/.installed .venv-peers/.installed
 	$(LIMIT) $(BENCH_BUDGET) .venv/bin/python tests/bench/startup.py --peer-python .venv-peers/bin/python
 
 clean:
-	rm -rf .venv .venv-dev .venv-train .venv-scale .venv-tflite .venv-peers .venv-bench build/lib build/bdist.* build/arm dist vivavoce.egg-info
+	rm -rf .venv .venv-dev .venv-train .venv-scale .venv-tflite .venv-peers .venv-openwakeword .venv-bench build/lib build/bdist.* build/arm dist vivavoce.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find edge train quantize firmware_bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +
