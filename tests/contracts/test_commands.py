@@ -10,6 +10,7 @@ import pytest
 
 from edge.cli import installed_commands
 from edge.commands.bundle import STEPS as BUNDLE_STEPS
+from edge.commands.calibrate import STEPS as CALIBRATE_STEPS
 from edge.commands.events import STEPS as EVENTS_STEPS
 from edge.commands.monitor import STEPS as MONITOR_STEPS
 from edge.commands.update import STEPS as UPDATE_STEPS
@@ -23,6 +24,7 @@ COMMANDS = [
     ("score",),
     ("features",),
     ("collect",),
+    ("calibrate",),
     ("bundle",),
     ("train",),
     ("quantize",),
@@ -34,6 +36,7 @@ COMMANDS = [
     ("install-service",),
     ("bridge",),
     *(("bundle", step) for step in BUNDLE_STEPS),
+    *(("calibrate", step) for step in CALIBRATE_STEPS),
     *(("events", step) for step in EVENTS_STEPS),
     *(("monitor", step) for step in MONITOR_STEPS),
     *(("update", step) for step in UPDATE_STEPS),
