@@ -92,7 +92,7 @@ class WakeStage:
                 f"zero point {FEATURE_ZERO_POINT}; quantise the model with samples that reach from 0 to "
                 f"{255 * FEATURE_SCALE:.6g}"
             )
-        self._probabilities = None if self._is_float else _probabilities(self._logits_spec)
+        self._probabilities = _probabilities(self._logits_spec) if self._logits_spec.dtype == np.int8 else None
         self._recent = np.zeros((smoothing_steps, len(cutoffs)))
         # The network runs whenever it is full, on its last rows; what the next run needs, too, stays at its beginning.
         self._window = np.zeros((1, max(context_frames, stride_frames), channels), np.int8)
@@ -110,7 +110,7 @@ class WakeStage:
         """Forget everything that was heard."""
         spec = self._state_spec
         # The state holds outputs of a ReLU: silence is zero, which is the zero point of its quantisation.
-        self._state = np.full(spec.shape, 0 if self._is_float else spec.zero_point, spec.dtype)
+        self._state = np.full(spec.shape, spec.zero_point, spec.dtype)
         self._recent[:] = 0
         self._filled = self._window.shape[1] - self._context
         self.runs = 0
@@ -166,9 +166,8 @@ class WakeStage:
             _sigmoid(logits) if self._probabilities is None else self._probabilities[logits]
         )
         self.runs += 1
-        scores: npt.NDArray[np.float64] = np.add.reduce(self._recent, axis=0) / len(
-            self._recent
-        )  # mean() takes twice as long
+        # The very numbers of mean(), without its detour through Python.
+        scores: npt.NDArray[np.float64] = np.add.reduce(self._recent, axis=0) / len(self._recent)
         self.scores = scores
         np.maximum(self.max_scores, scores, out=self.max_scores)
         return scores

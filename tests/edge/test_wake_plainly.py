@@ -22,8 +22,10 @@ class NoisyModel:
 
     name = "noisy.tflite"
 
-    def __init__(self, *, words, context, is_float, scale=0.125, channels=40):
+    def __init__(self, *, words, context, is_float, float_logits=None, scale=0.125, channels=40):
         kind = np.dtype(np.float32 if is_float else np.int8)
+        float_logits = is_float if float_logits is None else float_logits
+        logits_kind = np.dtype(np.float32 if float_logits else np.int8)
         quantised = (0.0, 0) if is_float else (scale, 4)
         features = (0.0, 0) if is_float else (FEATURE_SCALE, FEATURE_ZERO_POINT)
         self.inputs = {
@@ -31,7 +33,7 @@ class NoisyModel:
             "state": TensorSpec("state", (1, 2, 3), kind, *quantised),
         }
         self.outputs = (
-            TensorSpec("logits", (1, words), kind, *quantised),
+            TensorSpec("logits", (1, words), logits_kind, *((0.0, 0) if float_logits else (scale, 4))),
             TensorSpec("state_out", (1, 2, 3), kind, *quantised),
         )
 
@@ -62,7 +64,7 @@ def plainly(model, features, cutoffs, *, stride, context, smoothing, refractory)
         if frame + 1 < context or (frame + 1 - context) % stride:
             continue
         shown = window[None]
-        if not logits_spec.scale:
+        if not model.inputs["features"].scale:
             shown = (shown.astype(np.float32) - FEATURE_ZERO_POINT) * np.float32(FEATURE_SCALE)
         result = model.run({"features": shown, "state": state})
         state = result[state_name]
@@ -139,6 +141,13 @@ def test_every_int8_logit_has_the_very_probability_of_the_formula(words, scale):
     model.run = lambda inputs: {"logits": np.array(next(rows), np.int8), "state_out": inputs["state"]}
     features = np.zeros((256, 40), np.uint16)
     _agree(model, features, [2.0] * words, stride=1, context=1, smoothing=1, refractory=0, largest=1)
+
+
+@pytest.mark.parametrize("is_float", [False, True], ids=["int8 in", "float in"])
+def test_network_with_integers_at_one_end_only(is_float):
+    model = NoisyModel(words=2, context=5, is_float=is_float, float_logits=not is_float)
+    features = np.random.default_rng(4).integers(0, 900, (300, 40), np.uint16)
+    assert _agree(model, features, [0.7, 0.6], stride=3, context=5, smoothing=3, refractory=8, largest=4) > 1
 
 
 def test_pushes_go_on_after_a_run_that_failed():
