@@ -92,8 +92,10 @@ class WakeStage:
                 f"zero point {FEATURE_ZERO_POINT}; quantise the model with samples that reach from 0 to "
                 f"{255 * FEATURE_SCALE:.6g}"
             )
+        self._probabilities = _probabilities(self._logits_spec) if self._logits_spec.dtype == np.int8 else None
         self._recent = np.zeros((smoothing_steps, len(cutoffs)))
-        self._window = np.zeros((context_frames, channels), np.int8)
+        # The network runs whenever it is full, on its last rows; what the next run needs, too, stays at its beginning.
+        self._window = np.zeros((1, max(context_frames, stride_frames), channels), np.int8)
         self.scores: npt.NDArray[np.float64] = np.zeros(len(cutoffs))
         """Smoothed score of each word after the newest run of the network, ``(words,) float64``."""
         self.max_scores = np.zeros(len(cutoffs))
@@ -108,8 +110,9 @@ class WakeStage:
         """Forget everything that was heard."""
         spec = self._state_spec
         # The state holds outputs of a ReLU: silence is zero, which is the zero point of its quantisation.
-        self._state = np.full(spec.shape, 0 if self._is_float else spec.zero_point, spec.dtype)
+        self._state = np.full(spec.shape, spec.zero_point, spec.dtype)
         self._recent[:] = 0
+        self._filled = self._window.shape[1] - self._context
         self.runs = 0
         """How often the network has run since the last reset."""
         self._frames = 0
@@ -133,11 +136,18 @@ class WakeStage:
         detections: list[WakeDetection] = []
         if not features.shape[0]:
             return detections
-        for row in quantise_features(features):
-            self._window[:-1] = self._window[1:]
-            self._window[-1] = row
-            self._frames += 1
-            if self._frames >= self._context and (self._frames - self._context) % self._stride == 0:
+        rows = quantise_features(features)
+        size, taken = self._window.shape[1], 0
+        while taken < len(rows):
+            if self._filled == size:
+                self._filled = size - self._stride
+                self._window[:, : self._filled] = self._window[:, self._stride :]
+            n_rows = min(size - self._filled, len(rows) - taken)
+            self._window[0, self._filled : self._filled + n_rows] = rows[taken : taken + n_rows]
+            self._filled += n_rows
+            self._frames += n_rows
+            taken += n_rows
+            if self._filled == size:
                 scores = self._run()
                 if self._frames > self._deaf_until:
                     detection = self._detect(scores)
@@ -146,27 +156,39 @@ class WakeStage:
         return detections
 
     def _run(self) -> npt.NDArray[np.float64]:
-        shown: npt.NDArray[np.int8] | npt.NDArray[np.float32] = self._window
+        shown: npt.NDArray[np.int8] | npt.NDArray[np.float32] = self._window[:, -self._context :]
         if self._is_float:
-            shown = (self._window.astype(np.float32) - FEATURE_ZERO_POINT) * np.float32(FEATURE_SCALE)
-        result = self._model.run({"features": shown[None], "state": self._state})
+            shown = (shown.astype(np.float32) - FEATURE_ZERO_POINT) * np.float32(FEATURE_SCALE)
+        result = self._model.run({"features": shown, "state": self._state})
         self._state = result[self._state_name]
-        logits = result[self._logits_name]
-        if not self._is_float:
-            logits = dequantise(logits, self._logits_spec)
-        self._recent[self.runs % self._recent.shape[0]] = 1.0 / (1.0 + np.exp(-logits[0].astype(np.float64)))
+        logits = result[self._logits_name][0]
+        self._recent[self.runs % len(self._recent)] = (
+            _sigmoid(logits) if self._probabilities is None else self._probabilities[logits]
+        )
         self.runs += 1
-        scores: npt.NDArray[np.float64] = self._recent.mean(axis=0)
+        # The very numbers of mean(), without its detour through Python.
+        scores: npt.NDArray[np.float64] = np.add.reduce(self._recent, axis=0) / len(self._recent)
         self.scores = scores
         np.maximum(self.max_scores, scores, out=self.max_scores)
         return scores
 
     def _detect(self, scores: npt.NDArray[np.float64]) -> WakeDetection | None:
-        over = scores - self._cutoffs
-        if not (over > 0).any():
+        if not np.logical_or.reduce(scores > self._cutoffs):
             return None
+        over = scores - self._cutoffs
         # Two similar words may pass at once: the one that is further above its own cut-off was said.
         word = int(np.argmax(over / np.maximum(1.0 - self._cutoffs, 1e-3)))
         self._deaf_until = self._frames + self._refractory
         self._recent[:] = 0
         return WakeDetection(word, float(scores[word]), self._frames - 1)
+
+
+def _probabilities(spec: TensorSpec) -> npt.NDArray[np.float64]:
+    """Return the probability of every int8 logit; of a negative one at its place from the end, as NumPy counts."""
+    return _sigmoid(dequantise(np.arange(256, dtype=np.uint8).view(np.int8), spec))
+
+
+def _sigmoid(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    with np.errstate(over="ignore"):  # 1 / (1 + inf) is 0, as it should be
+        probabilities: npt.NDArray[np.float64] = 1.0 / (1.0 + np.exp(-logits.astype(np.float64)))
+    return probabilities
