@@ -1,4 +1,4 @@
-"""``vivavoce bridge simulate``, a device in C, and the daemon at the two ends of a link: what ``vivavoce run`` decides."""
+"""``vivavoce bridge simulate``, a device in C, and the daemon at the ends of a link: what ``vivavoce run`` decides."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -96,7 +95,8 @@ def test_decisions_are_told_to_the_device(tmp_path, decided, hears):
         got = device.of("decision")[: len(decided)]
         lights = {one["state"] for one in device.of("led")}
     assert [(one["word"], one["verdict"]) for one in got] == [(one["word"], one["decision"]) for one in decided]
-    assert [one["score"] / 65535 for one in got] == pytest.approx([one["live_probability"] for one in decided], abs=2e-3)
+    live = [one["live_probability"] for one in decided]
+    assert [one["score"] / 65535 for one in got] == pytest.approx(live, abs=2e-3)
     # Where the word ended, by the count of the device.
     assert [one["index"] / 16_000 for one in got] == pytest.approx([one["end_s"] for one in decided], abs=0.02)
     assert {{"accept": "accepted", "reject": "rejected"}.get(one["verdict"], "asking") for one in got} <= lights

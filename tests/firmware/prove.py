@@ -39,7 +39,11 @@ LINK_FOLDERS = ("c_link", "c_slots", "c_device")
 HOST_ONLY = "simulated"
 """With which files of c_device begin that are for a machine with POSIX."""
 LINK_CPU = "cortex-m4"
-LINK_STATES = {"vv_peer_t": "vivavoce_link_peer.h", "vv_device_t": "vivavoce_device.h", "vv_slots_t": "vivavoce_slots.h"}
+LINK_STATES = {
+    "vv_peer_t": "vivavoce_link_peer.h",
+    "vv_device_t": "vivavoce_device.h",
+    "vv_slots_t": "vivavoce_slots.h",
+}
 """Types that a firmware has one of, which are its RAM."""
 NETWORKS = ("vivavoce_wake_model", "vivavoce_liveness_model")
 
@@ -149,8 +153,8 @@ def compile_link(source: Path, folder: Path, package: Path = ROOT / "firmware_br
     probe.write_text("".join(lines))
     run(*flags, probe, "-o", probe.with_suffix(".o"))
     sections = dict(section_sizes(probe.with_suffix(".o")))
-    states = {f"{kind}_bytes": sections[f".bss.{kind}_one"] for kind in LINK_STATES}
-    return {"processor": LINK_CPU, "sizes": sizes, "states": states}
+    states = {kind: sections[f".bss.{kind}_one"] for kind in LINK_STATES}
+    return {"processor": LINK_CPU, "sizes": sizes, "state_bytes": states}
 
 
 def compile_board(cpu: str, source: Path, folder: Path) -> tuple[Path, dict[str, Any]]:
@@ -279,7 +283,7 @@ def main() -> int:
     flash = {name: size["code_bytes"] + size["constants_bytes"] for name, size in link["sizes"].items()}
     print(
         f"link, slots and device, compiled without a warning for {LINK_CPU}: {sum(flash.values())} bytes of flash; "
-        f"RAM: {', '.join(f'{kind} {size}' for kind, size in link['states'].items())}"
+        f"RAM: {', '.join(f'{name} {size}' for name, size in link['state_bytes'].items())} bytes"
     )
     for name, found in networks.items():
         print(

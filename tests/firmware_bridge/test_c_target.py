@@ -67,8 +67,8 @@ def test_link_slots_and_device_are_compiled_for_a_microcontroller(prove, source,
     assert {"vivavoce_link_peer", "vivavoce_slots_receive", "vivavoce_device"} <= set(found["sizes"])
     assert all(size["code_bytes"] > 100 and size["data_bytes"] == 0 for size in found["sizes"].values())
     # A device has a peer, with room for its queue.
-    assert found["states"]["vv_device_t_bytes"] > found["states"]["vv_peer_t_bytes"] > 32 * 700
-    assert 256 < found["states"]["vv_slots_t_bytes"] < 1024
+    assert found["state_bytes"]["vv_device_t"] > found["state_bytes"]["vv_peer_t"] > 32 * 700
+    assert 256 < found["state_bytes"]["vv_slots_t"] < 1024
 
 
 def test_a_warning_in_them_ends_it(prove, source, tmp_path):
