@@ -122,3 +122,27 @@ def test_the_switch_wins_over_the_daemon(tmp_path, decided):
         device.wait(lambda device: not device.of("mute")[-1]["muted"])
         device.wait(lambda device: len(device.of("decision")) >= heard + len(decided))
         assert "error" not in log().lower()
+
+
+def test_a_bundle_is_sent_to_it(tmp_path, vivavoce):
+    flash = ("--flash", tmp_path / "flash")
+    with simulated(tmp_path, *flash) as device:
+        sent = json.loads(vivavoce("bridge", "send", "edge/data/bundle", "--port", device.port, "--json").stdout)
+        device.wait(lambda device: len(device.of("model")) == 2)
+        states = [one["state"] for one in device.of("bundle_state")]
+    assert (sent["state"], sent["bytes_sent"]) == ("active", sent["bytes"])
+    assert [(one["what"], one["sha256"]) for one in device.of("model")] == [
+        ("built in", ""),
+        ("activated", sent["sha256"]),
+    ]
+    assert states[-2:] == ["verified", "active"]
+    with simulated(tmp_path, *flash) as device:
+        device.wait(lambda device: device.of("model"))
+        assert [(one["what"], one["sha256"]) for one in device.of("model")] == [("runs", sent["sha256"])]
+
+
+def test_one_that_takes_no_models_says_so(tmp_path, vivavoce):
+    with simulated(tmp_path) as device:
+        said = vivavoce("bridge", "send", "edge/data/bundle", "--port", device.port, code=2).stderr
+    assert "simulated has no slots for models" in said
+    assert said.count("\n") == 1
