@@ -81,6 +81,7 @@ def build_peer(folder: Path, *flags: str, cc: str = "gcc") -> ctypes.CDLL:
         ("vv_peer_wait_ms", u32, [there]),
         ("vv_peer_established", ctypes.c_bool, [there]),
         ("vv_peer_waiting", u8, [there]),
+        ("vv_peer_withdraw_audio", u8, [there]),
     ):
         function = getattr(code, name)
         function.restype, function.argtypes = result, arguments
@@ -135,6 +136,10 @@ class CPeer:
 
     def send(self, message: Message) -> bool:
         return self.add(kind_named(message.kind).code, encode(message))
+
+    def withdraw_audio(self) -> int:
+        """Take sound back; returns how many blocks that were."""
+        return int(self._code.vv_peer_withdraw_audio(self._peer))
 
     def sequences(self, following: int = -1, expected: int = -1) -> None:
         self._code.t_sequences(self._peer, following, expected)

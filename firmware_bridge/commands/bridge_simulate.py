@@ -109,6 +109,8 @@ def _checked(args: argparse.Namespace) -> list[tuple[int, str]]:
     for name, value, most in (("--speed", args.speed, 1000), ("--rate", args.rate, 1e9)):
         if not 0 <= value <= most:
             raise UsageError(f"{name}: got {value:g}, expected a number from 0 to {most:g}; correct it")
+    if args.flash is not None and (args.flash.is_dir() or not args.flash.absolute().parent.is_dir()):
+        raise UsageError(f"--flash: {args.flash} is no file in a folder that is there; name one, which is made if new")
     longest = kind_named("wake").field("word").count
     wakes = []
     for text in args.wake:

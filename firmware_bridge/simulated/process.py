@@ -16,7 +16,13 @@ from firmware_bridge.simulated.sound import Sound
 __all__ = ["SimulatedDevice", "readable"]
 
 _END_S = 5.0
-_NAMED = {("decision", "verdict"), ("decision", "action"), ("led", "state"), ("mute", "origin"), ("bundle_state", "state")}
+_NAMED = {
+    ("decision", "verdict"),
+    ("decision", "action"),
+    ("led", "state"),
+    ("mute", "origin"),
+    ("bundle_state", "state"),
+}
 """Numbers of the program that have names on the wire."""
 
 

@@ -1,4 +1,4 @@
-"""``vivavoce bridge simulate``, a device in C, and the daemon at the two ends of a link: what ``vivavoce run`` decides."""
+"""``vivavoce bridge simulate``, a device in C, and the daemon at the ends of a link: what ``vivavoce run`` decides."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -96,7 +95,8 @@ def test_decisions_are_told_to_the_device(tmp_path, decided, hears):
         got = device.of("decision")[: len(decided)]
         lights = {one["state"] for one in device.of("led")}
     assert [(one["word"], one["verdict"]) for one in got] == [(one["word"], one["decision"]) for one in decided]
-    assert [one["score"] / 65535 for one in got] == pytest.approx([one["live_probability"] for one in decided], abs=2e-3)
+    live = [one["live_probability"] for one in decided]
+    assert [one["score"] / 65535 for one in got] == pytest.approx(live, abs=2e-3)
     # Where the word ended, by the count of the device.
     assert [one["index"] / 16_000 for one in got] == pytest.approx([one["end_s"] for one in decided], abs=0.02)
     assert {{"accept": "accepted", "reject": "rejected"}.get(one["verdict"], "asking") for one in got} <= lights
@@ -122,3 +122,27 @@ def test_the_switch_wins_over_the_daemon(tmp_path, decided):
         device.wait(lambda device: not device.of("mute")[-1]["muted"])
         device.wait(lambda device: len(device.of("decision")) >= heard + len(decided))
         assert "error" not in log().lower()
+
+
+def test_a_bundle_is_sent_to_it(tmp_path, vivavoce):
+    flash = ("--flash", tmp_path / "flash")
+    with simulated(tmp_path, *flash) as device:
+        sent = json.loads(vivavoce("bridge", "send", "edge/data/bundle", "--port", device.port, "--json").stdout)
+        device.wait(lambda device: len(device.of("model")) == 2)
+        states = [one["state"] for one in device.of("bundle_state")]
+    assert (sent["state"], sent["bytes_sent"]) == ("active", sent["bytes"])
+    assert [(one["what"], one["sha256"]) for one in device.of("model")] == [
+        ("built in", ""),
+        ("activated", sent["sha256"]),
+    ]
+    assert states[-2:] == ["verified", "active"]
+    with simulated(tmp_path, *flash) as device:
+        device.wait(lambda device: device.of("model"))
+        assert [(one["what"], one["sha256"]) for one in device.of("model")] == [("runs", sent["sha256"])]
+
+
+def test_one_that_takes_no_models_says_so(tmp_path, vivavoce):
+    with simulated(tmp_path) as device:
+        said = vivavoce("bridge", "send", "edge/data/bundle", "--port", device.port, code=2).stderr
+    assert "simulated has no slots for models" in said
+    assert said.count("\n") == 1

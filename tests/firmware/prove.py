@@ -35,6 +35,16 @@ BOARDS = {"mps2-an385": "cortex-m3", "mps2-an386": "cortex-m4", "mps2-an500": "c
 TICK_SHIFT = 5
 """QEMU takes 2**5 ns for an instruction, and SysTick counts at 25 MHz: 1.25 instructions a tick, which is measured."""
 CODE = ("vivavoce_frontend", "vivavoce_transform", "vivavoce_post", "vivavoce_tables")
+LINK_FOLDERS = ("c_link", "c_slots", "c_device")
+HOST_ONLY = "simulated"
+"""With which files of c_device begin that are for a machine with POSIX."""
+LINK_CPU = "cortex-m4"
+LINK_STATES = {
+    "vv_peer_t": "vivavoce_link_peer.h",
+    "vv_device_t": "vivavoce_device.h",
+    "vv_slots_t": "vivavoce_slots.h",
+}
+"""Types that a firmware has one of, which are its RAM."""
 NETWORKS = ("vivavoce_wake_model", "vivavoce_liveness_model")
 
 
@@ -99,21 +109,63 @@ def compile_host(source: Path, folder: Path) -> list[str]:
     return there
 
 
+def board_options(cpu: str) -> tuple[str, ...]:
+    """Return the options of the compiler for a processor."""
+    return (f"-mcpu={cpu}", "-mthumb", "-mfloat-abi=soft", "-O2", "-ffunction-sections", "-fdata-sections")
+
+
+def section_sizes(target: Path) -> list[tuple[str, int]]:
+    """Return names and bytes of the sections of an object; a name may come twice."""
+    lines = run(f"{CROSS}size", "-A", target).stdout.splitlines()[2:]
+    return [(parts[0], int(parts[1])) for parts in map(str.split, lines) if len(parts) == 3]
+
+
+def object_sizes(target: Path) -> dict[str, int]:
+    """Return bytes of code, constants and data of an object."""
+    sections = section_sizes(target)
+    kinds = {"code_bytes": ".text", "constants_bytes": ".rodata", "data_bytes": (".data", ".bss")}
+    return {what: sum(size for name, size in sections if name.startswith(kind)) for what, kind in kinds.items()}
+
+
+def compile_link(source: Path, folder: Path, package: Path = ROOT / "firmware_bridge") -> dict[str, Any]:
+    """Compile the link, the slots and what of the device is for any machine; return their bytes, and those of RAM.
+
+    Parameters
+    ----------
+    source : Path
+        The export, whose settings they are compiled with.
+    folder : Path
+        For objects.
+    package : Path
+        Where the C is.
+    """
+    includes = [f"-I{package / name}" for name in LINK_FOLDERS] + [f"-I{source}"]
+    flags = (f"{CROSS}gcc", *WARNINGS, *board_options(LINK_CPU), *includes, "-c")
+    sizes: dict[str, Any] = {}
+    for name in LINK_FOLDERS:
+        for path in sorted((package / name).glob("*.c")):
+            if not path.name.startswith(HOST_ONLY):
+                target = folder / f"{LINK_CPU}_{path.stem}.o"
+                run(*flags, path, "-o", target)
+                sizes[path.stem] = object_sizes(target)
+    probe = folder / "states.c"
+    lines = [f'#include "{header}"\n{kind} {kind}_one;\n' for kind, header in LINK_STATES.items()]
+    probe.write_text("".join(lines))
+    run(*flags, probe, "-o", probe.with_suffix(".o"))
+    sections = dict(section_sizes(probe.with_suffix(".o")))
+    states = {kind: sections[f".bss.{kind}_one"] for kind in LINK_STATES}
+    return {"processor": LINK_CPU, "sizes": sizes, "state_bytes": states}
+
+
 def compile_board(cpu: str, source: Path, folder: Path) -> tuple[Path, dict[str, Any]]:
     """Compile for a processor; return the program, and bytes of code, constants and data of each object."""
-    options = (f"-mcpu={cpu}", "-mthumb", "-mfloat-abi=soft", "-O2", "-ffunction-sections", "-fdata-sections")
+    options = board_options(cpu)
     objects, sizes = [], {}
     for name in (*CODE, *NETWORKS):
         target = folder / f"{cpu}_{name}.o"
         run(f"{CROSS}gcc", *WARNINGS, *options, "-c", source / f"{name}.c", "-o", target)
         objects.append(target)
-        lines = run(f"{CROSS}size", "-A", target).stdout.splitlines()[2:]
-        sections = {parts[0]: int(parts[1]) for parts in map(str.split, lines) if len(parts) == 3}
-        flash = {
-            kind: sum(size for name, size in sections.items() if name.startswith(kind)) for kind in (".text", ".rodata")
-        }
-        data = sum(size for name, size in sections.items() if name.startswith((".data", ".bss")))
-        sizes[name] = {"code_bytes": flash[".text"], "constants_bytes": flash[".rodata"], "data_bytes": data}
+        sizes[name] = object_sizes(target)
     program = folder / f"{cpu}.elf"
     run(f"{CROSS}gcc", "-std=gnu99", *WARNINGS[2:], *options, "--specs=rdimon.specs", "-T", HERE / "mps2.ld",
         "-Wl,--gc-sections", f"-I{source}", HERE / "startup.c", HERE / "target.c", *objects[: len(CODE)],
@@ -198,6 +250,7 @@ def main() -> int:
         for board, cpu in BOARDS.items():
             program, sizes = compile_board(cpu, source, folder)
             boards[board] = {"processor": cpu, **prove(board, program, source), "sizes": sizes}
+        link = compile_link(source, folder)
     version = run(f"{CROSS}gcc", "--version").stdout.splitlines()[0]
     emulator = run("qemu-system-arm", "--version").stdout.splitlines()[0]
     networks = {
@@ -227,6 +280,11 @@ def main() -> int:
             f"  RAM: frontend {found['frontend_state_bytes']}, post {found['wake_state_bytes']}, "
             f"stack of a frame {found['stack_bytes']} bytes"
         )
+    flash = {name: size["code_bytes"] + size["constants_bytes"] for name, size in link["sizes"].items()}
+    print(
+        f"link, slots and device, compiled without a warning for {LINK_CPU}: {sum(flash.values())} bytes of flash; "
+        f"RAM: {', '.join(f'{name} {size}' for name, size in link['state_bytes'].items())} bytes"
+    )
     for name, found in networks.items():
         print(
             f"{name} in tflite-micro (on this machine): arena {found['arena_bytes']} bytes, "
@@ -243,6 +301,7 @@ def main() -> int:
         "options": "-O2",
         "emulator": emulator,
         "boards": boards,
+        "link": link,
         "networks": networks,
         "wake_network_on_golden_inputs": {"runs": runs, "logit_differences": logit_differences},
     }

@@ -178,6 +178,8 @@ def test_the_command(tmp_path, capsys, monkeypatch):
         ([SCENE, "--wake", "1:" + "a" * 65], "up to 64 bytes"),
         ([SCENE, "--speed", "-1"], "--speed: got -1"),
         ([SCENE, "--speed", "nan"], "--speed: got nan"),
+        ([SCENE, "--flash", "edge"], "--flash: edge is no file"),
+        ([SCENE, "--flash", "no/flash"], "--flash: no/flash is no file"),
     ],
 )
 def test_what_is_refused(arguments, said, capsys):

@@ -157,10 +157,8 @@ def test_images_that_are_none(change, error, says):
         read_image("file", change(NEW))
 
 
-def serving(path, library, ended):
-    """Be a device at a Unix socket."""
-    listening = socket.socket(socket.AF_UNIX)
-    listening.bind(str(path))
+def serving(listening, library, ended):
+    """Be a device at a socket."""
     listening.listen()
     device = Device(library, **ROOMY).power_on()
 
@@ -186,11 +184,15 @@ def serving(path, library, ended):
     return device, thread
 
 
-def test_the_command(library, shipped, tmp_path, capsys):
+@pytest.mark.parametrize("way", ["unix", "tcp"])
+def test_the_command(library, shipped, tmp_path, capsys, way):
     ended = threading.Event()
-    device, thread = serving(tmp_path / "s", library, ended)
+    listening = socket.socket(socket.AF_UNIX if way == "unix" else socket.AF_INET)
+    listening.bind(str(tmp_path / "s") if way == "unix" else ("127.0.0.1", 0))
+    port = str(tmp_path / "s") if way == "unix" else f"127.0.0.1:{listening.getsockname()[1]}"
+    device, thread = serving(listening, library, ended)
     try:
-        assert main(["bridge", "send", str(DEFAULT_BUNDLE), "--port", str(tmp_path / "s")]) == 0
+        assert main(["bridge", "send", str(DEFAULT_BUNDLE), "--port", port]) == 0
     finally:
         ended.set()
         thread.join()

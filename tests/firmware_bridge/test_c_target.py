@@ -60,6 +60,27 @@ def test_computes_the_golden_vectors(prove, program, source):
     assert prove.prove("mps2-an386", program, source) == found
 
 
+def test_link_slots_and_device_are_compiled_for_a_microcontroller(prove, source, tmp_path):
+    found = prove.compile_link(source, tmp_path)
+    c_files = [path for folder in prove.LINK_FOLDERS for path in (ROOT / "firmware_bridge" / folder).glob("*.c")]
+    assert set(found["sizes"]) == {path.stem for path in c_files if "simulated" not in path.name}
+    assert {"vivavoce_link_peer", "vivavoce_slots_receive", "vivavoce_device"} <= set(found["sizes"])
+    assert all(size["code_bytes"] > 100 and size["data_bytes"] == 0 for size in found["sizes"].values())
+    # A device has a peer, with room for its queue.
+    assert found["state_bytes"]["vv_device_t"] > found["state_bytes"]["vv_peer_t"] > 32 * 700
+    assert 256 < found["state_bytes"]["vv_slots_t"] < 1024
+
+
+def test_a_warning_in_them_ends_it(prove, source, tmp_path):
+    package = tmp_path / "package"
+    for name in prove.LINK_FOLDERS:
+        shutil.copytree(ROOT / "firmware_bridge" / name, package / name)
+    with open(package / "c_slots" / "vivavoce_slots.c", "a") as file:
+        file.write("static int nobody_calls(long value) { return value; }\n")
+    with pytest.raises(SystemExit, match="conversion"):
+        prove.compile_link(source, tmp_path, package)
+
+
 @pytest.mark.parametrize(
     ("file", "at", "expected"),
     [("features.u16", 2 * 40 * 700 + 6, [1, 0, 0]), ("input.s8", 40 * 600, [0, 1, 0]), ("words.u32", 0, [0, 0, 1])],

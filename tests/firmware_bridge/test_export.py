@@ -21,6 +21,7 @@ from edge.interpreter import load_model
 from firmware_bridge.export import golden
 from firmware_bridge.export.opcheck import read_opcheck, resolver_header
 from firmware_bridge.export.package import C_SOURCES, RECORD_NAME, export_c, export_esphome
+from firmware_bridge.link.bundle_image import image_of
 from tests.firmware_bridge.exported_c import checked, compiler
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +100,12 @@ def test_settings_and_tables_are_those_of_the_frontend(bundle):
     assert settings["VV_WAKE_ARENA_BYTES"] == f"{checked(bundle)[bundle.wake.file].arena_bytes}U"
     window = re.search(r"vv_window\[480\] = \{([^}]*)\}", made["vivavoce_tables.c"].decode())
     assert max(map(int, re.findall(r"-?\d+", window[1]))) == 4096
+
+
+def test_the_contract_is_the_one_of_the_model_image(bundle):
+    text = export_c(bundle, "c", checked(bundle))["vivavoce_settings.h"].decode()
+    (numbers,) = re.findall(r"#define VV_CONTRACT \{ \\\n((?:.*\\\n)+)\}\n", text)
+    assert bytes(int(byte, 16) for byte in re.findall(r"0x(\w\w)", numbers)) == image_of(bundle).contract
 
 
 def test_liveness_logits_mean_what_the_cutoffs_mean(bundle):
