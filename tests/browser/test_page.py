@@ -1,0 +1,77 @@
+"""The page in Chromium, on the sample scene: a word that is said, and the same word from a loudspeaker."""
+
+import pytest
+
+VERDICTS = "#history li"
+SLOW_MS = 60_000
+"""The scene lasts nine seconds; a busy machine takes longer."""
+
+
+def both_decided(page) -> list[str]:
+    page.wait_for_function("document.querySelectorAll('#history li').length >= 2", timeout=SLOW_MS)
+    return page.locator(VERDICTS).evaluate_all("all => all.map(one => one.dataset.verdict).reverse()")
+
+
+def test_file_is_judged_and_shown(serve, chromium, watched):
+    with serve() as address, chromium() as context:
+        page = context.new_page()
+        wrong = watched(page)
+        page.goto(address)
+        page.wait_for_function("document.querySelector('#verdict').dataset.verdict === 'accept'", timeout=SLOW_MS)
+        assert page.locator("#verdict-word").inner_text() == "Open"
+        assert both_decided(page) == ["accept", "reject"]
+        assert page.locator("#verdict-word").inner_text() == "Shut"
+        assert page.locator("#announced").inner_text().startswith("Shut. snowboy: ")
+        assert wrong == []
+
+
+@pytest.mark.slow
+def test_page_has_no_serious_findings_of_axe(serve, chromium, watched):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python").Axe()
+    sizes = [(1280, 900), (390, 844)]
+    with serve() as address, chromium(bypass_csp=True, reduced_motion="reduce") as context:
+        page = context.new_page()
+        wrong = watched(page)
+        page.goto(address)
+        both_decided(page)
+        findings = []
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            for width, height in sizes:
+                page.set_viewport_size({"width": width, "height": height})
+                page.locator("#word-details").evaluate("details => { details.open = true; }")
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+                for found in axe.run(page).response["violations"]:
+                    if found["impact"] in ("serious", "critical"):
+                        nodes = [node["target"] for node in found["nodes"]]
+                        findings.append((scheme, width, found["id"], nodes, found["nodes"][0]["failureSummary"]))
+        assert findings == []
+        assert wrong == []
+
+
+def test_microphone_that_is_denied_is_told_and_the_server_goes_on(serve, chromium, watched):
+    # Without permissions, Chromium without a window denies the microphone by itself.
+    with serve() as address, chromium() as context:
+        page = context.new_page()
+        wrong = watched(page)
+        page.goto(address)
+        page.wait_for_function("document.querySelector('input[value=server]').checked")
+        page.get_by_label("This browser").click()
+        page.wait_for_selector("#trouble:not([hidden])")
+        told = page.locator("#trouble").inner_text()
+        assert "microphone" in told
+        assert "take the sound of this device" in told.lower()
+        assert page.locator("input[value=server]").is_checked()
+        assert both_decided(page) == ["accept", "reject"]
+        assert wrong == []
+
+
+def test_page_says_that_the_connection_is_lost(serve, chromium):
+    with chromium() as context:
+        page = context.new_page()
+        with serve() as address:
+            page.goto(address)
+            page.wait_for_function("document.body.dataset.connected === 'true'")
+            assert page.locator("#banner").is_hidden()
+        page.wait_for_selector("#banner:not([hidden])")
+        assert "No connection to vivavoce" in page.locator("#banner").inner_text()
