@@ -179,7 +179,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show_page(args: argparse.Namespace) -> int:
-    """Show it in a browser until somebody interrupts.
+    """Show it in a browser until somebody interrupts, or the source failed and nobody looks.
 
     Raises
     ------
@@ -223,9 +223,7 @@ def _show_page(args: argparse.Namespace) -> int:
     mode: Mode = "wake" if args.wake_only else "liveness" if args.liveness_only else "both"
     bundle = tuned(open_calibrated(args, args.bundle), args.sensitivity)
     listener = Listener(bundle, words=args.word, mode=mode, runtime=args.interpreter)
-    faults = show(listener, bundle, source, port=args.port, note=note, ready=ready)
-    for fault in faults:
-        report_error(fault)
+    faults = show(listener, bundle, source, port=args.port, note=note, ready=ready, failed=report_error)
     return leave(2 if faults else 0)
 
 

@@ -1,9 +1,8 @@
 """The loop of the demo: sound from a source into what listens, and ten pictures a second onto the terminal."""
 
-import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 from rich.console import Console
 from rich.live import Live
@@ -15,53 +14,13 @@ from edge.live import LiveSource
 from edge.live_demo.drawing import draw
 from edge.live_demo.keys import Keys, pressed_keys
 from edge.live_demo.listener import Listener
-from edge.live_demo.state import State
+from edge.live_demo.notes import noted
 
-__all__ = ["Notes", "follow", "noted", "show"]
+__all__ = ["follow", "show"]
 
 _PICTURES_PER_S = 10
 _WAIT_S = 1 / _PICTURES_PER_S
 _QUIT = frozenset("qQ\x03")
-
-
-class Notes(logging.Handler):
-    """Keep log entries from the terminal, which the picture has; the picture shows the last one.
-
-    Parameters
-    ----------
-    tell : callable
-        Takes the text of an entry.
-    """
-
-    def __init__(self, tell: Callable[[str], object]) -> None:
-        super().__init__(logging.WARNING)
-        self._tell = tell
-        self.faults: list[str] = []
-        """Errors, in their order, each once."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Take an entry."""
-        text = record.getMessage()
-        self._tell(text)
-        if record.levelno >= logging.ERROR and text not in self.faults:
-            self.faults.append(text)
-
-
-@contextmanager
-def noted(state: State) -> Iterator[Notes]:
-    """Let log entries be notes of the state, and nothing else, within."""
-
-    def note(text: str) -> None:
-        state.note = text
-
-    notes = Notes(note)
-    root = logging.getLogger("edge")
-    before = root.propagate, list(root.handlers)
-    root.propagate, root.handlers = False, [notes]
-    try:
-        yield notes
-    finally:
-        root.propagate, root.handlers = before
 
 
 def show(source: LiveSource, listener: Listener, console: Console) -> list[str]:

@@ -14,7 +14,8 @@ from edge.live import LiveSource
 from edge.live_demo.drawing import draw
 from edge.live_demo.keys import Keys
 from edge.live_demo.listener import Listener
-from edge.live_demo.screen import follow, noted
+from edge.live_demo.notes import noted
+from edge.live_demo.screen import follow
 from edge.live_demo.state import State
 
 __all__ = ["COLUMNS", "ROWS", "svg_of", "write_svg"]

@@ -80,6 +80,7 @@ class Engine:
         self._due = clock()
         self._asked: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._pages: list[Page] = []
+        self._alone_since = clock()
         self._capture: Capture | None = None
         self._health = Health()
         self._owner: Page | None = None
@@ -124,6 +125,10 @@ class Engine:
             self._tell_state()
             self._due = self._clock() + _WAIT_S
 
+    def over(self, alone_s: float) -> bool:
+        """Tell whether the server's source is at its end, and no page has been open for so long, s."""
+        return self._ended and not self._pages and self._clock() - self._alone_since >= alone_s
+
     # ------------------------------------------------------------------------------------------ asked by a page
 
     def join(self, page: Page) -> None:
@@ -150,6 +155,7 @@ class Engine:
         if page not in self._pages:
             return
         self._pages.remove(page)
+        self._alone_since = self._clock()
         if self._owner is page:
             self.use_nothing("the page whose microphone was used is gone")
         elif not self._pages and self._source is not None and self._source.live:

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import queue
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +20,7 @@ from edge.json_reading import parse_json
 from edge.live_web.access import HEADERS, SOCKET, Door, Refused, read_assets
 from edge.live_web.browser_source import BrowserMicrophone
 from edge.live_web.engine import Engine
+from edge.live_web.places import Places
 from edge.live_web.what_if import Cutoffs
 
 __all__ = ["HOST", "PageServer"]
@@ -27,6 +30,8 @@ _log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 """Loopback: nothing beyond this device reaches it."""
 _MOST_PAGES = 8
+_MOST_CONNECTIONS = 64
+"""A browser opens six for what a page is made of, some of them before it knows what for."""
 _MOST_BYTES = 64 * 1024
 """Of a message: 0.17 s of sound at the highest rate, or much more than any question."""
 _MOST_WAITING = 400
@@ -35,6 +40,7 @@ _DROPPED_FROM = 50
 """Pictures are left out where so many wait."""
 _REQUEST_S = 5.0
 _PING_S = 10.0
+_SWITCHING = 101
 _REASONS = {200: "OK", 403: "Forbidden", 404: "Not Found", 421: "Misdirected Request", 503: "Service Unavailable"}
 _AUDIO = "audio/"
 
@@ -85,7 +91,8 @@ class PageServer:
         self._engine = engine
         self._door = Door()
         self._assets = read_assets()
-        self._pages = threading.Semaphore(_MOST_PAGES)
+        self._pages = Places(_MOST_PAGES)
+        self._connections = Places(_MOST_CONNECTIONS)
         quiet = logging.Logger("websockets", logging.CRITICAL)
         quiet.addHandler(logging.NullHandler())
         try:
@@ -94,6 +101,7 @@ class PageServer:
                 HOST,
                 port,
                 process_request=self._answer,
+                process_response=self._place,
                 compression=None,
                 server_header=None,
                 open_timeout=_REQUEST_S,
@@ -104,10 +112,14 @@ class PageServer:
                 logger=quiet,
             )
         except OSError as error:
+            # The text of the error names the address again.
+            why = os.strerror(error.errno) if error.errno else str(error)
             raise UsageError(
-                f"--port: {HOST} port {port}: cannot be listened at ({error.strerror or error}), expected a free port; "
+                f"--port: {HOST} port {port}: cannot be listened at ({why}), expected a free port; "
                 "choose another one, let --port 0 find one, or end what has it"
             ) from error
+        self._handle = self._server.handler
+        self._server.handler = self._handled
         self.port: int = self._server.socket.getsockname()[1]
         """That it listens at."""
         self._thread = threading.Thread(target=self._server.serve_forever, name="pages", daemon=True)
@@ -126,6 +138,19 @@ class PageServer:
         self._server.shutdown()
         if self._thread.ident is not None:
             self._thread.join(_REQUEST_S)
+
+    def _handled(self, connected: socket.socket, address: Any) -> None:
+        """Handle a connection, in a thread of its own, if there are not too many."""
+        if not self._connections.take():
+            connected.close()
+            with self._server.lock:
+                self._server.handler_threads.discard(threading.current_thread())
+            return
+        try:
+            self._handle(connected, address)
+        finally:
+            self._pages.leave()
+            self._connections.leave()
 
     # ----------------------------------------------------------------------------------------------------- HTTP
 
@@ -151,12 +176,15 @@ class PageServer:
             return _response(200, *self._assets[found.name])
         return _response(404, "text/plain; charset=utf-8", b"vivavoce: there is no such thing\n")
 
+    def _place(self, connection: ServerConnection, request: Request, response: Response) -> Response | None:
+        """Give a WebSocket that is about to be opened a place; an answer in its stead if there is none."""
+        if response.status_code != _SWITCHING or self._pages.take():
+            return None
+        return _response(503, "text/plain; charset=utf-8", b"vivavoce: too many pages are open; close one\n")
+
     # ------------------------------------------------------------------------------------------------ WebSocket
 
     def _serve_page(self, connection: ServerConnection) -> None:
-        if not self._pages.acquire(blocking=False):
-            connection.close(1013, "too many pages are open; close one")
-            return
         page = _Connection(connection)
         self._engine.ask(lambda: self._engine.join(page))
         try:
@@ -173,7 +201,6 @@ class PageServer:
         finally:
             self._engine.ask(lambda: self._engine.leave(page))
             page.end()
-            self._pages.release()
 
     def _take(self, page: _Connection, message: str) -> None:
         """Take a question of a page; one that cannot be answered is told so."""

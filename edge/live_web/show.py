@@ -1,31 +1,20 @@
 """The demo in a browser, from start to end."""
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 
 from edge.bundle import Bundle
 from edge.live import LiveSource
 from edge.live_demo.listener import Listener
+from edge.live_demo.notes import noted
 from edge.live_web.engine import Engine
 from edge.live_web.server import PageServer
 
 __all__ = ["show"]
 
 
-class _Notes(logging.Handler):
-    """Show log entries on the page; errors are told at the end, too."""
-
-    def __init__(self, tell: Callable[[str], object]) -> None:
-        super().__init__(logging.WARNING)
-        self._tell = tell
-        self.faults: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
-        self._tell(text)
-        if record.levelno >= logging.ERROR and text not in self.faults:
-            self.faults.append(text)
+_AGAIN_S = 5.0
+"""A page that is loaded again, or lost its connection, is back by then."""
 
 
 def show(
@@ -36,8 +25,9 @@ def show(
     port: int,
     note: str,
     ready: Callable[[str], object],
+    failed: Callable[[str], object],
 ) -> list[str]:
-    """Serve the page until somebody interrupts.
+    """Serve the page until somebody interrupts, or a source that failed is at its end and nobody looks any more.
 
     Parameters
     ----------
@@ -52,6 +42,8 @@ def show(
         What the page says at first; empty for nothing.
     ready : callable
         Called with the address when the page can be opened.
+    failed : callable
+        Called at once with what went wrong with the source, one line each.
 
     Returns
     -------
@@ -65,20 +57,23 @@ def show(
     """
     engine = Engine(listener, bundle, source, note=note)
     server = PageServer(engine, port)
+    with noted(listener.state) as notes:
+        told: list[str] = []
 
-    def noted(text: str) -> None:
-        listener.state.note = text
+        def going() -> bool:
+            for fault in notes.faults[len(told) :]:
+                told.append(fault)
+                failed(fault)
+            # Whoever still looks at what was heard before the fault can go on looking.
+            return not (told and engine.over(_AGAIN_S))
 
-    notes = _Notes(noted)
-    root = logging.getLogger("edge")
-    before = root.propagate, list(root.handlers)
-    root.propagate, root.handlers = False, [notes]
-    try:
-        server.start()
-        with suppress(KeyboardInterrupt):
-            ready(server.address)
-            engine.run(lambda: True)
-    finally:
-        server.close()
-        root.propagate, root.handlers = before
+        try:
+            server.start()
+            with suppress(KeyboardInterrupt):
+                ready(server.address)
+                engine.run(going)
+        finally:
+            server.close()
+    for fault in notes.faults[len(told) :]:
+        failed(fault)
     return notes.faults

@@ -25,7 +25,8 @@ from edge.capture import Block, Capture, Ended, Gap, Idle, Lost, Nothing, Opened
 from edge.health import Health
 from edge.live_demo.keys import Keys, pressed_keys
 from edge.live_demo.listener import Listener
-from edge.live_demo.screen import Notes, follow
+from edge.live_demo.notes import Notes
+from edge.live_demo.screen import follow
 from edge.live_sources import microphone
 
 SCENE = Path(edge.__file__).parent / "data" / "scene.flac"
