@@ -120,6 +120,13 @@ class Calibrator(Collector):
             [self._judge.judge([self._collection.read(row)], int(row["native_hz"])) for row in rows]
             for rows in (takes, replays)
         )
+        for name, judged in (("takes", live), ("replays", replay)):
+            flags = sorted({flag for one in judged for flag in one.flags})
+            if flags:
+                out = sum(bool(one.flags) for one in judged)
+                self._say(
+                    f"Left out: {out} of {len(judged)} {name}, the gate gives no answer to them ({', '.join(flags)})."
+                )
         return make_calibration(
             self._bundle,
             self._prior,

@@ -216,6 +216,13 @@ class TestDialogue:
         with pytest.raises(DataError, match="got 0 replays"):
             dialogue(Scene(WORDS), tmp_path / "home.json", "--consent", "yes")
 
+    def test_what_proves_nothing_is_told_of(self, tmp_path, temporary, by_level, monkeypatch):
+        monkeypatch.setattr(ByLevel, "judge", lambda self, blocks, native_rate_hz: Judged(3.0, ("noisy",)))
+        scene = Scene(WORDS, [through_a_room])
+        with pytest.raises(DataError, match="got 0 takes"):
+            dialogue(scene, tmp_path / "home.json", "--consent", "yes", "--loudspeaker", "phone")
+        assert "Left out: 6 of 6 takes, the gate gives no answer to them (noisy)." in scene.text
+
     def test_what_is_no_calibration_is_told_of_before_anybody_speaks(self, tmp_path, by_level):
         out = tmp_path / "letter"
         out.write_text("dear all")

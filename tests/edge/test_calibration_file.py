@@ -189,6 +189,9 @@ class TestPrior:
             prior_for(open_bundle(copy))
         prior_beside(copy).write_bytes(prior_text(PRIOR, bundle_hash(copy)))
         assert prior_for(open_bundle(copy)) == PRIOR
+        prior_beside(copy).write_bytes(prior_text(PRIOR, "a" * 64))
+        with pytest.raises(DataError, match="bundle_sha256"):
+            prior_for(open_bundle(copy))
 
     @pytest.mark.parametrize(
         ("path", "value"),
