@@ -8,7 +8,7 @@
 #   make results         what results/ holds, measured again, and the bundle told how it stands to its limits
 #   make limits          the bundle told how it stands to the limits of train/task.toml, from what results/ holds
 #   make tables          the tables of the README, from what results/ holds
-#   make bench-peers     real-time factor, pushes, memory, start-up and detections beside pymicro-wakeword and openWakeWord
+#   make bench-peers     cost, memory, start-up and detections beside pymicro-wakeword and openWakeWord
 #   make bench-frontend  the frontend beside the C frontend, in one process; the transform of the cues beside two others
 #   make bench-scale     the same shards by one process, by two, and by Apache Beam: clips/s, memory, hashes, kills
 #   make bench-daemon    the daemon: latency through a microphone, faults, a day of sound, own playback, updates, drift
