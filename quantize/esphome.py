@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cutoffs", type=Path, metavar="FILE", help="cut-offs of a checkpoint's words [one half]")
     parser.add_argument("--author", default="vivavoce", metavar="TEXT", help="for the manifests [%(default)s]")
-    parser.add_argument("--website", default="", metavar="URL", help="for the manifests")
+    parser.add_argument("--website", default="", metavar="URL", help="for the manifests [not said]")
     parser.add_argument("--language", action="append", metavar="CODE", help="of the voices; may come again [en]")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder with a manifest.csv, to compare on")
     parser.add_argument("--split", default="dev", metavar="SPLIT", help="whose clips are compared [%(default)s]")
@@ -87,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
                 "type": "micro",
                 "wake_word": word["phrase"],
                 "author": args.author,
-                "website": args.website,
+                # ESPHome refuses an address that is none, such as an empty one, and does without the entry.
+                **({"website": args.website} if args.website else {}),
                 "model": f"{word['id']}.tflite",
                 "trained_languages": args.language or ["en"],
                 "version": 2,
