@@ -50,7 +50,6 @@ def test_page_has_no_serious_findings_of_axe(serve, chromium, watched):
 
 
 def test_microphone_that_is_denied_is_told_and_the_server_goes_on(serve, chromium, watched):
-    # Without permissions, Chromium without a window denies the microphone by itself.
     with serve() as address, chromium() as context:
         page = context.new_page()
         wrong = watched(page)
@@ -75,3 +74,18 @@ def test_page_says_that_the_connection_is_lost(serve, chromium):
             assert page.locator("#banner").is_hidden()
         page.wait_for_selector("#banner:not([hidden])")
         assert "No connection to vivavoce" in page.locator("#banner").inner_text()
+
+
+def test_decision_that_somebody_chose_stays_until_they_choose_the_newest(serve, chromium):
+    with serve() as address, chromium() as context:
+        page = context.new_page()
+        page.goto(address)
+        both_decided(page)
+        page.get_by_role("button", name="Show decision 1,").click()
+        assert page.locator("#verdict-word").inner_text() == "Open"
+        page.wait_for_selector("#again:not([hidden])", timeout=SLOW_MS)
+        page.locator("#again").click()
+        page.wait_for_selector("#history li[data-id='3']", timeout=SLOW_MS)
+        assert page.locator("#history li[data-id='1']").get_attribute("data-shown") == "true"
+        page.get_by_role("button", name="Show decision 3,").click()
+        page.wait_for_selector("#history li[data-id='4'][data-shown=true]", timeout=SLOW_MS)
