@@ -119,6 +119,7 @@ test: .venv-train/.installed .venv-scale/.installed $(if $(TFLITE_PYTHON),.venv-
 	@$(call debian,command -v aarch64-linux-gnu-ld,binutils-aarch64-linux-gnu)
 	@$(call debian,(command -v mosquitto || test -x /usr/sbin/mosquitto) && command -v openssl && command -v strace,\
 		mosquitto openssl strace)
+	@$(call debian,command -v chromium && command -v tmux,chromium tmux)
 	@$(if $(TFLITE_PYTHON),VIVAVOCE_TFLITE_PYTHON="$(CURDIR)/.venv-tflite/bin/python") \
 		$(LIMIT) $(TEST_BUDGET) .venv-train/bin/python -m pytest $(PYTEST_ARGS)
 	@$(LIMIT) $(TEST_BUDGET) .venv-scale/bin/python -m pytest -k beam tests/train/test_engines.py

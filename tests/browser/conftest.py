@@ -61,15 +61,16 @@ def serve() -> Serve:
 
 @pytest.fixture
 def chromium(playwright: ModuleType) -> Open:
-    """Start Chromium and yield a context; `heard` is what its fake microphone hears once, as WAV."""
+    """Start Chromium and yield a context; `heard` is what its fake microphone hears once, as WAV; without, it is denied."""
 
     @contextmanager
     def run(*, heard: Path | None = None, **options: Any) -> Iterator[Any]:
-        args = ["--no-sandbox"]
-        if heard is not None:
+        args = ["--no-sandbox", "--use-fake-device-for-media-stream"]
+        if heard is None:
+            args += ["--deny-permission-prompts"]
+        else:
             args += [
                 "--use-fake-ui-for-media-stream",
-                "--use-fake-device-for-media-stream",
                 f"--use-file-for-fake-audio-capture={heard}%noloop",
             ]
         with playwright.sync_playwright() as started:

@@ -45,7 +45,7 @@ def test_what_the_browser_hears_is_judged(serve, chromium, watched, tmp_path, ve
         page = context.new_page()
         wrong = watched(page)
         page.goto(address)
-        page.wait_for_function("document.body.dataset.connected === 'true'")
+        page.wait_for_selector("body[data-connected=true]")
         page.get_by_role("switch").click()
         page.get_by_label("This browser").click()
         page.wait_for_selector("#history li", timeout=SLOW_MS)

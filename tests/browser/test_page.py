@@ -8,7 +8,7 @@ SLOW_MS = 60_000
 
 
 def both_decided(page) -> list[str]:
-    page.wait_for_function("document.querySelectorAll('#history li').length >= 2", timeout=SLOW_MS)
+    page.wait_for_selector(f"{VERDICTS} + li", timeout=SLOW_MS)
     return page.locator(VERDICTS).evaluate_all("all => all.map(one => one.dataset.verdict).reverse()")
 
 
@@ -17,7 +17,7 @@ def test_file_is_judged_and_shown(serve, chromium, watched):
         page = context.new_page()
         wrong = watched(page)
         page.goto(address)
-        page.wait_for_function("document.querySelector('#verdict').dataset.verdict === 'accept'", timeout=SLOW_MS)
+        page.wait_for_selector("#verdict[data-verdict=accept]", timeout=SLOW_MS)
         assert page.locator("#verdict-word").inner_text() == "Open"
         assert both_decided(page) == ["accept", "reject"]
         assert page.locator("#verdict-word").inner_text() == "Shut"
@@ -50,12 +50,11 @@ def test_page_has_no_serious_findings_of_axe(serve, chromium, watched):
 
 
 def test_microphone_that_is_denied_is_told_and_the_server_goes_on(serve, chromium, watched):
-    # Without permissions, Chromium without a window denies the microphone by itself.
     with serve() as address, chromium() as context:
         page = context.new_page()
         wrong = watched(page)
         page.goto(address)
-        page.wait_for_function("document.querySelector('input[value=server]').checked")
+        page.wait_for_selector("input[value=server]:checked")
         page.get_by_label("This browser").click()
         page.wait_for_selector("#trouble:not([hidden])")
         told = page.locator("#trouble").inner_text()
@@ -71,7 +70,22 @@ def test_page_says_that_the_connection_is_lost(serve, chromium):
         page = context.new_page()
         with serve() as address:
             page.goto(address)
-            page.wait_for_function("document.body.dataset.connected === 'true'")
+            page.wait_for_selector("body[data-connected=true]")
             assert page.locator("#banner").is_hidden()
         page.wait_for_selector("#banner:not([hidden])")
         assert "No connection to vivavoce" in page.locator("#banner").inner_text()
+
+
+def test_decision_that_somebody_chose_stays_until_they_choose_the_newest(serve, chromium):
+    with serve() as address, chromium() as context:
+        page = context.new_page()
+        page.goto(address)
+        both_decided(page)
+        page.get_by_role("button", name="Show decision 1,").click()
+        assert page.locator("#verdict-word").inner_text() == "Open"
+        page.wait_for_selector("#again:not([hidden])", timeout=SLOW_MS)
+        page.locator("#again").click()
+        page.wait_for_selector("#history li[data-id='3']", timeout=SLOW_MS)
+        assert page.locator("#history li[data-id='1']").get_attribute("data-shown") == "true"
+        page.get_by_role("button", name="Show decision 3,").click()
+        page.wait_for_selector("#history li[data-id='4'][data-shown=true]", timeout=SLOW_MS)

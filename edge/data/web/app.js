@@ -10,11 +10,13 @@ import { Spectrogram } from "./spectrogram.js";
 import { watchTheme } from "./theme.js";
 
 const LEVEL_DB = 90;
+const STDIN = "standard input"; // source that has no beginning to go back to
 let hello = null;
 let parts = null;
 let words = [];
-let following = true; // the newest decision is shown, unless somebody chose another one
+let following = true; // the newest decision is shown, until somebody chooses an older one
 let paused = false;
+let unmarked = []; // decisions of before the page was loaded, until it is known how long ago they were
 let source = { kind: "none", yours: false };
 
 const phrase = (id) => hello?.words.find((word) => word.id === id)?.phrase ?? id;
@@ -44,6 +46,7 @@ function begin(record) {
   const newest = record.history.at(-1);
   if (newest) display(newest);
   else rest();
+  unmarked = record.history;
   if (microphone.on) microphone.announce();
 }
 
@@ -61,6 +64,8 @@ function listed(word) {
 
 function tick(state) {
   if (!parts) return;
+  for (const one of unmarked) parts.spectrogram.mark(one.verdict, state.heard_s - one.at_s - (one.delay_s ?? 0));
+  unmarked = [];
   parts.spectrogram.push(state.columns);
   byId("dot").dataset.on = source.kind !== "none";
   const line = state.note ? `${state.source} · ${state.note}` : state.source;
@@ -125,13 +130,12 @@ function display(decision) {
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
 
 function choose(decision) {
-  following = false;
+  following = decision.id === parts.history.newest;
   display(decision);
   byId("verdict").scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
 }
 
 function decided(decision) {
-  following = true;
   parts.spectrogram.mark(decision.verdict);
   parts.history.add(decision);
   parts.cutoffs.moved();
@@ -146,7 +150,8 @@ function sourced(record) {
   if (record.kind !== "browser" || !record.yours) microphone.stop();
   byId("keep").setAttribute("aria-checked", String(record.keeps_sound));
   byId("dot").dataset.on = record.kind !== "none";
-  byId("again").hidden = record.kind !== "none" || hello?.server === null || !record.ended;
+  byId("again").hidden = record.kind !== "none" || !record.ended || hello?.server === STDIN;
+  byId("origin-none").textContent = record.kind === "browser" && !record.yours ? "another page's microphone is heard; choose to end it" : "nothing is heard";
 }
 
 const HANDLERS = {
@@ -157,6 +162,7 @@ const HANDLERS = {
   history: (record) => {
     parts.history.fill(record.history);
     parts.cutoffs.moved();
+    following = true;
     if (!record.history.length) rest();
     else display(record.history.at(-1));
   },

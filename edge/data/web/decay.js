@@ -1,7 +1,7 @@
 // The share of the power below each frequency, before that of people and of loudspeakers.
 import { byId, fixed, svg } from "./shapes.js";
 
-const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [720, 280, 44, 30, 10];
+const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [720, 290, 64, 34, 16];
 const TICKS_HZ = [0, 250, 500, 1000, 2000, 4000, 8000];
 const HIGHEST_HZ = 8000;
 
@@ -19,7 +19,7 @@ export class Decay {
       parts.push(svg("path", { class: "grid", d: `M${LEFT} ${y(share)}H${WIDTH - 12}` }));
       parts.push(svg("text", { x: LEFT - 8, y: y(share) + 4, "text-anchor": "end" }, `${100 * share}%`));
     }
-    for (const hz of TICKS_HZ) parts.push(svg("text", { x: x(hz), y: HEIGHT - 8, "text-anchor": "middle" }, told(hz)));
+    for (const hz of TICKS_HZ) parts.push(svg("text", { x: x(hz), y: HEIGHT - 8, "text-anchor": "middle", class: hz === 250 || hz === 2000 ? "minor" : "" }, told(hz)));
     for (const kind of ["live", "replay"]) parts.push(svg("path", { class: `band ${kind}`, d: this.band(reference[kind]) }));
     for (const kind of ["live", "replay"]) parts.push(svg("path", { class: `middle ${kind}`, d: this.line(reference[kind].middle) }));
     this.picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" }, ...parts, this.curve, svg("text", { x: WIDTH - 12, y: HEIGHT - 8, "text-anchor": "end" }, ""));

@@ -21,6 +21,11 @@ export class History {
     });
   }
 
+  // Number of the newest decision; 0 without any.
+  get newest() {
+    return Math.max(0, ...this.items.keys());
+  }
+
   get size() {
     return this.items.size;
   }
