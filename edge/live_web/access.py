@@ -85,9 +85,8 @@ class Door:
         # No page of another origin has anything to ask for here, and one of ours says so when it opens the WebSocket.
         if origin is not None and origin != f"http://{host}":
             return Refused(403, "got a page of another origin; open the address that the command printed")
-        # Bytes beyond ASCII are in the path as lone surrogates.
         token, slash, name = path.partition("?")[0].removeprefix("/").partition("/")
-        if not slash or not hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self.token.encode()):
+        if not slash or not hmac.compare_digest(token.encode(), self.token.encode()):
             return Refused(403, "the address is not complete; open the one that the command printed")
         if name == SOCKET and origin is None:
             return Refused(403, "got no origin, expected a page of this server")
