@@ -136,7 +136,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("VIVAVOCE_DATA", ROOT.parent / "shared/data")))
     parser.add_argument("--esphome", type=Path, required=True, help="the command, in an environment of its own")
     parser.add_argument("--pack", type=Path, help="an exported pack [made of the shipped bundle]")
-    parser.add_argument("--clips", type=int, default=20, help="recordings of each word, and of others [%(default)s]")
+    parser.add_argument("--clips", type=int, default=10, help="recordings of each word, and of others [%(default)s]")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--out", type=Path, default=ROOT / "results" / "esphome_pack.json")
     args = parser.parse_args()
@@ -176,6 +176,7 @@ def main() -> int:
         for one in results.values()
     )
     body = {
+        "made_by": "python tests/firmware/esphome_pack.py --esphome esphome",
         "versions": {"esphome": re.sub(r"^Version:\s*", "", said.strip()), **versions()},
         "method": "split dev, each recording between faint noise; tolerance as shipped: one run of the network",
         "clips": {name: min(len(group), args.clips) for name, group in groups.items()},
