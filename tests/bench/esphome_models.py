@@ -95,26 +95,31 @@ def as_shipped(model: EsphomeModel, frames: npt.NDArray[np.uint16]) -> Heard:
     return Heard(np.array(network.outputs, np.int64), found)
 
 
-def peer_features(frames: npt.NDArray[np.uint16]) -> npt.NDArray[np.int8]:
-    """Quantise features as pymicro-wakeword does for a model with an input of scale 26/255 and zero point -128."""
-    steps = np.round(frames * (10 / 256) / float(np.float32(26 / 255)) - 128)
+def peer_features(frames: npt.NDArray[np.uint16], scale: float = 26 / 255) -> npt.NDArray[np.int8]:
+    """Quantise features as pymicro-wakeword does for a model with an input of that scale and zero point -128."""
+    steps = np.round(frames * (10 / 256) / float(np.float32(scale)) - 128)
     # Its conversion is not saturating: what is above the scale wraps around.
     return steps.astype(np.int64).astype(np.int8)
 
 
-def in_the_peers_way(model: EsphomeModel, frames: npt.NDArray[np.uint16]) -> Heard:
-    """Run a model with the code that ships, and with the peer's rounding, kernels and rule."""
+def in_the_peers_way(
+    model: EsphomeModel, frames: npt.NDArray[np.uint16], *, scale: float = 26 / 255, steps: int = 256
+) -> Heard:
+    """Run a model with the code that ships, and with the peer's rounding, kernels and rule.
+
+    Its input has the scale, and its output so many steps to a probability of one.
+    """
     network = StreamingNetwork(model.content, name=model.file.name, channels=frames.shape[1], kernels="builtin")
-    quantised, stride = peer_features(frames), network.stride_frames
+    quantised, stride = peer_features(frames, scale), network.stride_frames
     outputs = np.array(
         [network.run(quantised[at : at + stride]) for at in range(0, len(quantised) - stride + 1, stride)], np.int64
     )
-    means = np.convolve(outputs / 256, np.full(model.window_runs, 1 / model.window_runs))[: outputs.size]
+    means = np.convolve(outputs / steps, np.full(model.window_runs, 1 / model.window_runs))[: outputs.size]
     over = [run for run in range(model.window_runs - 1, outputs.size) if means[run] > model.word.cutoff + 1e-12]
     return Heard(outputs, utterances(over, stride * model.step_ms / 1000))
 
 
-def by_peer(model: EsphomeModel, samples: npt.NDArray[np.int16]) -> Heard:
+def by_peer(model: EsphomeModel, samples: npt.NDArray[np.int16], *, steps: int = 256) -> Heard:
     """Run a model by pymicro-wakeword, with the frontend that it has."""
     from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures
 
@@ -125,7 +130,7 @@ def by_peer(model: EsphomeModel, samples: npt.NDArray[np.int16]) -> Heard:
         for frame in features.process_streaming(samples[at : at + 160].tobytes()):
             says = word.process_streaming(frame)
             if not word._features:  # the last frame of a stride: the network has run
-                outputs.append(round(word._probabilities[-1] * 256))
+                outputs.append(round(word._probabilities[-1] * steps))
                 if says:
                     over.append(len(outputs) - 1)
     return Heard(np.array(outputs, np.int64), utterances(over, word.stride * 0.010))

@@ -30,6 +30,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "bench")]
 
 from edge.errors import DataError  # noqa: E402
 
+INPUT_SCALE, OUTPUT_STEPS = 26 / 256, 255
+"""Quantisation of this project's models; those inside pymicro-wakeword have 26/255 and 256."""
 BUNDLE = ROOT / "edge" / "data" / "bundle"
 
 DEVICE = """\
@@ -112,9 +114,10 @@ def compare(pack: Path, word: str, sounds: dict[str, Any]) -> dict[str, Any]:
     shipped, peers_way, detections = Tally(), Tally(), {"as_shipped": 0, "pymicro-wakeword": 0}
     for name, samples in sounds.items():
         frames = frames_of(model, samples)
-        ours, theirs = as_shipped(model, frames), by_peer(model, samples)
+        ours, theirs = as_shipped(model, frames), by_peer(model, samples, steps=OUTPUT_STEPS)
         shipped.add(name, ours, theirs)
-        peers_way.add(name, in_the_peers_way(model, frames), theirs)
+        mine = in_the_peers_way(model, frames, scale=INPUT_SCALE, steps=OUTPUT_STEPS)
+        peers_way.add(name, mine, theirs)
         detections["as_shipped"] += len(ours.detections)
         detections["pymicro-wakeword"] += len(theirs.detections)
     stride = StreamingNetwork(model.content, name=model.file.name, channels=40).stride_frames
@@ -133,7 +136,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("VIVAVOCE_DATA", ROOT.parent / "shared/data")))
     parser.add_argument("--esphome", type=Path, required=True, help="the command, in an environment of its own")
     parser.add_argument("--pack", type=Path, help="an exported pack [made of the shipped bundle]")
-    parser.add_argument("--clips", type=int, default=20, help="recordings of each word, and of others [%(default)s]")
+    parser.add_argument("--clips", type=int, default=10, help="recordings of each word, and of others [%(default)s]")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--out", type=Path, default=ROOT / "results" / "esphome_pack.json")
     args = parser.parse_args()
@@ -173,6 +176,7 @@ def main() -> int:
         for one in results.values()
     )
     body = {
+        "made_by": "python tests/firmware/esphome_pack.py --esphome esphome",
         "versions": {"esphome": re.sub(r"^Version:\s*", "", said.strip()), **versions()},
         "method": "split dev, each recording between faint noise; tolerance as shipped: one run of the network",
         "clips": {name: min(len(group), args.clips) for name, group in groups.items()},
