@@ -61,7 +61,7 @@ def serve() -> Serve:
 
 @pytest.fixture
 def chromium(playwright: ModuleType) -> Open:
-    """Start Chromium and yield a context; `heard` is what its fake microphone hears once, as WAV; without, it is denied."""
+    """Start Chromium and yield a context; `heard` is a WAV that its microphone plays once; without, it is denied."""
 
     @contextmanager
     def run(*, heard: Path | None = None, **options: Any) -> Iterator[Any]:
