@@ -111,8 +111,8 @@ def test_the_microphone_of_a_page_is_heard_and_goes_with_it(bundle, scene):
         with house.open() as page:
             page.ask(type="source", kind="browser", rate_hz=16_000)
             page.hear("source", lambda record: record["yours"])
-            for at in range(0, scene.size, 1600):
-                page.socket.send(scene[at : at + 1600].tobytes())
+            for at in range(0, scene.size, 3200):
+                page.socket.send(scene[at : at + 3200].tobytes())
                 page.hear("state")
             assert other.hear("decision")["decision"]["id"] == 1
         other.hear("source", lambda record: record["kind"] == "none")

@@ -170,7 +170,8 @@ def test_sound_of_a_page_that_was_not_asked_for_is_not_heard(house):
         assert page.hear("state")["heard_s"] == 0.0
 
 
-def test_a_page_that_takes_nothing_is_let_go_and_the_others_are_not(house):
+def test_a_page_that_takes_nothing_is_let_go_and_the_others_are_not(house, monkeypatch):
+    monkeypatch.setattr(server, "_STUCK_S", 0.5)
     with house.open() as other, house.page() as slow:
         question = '{"type": "what_if", "accept": 0, "reject": 0, "words": {"' + "x" * 60_000 + '": 0}}'
         with pytest.raises(ConnectionClosed):
