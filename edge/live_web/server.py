@@ -6,6 +6,7 @@ import os
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -38,6 +39,8 @@ _MOST_WAITING = 400
 """Records that wait for a page; one that takes none is let go, and comes back to all that there is."""
 _DROPPED_FROM = 50
 """Pictures are left out where so many wait."""
+_STUCK_S = 10.0
+"""A page that takes nothing for so long is let go: what it sends and its pings are held up behind that."""
 _REQUEST_S = 5.0
 _PING_S = 10.0
 _SWITCHING = 101
@@ -52,13 +55,17 @@ class _Connection:
         self._connection = connection
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self.microphone: BrowserMicrophone | None = None
+        self._sending_since: float | None = None
         self._sender = threading.Thread(target=self._send, name="page", daemon=True)
         self._sender.start()
 
     def tell(self, record: dict[str, Any]) -> None:
         waiting = self._waiting.qsize()
-        if waiting >= _MOST_WAITING:
-            self._connection.close_socket()
+        since = self._sending_since
+        if waiting >= _MOST_WAITING or (since is not None and time.monotonic() - since > _STUCK_S):
+            # Closing alone would leave whoever sends where it waits.
+            with suppress(OSError):
+                self._connection.socket.shutdown(socket.SHUT_RDWR)
         elif waiting < _DROPPED_FROM or record["type"] != "state":
             self._waiting.put(json.dumps(record, allow_nan=False, separators=(",", ":")))
 
@@ -69,7 +76,9 @@ class _Connection:
     def _send(self) -> None:
         with suppress(ConnectionClosed, OSError):
             while (text := self._waiting.get()) is not None:
+                self._sending_since = time.monotonic()
                 self._connection.send(text)
+                self._sending_since = None
 
 
 class PageServer:
