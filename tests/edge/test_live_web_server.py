@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -59,25 +60,26 @@ def test_places_are_of_threads():
 
 
 def test_the_ninth_page_is_refused_before_it_is_open_and_has_a_place_once_another_goes(house):
-    pages = [house.page() for _ in range(8)]
-    with pytest.raises(InvalidStatus) as caught:
-        house.page()
-    assert caught.value.response.status_code == 503
-    assert caught.value.response.body == b"vivavoce: too many pages are open; close one\n"
-    assert house.get(house.path)[0] == 200
-    pages.pop().close()
+    with ExitStack() as opened_pages:
+        first = opened_pages.enter_context(house.open())
+        for _ in range(7):
+            opened_pages.enter_context(house.open())
+        with pytest.raises(InvalidStatus) as caught, house.open():
+            pass
+        assert caught.value.response.status_code == 503
+        assert caught.value.response.body == b"vivavoce: too many pages are open; close one\n"
+        assert house.get(house.path)[0] == 200
+        first.socket.close()
 
-    def fits():
-        try:
-            pages.append(house.page())
-        except InvalidStatus:
-            return False
-        return True
+        def fits():
+            try:
+                page = opened_pages.enter_context(house.open())
+            except InvalidStatus:
+                return False
+            page.hear("hello")
+            return True
 
-    eventually(fits)
-    for page in pages:
-        Client(page).hear("hello")
-        page.close()
+        eventually(fits)
 
 
 def test_a_request_for_a_websocket_that_is_none_takes_no_place(house):
@@ -88,7 +90,7 @@ def test_a_request_for_a_websocket_that_is_none_takes_no_place(house):
         page.hear("hello")
 
 
-def test_connections_that_ask_for_nothing_are_limited_by_number(house, monkeypatch):
+def test_connections_that_ask_for_nothing_are_limited_by_number(house):
     idle = [socket.create_connection((HOST, house.server.port)) for _ in range(server._MOST_CONNECTIONS)]
     eventually(lambda: len(house.server._server.handler_threads) == server._MOST_CONNECTIONS)
     assert house.get(house.path)[0] == 0
@@ -217,15 +219,15 @@ def start(*arguments, **other):
     )
 
 
-def opened(process) -> Client:
+@contextmanager
+def opened(process):
     line = ""
     while not line.startswith("open "):
         line = process.stdout.readline()
         assert line, process.stderr.read()
     address = urlsplit(line.split()[1])
-    return Client(
-        connect(f"ws://{address.netloc}{address.path}ws", origin=f"http://{address.netloc}", compression=None)
-    )
+    with connect(f"ws://{address.netloc}{address.path}ws", origin=f"http://{address.netloc}") as connection:
+        yield Client(connection)
 
 
 @pytest.fixture
@@ -243,12 +245,10 @@ def test_a_file_that_is_cut_short_is_told_at_once_and_ends_with_its_code_once_no
     path.write_bytes(SCENE.read_bytes()[:60_000])
     process = start(str(path), "--pace", "fast")
     ended(process)
-    page = opened(process)
-    page.hear("source", lambda record: record["ended"])
-    line = process.stderr.readline()
-    assert str(path) in line
-    assert process.poll() is None, "it ended under the eyes of somebody who looks"
-    page.socket.close()
+    with opened(process) as page:
+        page.hear("source", lambda record: record["ended"])
+        assert str(path) in process.stderr.readline()
+        assert process.poll() is None, "it ended under the eyes of somebody who looks"
     assert process.wait(LONG_S) == 2
     assert process.stderr.read() == ""
 
@@ -257,13 +257,13 @@ def test_standard_input_is_heard_and_an_interrupt_ends_it_with_0(ended):
     process = start("-", "--wake-only", stdin=subprocess.PIPE)
     ended(process)
     samples = soundfile.read(SCENE, dtype="int16")[0]
-    page = opened(process)
-    assert page.hear("hello")["mode"] == "wake"
-    writer = threading.Thread(target=lambda: (process.stdin.buffer.write(samples.tobytes()), process.stdin.close()))
-    writer.start()
-    assert page.hear("decision")["decision"]["verdict"] == "heard"
-    page.hear("source", lambda record: record["ended"])
-    writer.join()
+    with opened(process) as page:
+        assert page.hear("hello")["mode"] == "wake"
+        writer = threading.Thread(target=lambda: (process.stdin.buffer.write(samples.tobytes()), process.stdin.close()))
+        writer.start()
+        assert page.hear("decision")["decision"]["verdict"] == "heard"
+        page.hear("source", lambda record: record["ended"])
+        writer.join()
     process.send_signal(signal.SIGINT)
     assert process.wait(LONG_S) == 0
     assert process.stderr.read() == ""
