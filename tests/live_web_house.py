@@ -112,7 +112,9 @@ class House:
         path = path.encode() if isinstance(path, str) else path
         lines = [*([] if host is None else [f"Host: {host or self.host}"]), *headers]
         with socket.create_connection((HOST, self.server.port), LONG_S) as connection:
-            connection.sendall(b"GET " + path + b" HTTP/1.1\r\n" + "".join(f"{x}\r\n" for x in lines).encode() + b"\r\n")
+            connection.sendall(
+                b"GET " + path + b" HTTP/1.1\r\n" + "".join(f"{x}\r\n" for x in lines).encode() + b"\r\n"
+            )
             answer = b""
             # Where the rest of a request is not read, the end of the connection is a reset.
             with suppress(ConnectionError):

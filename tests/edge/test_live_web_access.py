@@ -51,7 +51,8 @@ def test_every_name_of_this_device_is_taken(host):
 )
 def test_a_name_that_is_made_to_point_here_is_refused(host):
     found = Door("t").check("/t/", host, None)
-    assert isinstance(found, Refused) and found.status == 421
+    assert isinstance(found, Refused)
+    assert found.status == 421
 
 
 @pytest.mark.parametrize(
@@ -60,13 +61,15 @@ def test_a_name_that_is_made_to_point_here_is_refused(host):
 def test_a_page_of_another_origin_is_refused(origin):
     for name in ("", SOCKET):
         found = Door("t").check(f"/t/{name}", "127.0.0.1:8470", origin)
-        assert isinstance(found, Refused) and found.status == 403
+        assert isinstance(found, Refused)
+        assert found.status == 403
 
 
 @pytest.mark.parametrize("path", ["", "/", "/t", "//t/", "/T/", "/tt/", "/x/", "/?/t/", "/t?/", "/%74/", "/é/"])
 def test_without_the_token_nothing_is_served(path):
     found = Door("t").check(path, "localhost", None)
-    assert isinstance(found, Refused) and found.status == 403
+    assert isinstance(found, Refused)
+    assert found.status == 403
 
 
 def test_the_page_and_all_that_it_asks_for_is_served(house):
@@ -83,13 +86,23 @@ def test_a_wrong_address_is_told_to_be_one_and_gives_nothing_away(house, path):
     status, headers, content = house.get(path)
     assert status == 403
     assert HEADERS.items() <= headers.items()
-    assert content.startswith(b"vivavoce: ") and house.path.strip("/").encode() not in content
+    assert content.startswith(b"vivavoce: ")
+    assert house.path.strip("/").encode() not in content
 
 
 @pytest.mark.parametrize(
     "name",
-    ["nothing", "../access.py", "..%2faccess.py", "index.html/", "audio/", "audio/x.wav", "audio/1.wav", "audio/-1.wav"]
-    + ["audio/" + "9" * 5000],
+    [
+        "nothing",
+        "../access.py",
+        "..%2faccess.py",
+        "index.html/",
+        "audio/",
+        "audio/x.wav",
+        "audio/1.wav",
+        "audio/-1.wav",
+        "audio/" + "9" * 5000,
+    ],
 )
 def test_an_unknown_name_is_not_found(house, name):
     assert house.get(house.path + name)[0] == 404

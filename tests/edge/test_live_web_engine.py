@@ -64,9 +64,11 @@ def test_nothing_is_heard_while_no_page_is_open(bundle, scene):
         engine.step()
     assert listener.state.heard_samples == heard
     assert (source.opened, source.closed) == (1, 1)
-    engine.join(Told())
+    engine.join(page)
     until(engine, lambda: listener.state.heard_samples > heard)
     assert source.opened == 2
+    engine.leave(page)
+    assert source.closed == 2
 
 
 def test_a_page_that_comes_again_has_the_history(bundle, scene):
@@ -99,7 +101,8 @@ def test_sound_is_kept_only_where_it_is_asked_for_and_forgotten_when_it_is_not(b
         status, headers, content = house.get(f"{house.path}audio/{number}.wav")
         assert (status, headers["Content-Type"]) == (200, "audio/wav")
         sound, rate = soundfile.read(io.BytesIO(content), dtype="int16")
-        assert rate == 16_000 and sound.size == 32_000
+        assert rate == 16_000
+        assert sound.size == 32_000
         assert sound.tobytes() in scene.tobytes()
         page.ask(type="keep", on=False)
         assert not any(entry["kept"] for entry in page.hear("history")["history"])
@@ -153,4 +156,6 @@ def test_a_microphone_that_nobody_reads_holds_the_newest_sound_only():
     microphone.close()
     sound = np.concatenate(list(microphone.blocks()))
     assert microphone.overflows == 20
-    assert sound.size == 80_000 and sound[0] == 20 and sound[-1] == 69
+    assert sound.size == 80_000
+    assert sound[0] == 20
+    assert sound[-1] == 69

@@ -32,7 +32,8 @@ def test_numbers_that_are_not_there_are_null():
     for name in ("wake_score", "probability", "quality", "delay_s", "judging_ms", "curve", "placement"):
         assert found[name] is None
     assert found["kept"] is False
-    assert found["told"][0] != "silent" and found["told"][1] == "of_a_plugin"
+    assert found["told"][0] != "silent"
+    assert found["told"][1] == "of_a_plugin"
 
 
 def test_a_decision_is_told_with_all_that_it_rests_on(bundle):

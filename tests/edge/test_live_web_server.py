@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -45,9 +46,18 @@ def eventually(done):
         time.sleep(0.02)
 
 
+def drained(page, *messages):
+    """Send messages, and take all that comes until the connection is closed."""
+    for message in messages:
+        page.socket.send(message)
+    while True:
+        page.socket.recv(LONG_S)
+
+
 def test_places_are_of_threads():
     places = Places(1)
-    assert places.take() and places.take()
+    assert places.take()
+    assert places.take()
     taken = []
     other = threading.Thread(target=lambda: taken.append(places.take()))
     other.start()
@@ -59,25 +69,26 @@ def test_places_are_of_threads():
 
 
 def test_the_ninth_page_is_refused_before_it_is_open_and_has_a_place_once_another_goes(house):
-    pages = [house.page() for _ in range(8)]
-    with pytest.raises(InvalidStatus) as caught:
-        house.page()
-    assert caught.value.response.status_code == 503
-    assert caught.value.response.body == b"vivavoce: too many pages are open; close one\n"
-    assert house.get(house.path)[0] == 200
-    pages.pop().close()
+    with ExitStack() as opened_pages:
+        first = opened_pages.enter_context(house.open())
+        for _ in range(7):
+            opened_pages.enter_context(house.open())
+        with pytest.raises(InvalidStatus) as caught, house.open():
+            pass
+        assert caught.value.response.status_code == 503
+        assert caught.value.response.body == b"vivavoce: too many pages are open; close one\n"
+        assert house.get(house.path)[0] == 200
+        first.socket.close()
 
-    def fits():
-        try:
-            pages.append(house.page())
-        except InvalidStatus:
-            return False
-        return True
+        def fits():
+            try:
+                page = opened_pages.enter_context(house.open())
+            except InvalidStatus:
+                return False
+            page.hear("hello")
+            return True
 
-    eventually(fits)
-    for page in pages:
-        Client(page).hear("hello")
-        page.close()
+        eventually(fits)
 
 
 def test_a_request_for_a_websocket_that_is_none_takes_no_place(house):
@@ -88,7 +99,7 @@ def test_a_request_for_a_websocket_that_is_none_takes_no_place(house):
         page.hear("hello")
 
 
-def test_connections_that_ask_for_nothing_are_limited_by_number(house, monkeypatch):
+def test_connections_that_ask_for_nothing_are_limited_by_number(house):
     idle = [socket.create_connection((HOST, house.server.port)) for _ in range(server._MOST_CONNECTIONS)]
     eventually(lambda: len(house.server._server.handler_threads) == server._MOST_CONNECTIONS)
     assert house.get(house.path)[0] == 0
@@ -103,9 +114,7 @@ def test_connections_that_ask_for_nothing_are_limited_by_number(house, monkeypat
 def test_a_message_that_is_too_long_ends_the_page_alone(house, size, kind):
     with house.open() as other, house.open() as page:
         with pytest.raises(ConnectionClosed) as caught:
-            page.socket.send("x" * size if kind is str else b"x" * size)
-            while True:
-                page.socket.recv(LONG_S)
+            drained(page, "x" * size if kind is str else b"x" * size)
         assert caught.value.rcvd.code == 1009
         other.ask(type="keep", on=True)
         other.hear("source", lambda record: record["keeps_sound"])
@@ -144,7 +153,8 @@ def test_a_malformed_question_is_told_so_and_harms_nothing(house, message):
     with house.open() as page:
         page.socket.send(message)
         told = page.hear("error")["told"]
-        assert told and "\n" not in told
+        assert told
+        assert "\n" not in told
         page.ask(type="what_if", accept=0.5, reject=0.4)
         assert page.hear("what_if")["changed"] == {}
 
@@ -155,8 +165,7 @@ def test_sound_that_ends_inside_a_sample_ends_its_page(house):
         page.hear("source", lambda record: record["yours"])
         page.socket.send(b"\0\0\0")
         with pytest.raises(ConnectionClosed) as caught:
-            while True:
-                page.socket.recv(LONG_S)
+            drained(page)
         assert caught.value.rcvd.code == 1008
         assert caught.value.rcvd.reason.startswith("microphone of the browser: got 3 bytes, expected whole samples")
 
@@ -175,8 +184,7 @@ def test_a_page_that_takes_nothing_is_let_go_and_the_others_are_not(house, monke
     with house.open() as other, house.page() as slow:
         question = '{"type": "what_if", "accept": 0, "reject": 0, "words": {"' + "x" * 60_000 + '": 0}}'
         with pytest.raises(ConnectionClosed):
-            for _ in range(20_000):
-                slow.send(question)
+            drained(Client(slow), *[question] * 20_000)
         other.ask(type="keep", on=True)
         other.hear("source", lambda record: record["keeps_sound"])
 
@@ -186,8 +194,7 @@ def test_the_end_of_the_server_is_told_to_its_pages(bundle):
         page.hear("hello")
         house.server.close()
         with pytest.raises(ConnectionClosed) as caught:
-            while True:
-                page.socket.recv(LONG_S)
+            drained(page)
         assert caught.value.rcvd.code == 1001
 
 
@@ -217,25 +224,26 @@ def start(*arguments, **other):
     )
 
 
-def opened(process) -> Client:
+@contextmanager
+def opened(process):
     line = ""
     while not line.startswith("open "):
         line = process.stdout.readline()
         assert line, process.stderr.read()
     address = urlsplit(line.split()[1])
-    return Client(
-        connect(f"ws://{address.netloc}{address.path}ws", origin=f"http://{address.netloc}", compression=None)
-    )
+    with connect(f"ws://{address.netloc}{address.path}ws", origin=f"http://{address.netloc}") as connection:
+        yield Client(connection)
 
 
 @pytest.fixture
 def ended():
-    """Ends what a test leaves behind."""
+    """End what a test leaves behind."""
     processes = []
     yield processes.append
     for process in processes:
         process.kill()
-        process.communicate()
+        with process:  # closes its pipes
+            pass
 
 
 def test_a_file_that_is_cut_short_is_told_at_once_and_ends_with_its_code_once_nobody_looks(tmp_path, ended):
@@ -243,12 +251,10 @@ def test_a_file_that_is_cut_short_is_told_at_once_and_ends_with_its_code_once_no
     path.write_bytes(SCENE.read_bytes()[:60_000])
     process = start(str(path), "--pace", "fast")
     ended(process)
-    page = opened(process)
-    page.hear("source", lambda record: record["ended"])
-    line = process.stderr.readline()
-    assert str(path) in line
-    assert process.poll() is None, "it ended under the eyes of somebody who looks"
-    page.socket.close()
+    with opened(process) as page:
+        page.hear("source", lambda record: record["ended"])
+        assert str(path) in process.stderr.readline()
+        assert process.poll() is None, "it ended under the eyes of somebody who looks"
     assert process.wait(LONG_S) == 2
     assert process.stderr.read() == ""
 
@@ -257,13 +263,13 @@ def test_standard_input_is_heard_and_an_interrupt_ends_it_with_0(ended):
     process = start("-", "--wake-only", stdin=subprocess.PIPE)
     ended(process)
     samples = soundfile.read(SCENE, dtype="int16")[0]
-    page = opened(process)
-    assert page.hear("hello")["mode"] == "wake"
-    writer = threading.Thread(target=lambda: (process.stdin.buffer.write(samples.tobytes()), process.stdin.close()))
-    writer.start()
-    assert page.hear("decision")["decision"]["verdict"] == "heard"
-    page.hear("source", lambda record: record["ended"])
-    writer.join()
+    with opened(process) as page:
+        assert page.hear("hello")["mode"] == "wake"
+        writer = threading.Thread(target=lambda: (process.stdin.buffer.write(samples.tobytes()), process.stdin.close()))
+        writer.start()
+        assert page.hear("decision")["decision"]["verdict"] == "heard"
+        page.hear("source", lambda record: record["ended"])
+        writer.join()
     process.send_signal(signal.SIGINT)
     assert process.wait(LONG_S) == 0
     assert process.stderr.read() == ""
@@ -286,6 +292,8 @@ def test_the_page_starts_where_there_is_no_microphone(monkeypatch, capsys):
         return []
 
     monkeypatch.setattr(live, "_source", none)
+    # It ends the process where a source was left behind, by any test.
+    monkeypatch.setattr("edge.capture.leave", lambda code: code)
     monkeypatch.setattr("edge.live_web.show.show", show)
     parser = argparse.ArgumentParser()
     live.configure(parser)
@@ -293,6 +301,7 @@ def test_the_page_starts_where_there_is_no_microphone(monkeypatch, capsys):
     assert live.run(args) == 0
     assert seen == {"source": None, "note": "no input is there; connect a microphone", "mode": "liveness"}
     shown = capsys.readouterr().out
-    assert "the page can use that of the browser" in shown and "open http://127.0.0.1:1/t/" in shown
+    assert "the page can use that of the browser" in shown
+    assert "open http://127.0.0.1:1/t/" in shown
     with pytest.raises(AudioError):
         live.run(parser.parse_args(["--web", "--microphone", "USB"]))
