@@ -5,6 +5,17 @@ import pytest
 VERDICTS = "#history li"
 SLOW_MS = 60_000
 """The scene lasts nine seconds; a busy machine takes longer."""
+MARKS = """canvas => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, 3);
+  const near = (i, colour) => colour.every((value, c) => Math.abs(data[i + c] - value) < 3);
+  const found = { accept: false, reject: false };
+  for (let i = 0; i < data.length; i += 4) {
+    if (near(i, [0x12, 0x73, 0x3b])) found.accept = true;
+    if (near(i, [0xb3, 0x26, 0x1e])) found.reject = true;
+  }
+  return found;
+}"""
+"""Whether the spectrogram has marks in the colours of the verdicts, on a light page."""
 
 
 def both_decided(page) -> list[str]:
@@ -89,3 +100,15 @@ def test_decision_that_somebody_chose_stays_until_they_choose_the_newest(serve, 
         assert page.locator("#history li[data-id='1']").get_attribute("data-shown") == "true"
         page.get_by_role("button", name="Show decision 3,").click()
         page.wait_for_selector("#history li[data-id='4'][data-shown=true]", timeout=SLOW_MS)
+
+
+def test_decisions_are_marked_again_after_the_page_is_loaded_again(serve, chromium):
+    with serve() as address, chromium(color_scheme="light") as context:
+        page = context.new_page()
+        page.goto(address)
+        assert page.locator("#spectrogram").evaluate(MARKS) == {"accept": False, "reject": False}
+        both_decided(page)
+        page.reload()
+        both_decided(page)
+        page.wait_for_timeout(500)  # the picture is drawn fifteen times a second
+        assert page.locator("#spectrogram").evaluate(MARKS) == {"accept": True, "reject": True}
