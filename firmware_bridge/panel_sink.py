@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 _LOOK_S = 0.04
 """Time between two looks at the inputs, and two pictures of what moves, s."""
 _LEAVE_S = 2.0
+_RETRY_S = (1.0, 60.0)
+"""Time until a ring that failed is opened again, s: the first, and the longest, doubling from one to the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,8 @@ class PanelSink:
         self._given = (pins, ring)
         self._pins: Pins | None = None
         self._ring: Ring | None = None
+        self._retry_s = _RETRY_S[0]
+        self._next_ring_s = 0.0
         self._lock = threading.Lock()
         self._lights = Lights(settings.hold_s)
         self._shown, self._since_s = "", 0.0
@@ -96,22 +100,22 @@ class PanelSink:
     def open(self) -> None:
         """Take lines and ring, and begin to look at them.
 
+        A ring that cannot be used is told in the log, and tried again: the switch must mute without lights, too.
+
         Raises
         ------
         DataError, MissingExtraError
-            If they cannot be used; the daemon goes on, and tries again.
+            If the lines cannot be used; the daemon goes on, and tries again.
         """
         settings = self._settings
-        pins, ring = self._given
+        pins = self._given[0]
         named = {"switch": settings.switch_line, "button": settings.button_line}
         lines = {name: line for name, line in named.items() if line >= 0}
         if pins is None:
             pins = FakePins() if settings.fake or not lines else None
         self._pins = pins or GpioPins(settings.chip, lines, active_low=settings.active_low)
-        if ring is None:
-            ring = FakeRing() if settings.fake or not settings.lights else None
-        self._ring = ring or SpiRing(settings.spi_bus, settings.spi_device)
-        self._fault, self._shown, self._pressed_s, self._switch = None, "", None, None
+        self._fault, self._pressed_s, self._switch = None, None, None
+        self._ring, self._retry_s, self._next_ring_s = None, _RETRY_S[0], 0.0
         self._look(time.monotonic())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(self._stop,), name=f"panel {self.name}", daemon=True)
@@ -161,13 +165,25 @@ class PanelSink:
 
     def _look(self, now_s: float) -> None:
         """Look at the inputs, and draw what is to be seen now."""
+        self._look_at_inputs(now_s)
+        if self._ring is None and now_s >= self._next_ring_s:
+            self._open_ring(now_s)
+        ring = self._ring
+        if ring is None:
+            return
+        try:
+            self._draw(ring, now_s)
+        except Exception as error:
+            self._ring_failed(error, now_s)
+            ring.close()
+
+    def _look_at_inputs(self, now_s: float) -> None:
         assert self._pins is not None, "it is open"
-        assert self._ring is not None, "it is open"
         inputs = self._pins.read()
         switch = inputs.get("switch", False)
         if switch != self._switch:
-            self._switch = switch
             self._house.mute_switch(self.name, switch)
+            self._switch = switch
         pressed = inputs.get("button", False)
         if pressed and self._pressed_s is None:
             self._pressed_s = now_s
@@ -175,6 +191,28 @@ class PanelSink:
             held_s, self._pressed_s = now_s - self._pressed_s, None
             if held_s < self._settings.long_press_s:
                 self._press()
+
+    def _open_ring(self, now_s: float) -> None:
+        settings = self._settings
+        ring = self._given[1]
+        if ring is None and (settings.fake or not settings.lights):
+            ring = FakeRing()
+        try:
+            self._ring = ring or SpiRing(settings.spi_bus, settings.spi_device)
+        except Exception as error:
+            self._ring_failed(error, now_s)
+            return
+        self._shown = ""  # to be drawn, whatever it was
+
+    def _ring_failed(self, error: Exception, now_s: float) -> None:
+        """Go on without lights for a while; told once, until a picture was shown again."""
+        if self._retry_s == _RETRY_S[0]:
+            what = str(error) if isinstance(error, VivavoceError) else f"{type(error).__name__}: {error}"
+            _log.error("sink %s: goes on without lights: %s", self.name, what)
+        self._ring, self._next_ring_s = None, now_s + self._retry_s
+        self._retry_s = min(2 * self._retry_s, _RETRY_S[1])
+
+    def _draw(self, ring: Ring, now_s: float) -> None:
         with self._lock:
             state = self._lights.state(now_s)
         moves = PATTERNS[state].motion != "steady"
@@ -185,7 +223,10 @@ class PanelSink:
         elif not moves:
             return
         if self._settings.lights:
-            self._ring.show(drawn(state, self._settings.lights, now_s - self._since_s, self._settings.brightness))
+            ring.show(drawn(state, self._settings.lights, now_s - self._since_s, self._settings.brightness))
+            if self._retry_s != _RETRY_S[0]:
+                _log.info("sink %s: the lights work again", self.name)
+                self._retry_s = _RETRY_S[0]
 
     def _press(self) -> None:
         try:

@@ -169,6 +169,56 @@ class TestSink:
             sink.check()
         sink.close()
 
+    def test_the_switch_mutes_without_a_ring(self, caplog):
+        house, pins = SwitchedHouse(), FakePins()
+        pins.now["switch"] = True
+        sink = PanelSink(Settings(switch_line=1, spi_bus=31, spi_device=31), "panel", house, pins=pins)
+        sink.open()
+        assert house.status.mute_switch
+        sink._stop.set()
+        sink._thread.join()
+        now_s = time.monotonic()
+        pins.now["switch"] = False
+        for later_s in (10.0, 100.0, 100.1):
+            sink._look(now_s + later_s)
+        sink.check()
+        sink.close()
+        assert not house.status.mute_switch
+        assert caplog.text.count("sink panel: goes on without lights") == 1
+
+    def test_a_ring_that_fails_comes_back_and_the_switch_stays(self, caplog):
+        class Loose(FakeRing):
+            torn = True
+            shows = 0
+
+            def show(self, colours):
+                self.shows += 1
+                if self.torn:
+                    raise OSError("torn out")
+                super().show(colours)
+
+        caplog.set_level("INFO")
+        house, pins, ring = SwitchedHouse(), FakePins(), Loose()
+        sink = PanelSink(Settings(lights=2, brightness=1.0), "panel", house, pins=pins, ring=ring)
+        sink.push(house.status)
+        for now_s, tries in ((0.0, 1), (0.9, 1), (1.1, 2), (3.0, 2), (3.2, 3)):
+            sink._pins = pins
+            sink._look(now_s)
+            assert ring.shows == tries
+        assert ring.closed
+        pins.now["switch"] = True
+        sink._look(3.3)
+        assert house.status.mute_switch
+        sink.push(house.status)
+        ring.torn = False
+        for now_s in (10.0, 10.1):
+            sink._look(now_s)
+        assert (ring.shown == PATTERNS["muted"].colour).all()
+        assert ring.shows == 4
+        assert caplog.text.count("goes on without lights: OSError: torn out") == 1
+        assert caplog.text.count("the lights work again") == 1
+        sink.close()
+
     def test_a_fake_panel_says_what_it_would_show(self, caplog):
         caplog.set_level("INFO")
         sink = make(Settings(fake=True, switch_line=3), "panel", SwitchedHouse())
