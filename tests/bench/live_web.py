@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -91,16 +92,20 @@ def listen(wav: Path, seconds: float, silence: Path) -> list[tuple[str, np.ndarr
             page.wait_for_selector("body[data-connected=true]")
             page.get_by_role("switch").click()
             page.get_by_label("This browser").click()
-            page.wait_for_timeout(1000 * (seconds + 3))
-            shown = page.locator("#history li").evaluate_all(
-                "all => all.map(one => [one.dataset.id, one.dataset.verdict]).reverse()"
-            )
-            heard = []
-            for number, verdict in shown:
-                body = context.request.get(f"{address}audio/{number}.wav").body()
-                heard.append((verdict, soundfile.read(io.BytesIO(body))[0]))
+            heard: dict[int, tuple[str, np.ndarray]] = {}
+            ends_s = time.monotonic() + seconds + 3
+            while time.monotonic() < ends_s:
+                # The page remembers the last decisions only, and so does who serves their sound.
+                page.wait_for_timeout(5000)
+                shown = page.locator("#history li").evaluate_all(
+                    "all => all.map(one => [one.dataset.id, one.dataset.verdict])"
+                )
+                for number, verdict in shown:
+                    if int(number) not in heard:
+                        body = context.request.get(f"{address}audio/{number}.wav").body()
+                        heard[int(number)] = (verdict, soundfile.read(io.BytesIO(body))[0])
             browser.close()
-        return heard
+        return [heard[number] for number in sorted(heard)]
     finally:
         served.send_signal(signal.SIGINT)
         served.wait(20)
@@ -111,7 +116,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=data_folder(), help="folder with a manifest.csv [%(default)s]")
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "cache", help="rendered clips [%(default)s]")
-    parser.add_argument("--pairs", type=int, default=20, metavar="N", help="at most 24, which the page remembers")
+    parser.add_argument("--pairs", type=int, default=20, metavar="N", help="[%(default)s]")
     parser.add_argument("-o", "--out", type=Path, default=ROOT / "results" / "live_web.json")
     args = parser.parse_args()
 

@@ -145,7 +145,8 @@ function decided(decision) {
 
 function sourced(record) {
   source = record;
-  const kind = record.kind === "browser" && !record.yours ? "none" : record.kind;
+  // Where another page's microphone is heard, none is chosen here, so that "Off" can be, and ends it.
+  const kind = record.kind === "browser" && !record.yours ? "" : record.kind;
   for (const input of document.querySelectorAll('input[name="origin"]')) input.checked = input.value === kind;
   if (record.kind !== "browser" || !record.yours) microphone.stop();
   byId("keep").setAttribute("aria-checked", String(record.keeps_sound));
