@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 _LOOK_S = 0.04
 """Time between two looks at the inputs, and two pictures of what moves, s."""
 _LEAVE_S = 2.0
+_RING_S = 5.0
+"""Time until a ring that failed is opened again, s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,11 @@ class PanelSink:
         self._given = (pins, ring)
         self._pins: Pins | None = None
         self._ring: Ring | None = None
+        self._ring_s = float("-inf")
+        """When the ring is opened again."""
+        self._ring_fault = ""
+        self._watches = False
+        """Whether there is an input, which is looked at without a ring, too."""
         self._lock = threading.Lock()
         self._lights = Lights(settings.hold_s)
         self._shown, self._since_s = "", 0.0
@@ -99,18 +106,18 @@ class PanelSink:
         Raises
         ------
         DataError, MissingExtraError
-            If they cannot be used; the daemon goes on, and tries again.
+            If they cannot be used; the daemon goes on, and tries again. A ring that cannot be used beside a switch or
+            a button is a warning: the switch has to mute without lights, too.
         """
         settings = self._settings
-        pins, ring = self._given
+        pins, _ = self._given
         named = {"switch": settings.switch_line, "button": settings.button_line}
         lines = {name: line for name, line in named.items() if line >= 0}
         if pins is None:
             pins = FakePins() if settings.fake or not lines else None
         self._pins = pins or GpioPins(settings.chip, lines, active_low=settings.active_low)
-        if ring is None:
-            ring = FakeRing() if settings.fake or not settings.lights else None
-        self._ring = ring or SpiRing(settings.spi_bus, settings.spi_device)
+        self._watches = bool(lines) or self._given[0] is not None
+        self._ring_s = float("-inf")
         self._fault, self._shown, self._pressed_s, self._switch = None, "", None, None
         self._look(time.monotonic())
         self._stop = threading.Event()
@@ -162,7 +169,6 @@ class PanelSink:
     def _look(self, now_s: float) -> None:
         """Look at the inputs, and draw what is to be seen now."""
         assert self._pins is not None, "it is open"
-        assert self._ring is not None, "it is open"
         inputs = self._pins.read()
         switch = inputs.get("switch", False)
         if switch != self._switch:
@@ -175,6 +181,19 @@ class PanelSink:
             held_s, self._pressed_s = now_s - self._pressed_s, None
             if held_s < self._settings.long_press_s:
                 self._press()
+        try:
+            self._draw(now_s)
+        except Exception as error:
+            if not self._watches:
+                raise
+            self._lose_ring(error, now_s)
+
+    def _draw(self, now_s: float) -> None:
+        if self._ring is None:
+            if now_s < self._ring_s:
+                return
+            self._ring = self._open_ring()
+            self._shown = ""
         with self._lock:
             state = self._lights.state(now_s)
         moves = PATTERNS[state].motion != "steady"
@@ -186,6 +205,30 @@ class PanelSink:
             return
         if self._settings.lights:
             self._ring.show(drawn(state, self._settings.lights, now_s - self._since_s, self._settings.brightness))
+        if self._ring_fault:
+            _log.info("sink %s: the ring works again", self.name)
+            self._ring_fault = ""
+
+    def _open_ring(self) -> Ring:
+        settings = self._settings
+        if self._given[1] is not None:
+            return self._given[1]
+        if settings.fake or not settings.lights:
+            return FakeRing()
+        return SpiRing(settings.spi_bus, settings.spi_device)
+
+    def _lose_ring(self, error: Exception, now_s: float) -> None:
+        """Go on without the ring, and open it again after a while."""
+        ring, self._ring = self._ring, None
+        self._ring_s = now_s + _RING_S
+        if str(error) != self._ring_fault:
+            self._ring_fault = str(error)
+            _log.warning("sink %s: %s; switch and button work without lights", self.name, error)
+        if ring is not None:
+            try:
+                ring.close()
+            except Exception as close_error:
+                _log.debug("sink %s: %s", self.name, close_error)
 
     def _press(self) -> None:
         try:

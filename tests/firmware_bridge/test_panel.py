@@ -11,6 +11,7 @@ from link_house import SwitchedHouse, answer
 
 from edge.errors import DataError, MissingExtraError, UsageError
 from edge.strict_toml import from_tables
+from firmware_bridge import panel_sink
 from firmware_bridge.panel.lights import STATES, Lights
 from firmware_bridge.panel.patterns import PATTERNS, c_header, drawn
 from firmware_bridge.panel.pins import FakePins, GpioPins
@@ -167,6 +168,46 @@ class TestSink:
         sink._thread.join(10.0)
         with pytest.raises(DataError, match="sink panel: OSError: torn out"):
             sink.check()
+        sink.close()
+
+    def test_without_a_ring_the_switch_mutes_and_the_ring_is_tried_again(self, monkeypatch, caplog):
+        rings = []
+
+        def no_ring(*_):
+            rings.append(None)
+            raise DataError("/dev/spidev0.1: cannot be opened")
+
+        monkeypatch.setattr(panel_sink, "SpiRing", no_ring)
+        house, pins = SwitchedHouse(), FakePins()
+        pins.now["switch"] = True
+        sink = PanelSink(Settings(switch_line=1), "panel", house, pins=pins)
+        sink.open()
+        sink._stop.set()
+        sink._thread.join()
+        assert house.status.mute_switch
+        assert caplog.text.count("cannot be opened; switch and button work without lights") == 1
+        now_s = time.monotonic()
+        pins.now["switch"] = False
+        sink._look(now_s + 1.0)
+        assert not house.status.muted
+        tried = len(rings)
+        sink._look(now_s + 6.0)
+        assert len(rings) == tried + 1
+        ring = FakeRing()
+        monkeypatch.setattr(panel_sink, "SpiRing", lambda *_: ring)
+        sink._look(now_s + 12.0)
+        assert len(ring.shown) == 12
+        sink.check()
+        sink.close()
+
+    def test_a_ring_alone_that_is_not_there_is_told_by_open(self, monkeypatch):
+        def no_ring(*_):
+            raise DataError("no ring")
+
+        monkeypatch.setattr(panel_sink, "SpiRing", no_ring)
+        sink = make(Settings(), "panel", SwitchedHouse())
+        with pytest.raises(DataError, match="no ring"):
+            sink.open()
         sink.close()
 
     def test_a_fake_panel_says_what_it_would_show(self, caplog):
