@@ -103,15 +103,12 @@ class FirmwareSink:
         DataError
             If it takes nothing more.
         """
-        decided = isinstance(message, Answer) and message.origin == SOURCE
-        if isinstance(message, Answer) and decided and self._stale(message):
+        if isinstance(message, Answer) and message.origin == SOURCE:
+            self._decide(message)
             return
-        self._lights.push(message, time.monotonic())
-        self._light()
+        self._show(message)
         if isinstance(message, Status):
             self._mute(message)
-        elif isinstance(message, Answer) and decided:
-            self._decide(message)
 
     def close(self) -> None:
         """Leave the link; it is closed, if the source is not there either."""
@@ -125,6 +122,9 @@ class FirmwareSink:
     def _decide(self, answer: Answer) -> None:
         told = self._link.clock.answered(answer.decided_sample)
         index, word = told or (self._link.clock.device_index(answer.end_sample), answer.word)
+        if self._stale(answer, index):
+            return
+        self._show(answer)
         if not self._link.up:
             self._leave_untold(answer, self._link.why)
             return
@@ -140,9 +140,9 @@ class FirmwareSink:
         if not self._link.send(LinkMessage(_DECISION.name, values)) and self._link.up:
             raise DataError(f"{self._link.settings.port}: the device takes no more; see whether its firmware hangs")
 
-    def _stale(self, answer: Answer) -> bool:
+    def _stale(self, answer: Answer, index: int) -> bool:
         """Whether nobody waits for a decision any more: its word is too old, or of before a mute."""
-        came_s = self._link.clock.came_s(self._link.clock.device_index(answer.end_sample))
+        came_s = self._link.clock.came_s(index)
         # When it was decided says little: the daemon may have been behind with the sound.
         age_s = max(time.time() - answer.at_s, 0.0 if came_s is None else time.monotonic() - came_s)
         if answer.end_sample <= self._muted_at:
@@ -162,6 +162,10 @@ class FirmwareSink:
             self._muted_at = self._link.clock.position
         origin = _SWITCH if status.mute_switch else _SOFTWARE
         self._link.stand(LinkMessage(_MUTE.name, {"muted": int(status.muted), "origin": origin}))
+
+    def _show(self, message: Message) -> None:
+        self._lights.push(message, time.monotonic())
+        self._light()
 
     def _light(self) -> None:
         state = STATES.index(self._lights.state(time.monotonic()))

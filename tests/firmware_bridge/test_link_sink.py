@@ -308,6 +308,18 @@ def test_a_decision_about_sound_that_came_long_ago_is_not_told_or_shown(told, ca
     assert "the decision late is not told: it is 20 s old" in caplog.text
 
 
+def test_a_decision_that_is_not_told_takes_its_word_with_it(told):
+    clock = told.sink._link.clock
+    clock.place(1_000_000, 20_000, 0.0, anew=True)
+    told.device.wait(lit(told.device, 1))
+    clock.heard(8400, 1_008_123, "First")
+    clock.heard(8500, 1_008_223, "Second")
+    told.sink.push(answer(at_s=time.time() - 60))
+    told.sink.push(answer())
+    told.device.wait(lambda device: device.of("decision"))
+    assert [one["word"] for one in told.device.of("decision")] == ["Second"]
+
+
 def test_a_decision_about_a_word_of_before_a_mute_is_not_told(told, caplog):
     told.device.wait(lit(told.device, 1))
     told.sink._link.clock.place(0, 9500, 0.0, anew=True)
