@@ -25,6 +25,10 @@ _ANSWER = SAMPLE_RATE_HZ
 """An answer comes at most so many samples after its word."""
 _REMEMBERED = 64
 """Beginnings of counts, and words without an answer, that are kept."""
+_CAME_S = 0.25
+"""Time between two notes of when sound came, s."""
+_CAME = 1024
+"""Such notes that are kept: 256 s at least."""
 _COUNT_MASK = (1 << 64) - 1
 
 
@@ -55,6 +59,8 @@ class LinkClock:
         # Where counts of the device begin: index in the daemon's stream, index of the device.
         self._begins: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self._words: deque[_Word] = deque(maxlen=_REMEMBERED)
+        # When sound came: index of the device, time.
+        self._came: deque[tuple[int, float]] = deque(maxlen=_CAME)
 
     @property
     def position(self) -> int:
@@ -90,6 +96,29 @@ class LinkClock:
             self._position = start + size - known
             self._last_s = now_s
             return Placed(lost, known, start)
+
+    def came(self, index: int, now_s: float) -> None:
+        """Take note that sound came, which waits to be placed.
+
+        Parameters
+        ----------
+        index : int
+            Of its first sample, by the device.
+        now_s : float
+            Monotonic clock, s.
+        """
+        with self._lock:
+            if not self._came or index < self._came[-1][0] or now_s - self._came[-1][1] >= _CAME_S:
+                self._came.append((index, now_s))
+
+    def came_s(self, index: int) -> float | None:
+        """Return when a sample of the device came, monotonic clock, s, within 0.25 s; None if no sound came yet."""
+        with self._lock:
+            # The newest first: after a start of the device it is of another count than those before it.
+            for begin, at_s in reversed(self._came):
+                if begin <= index:
+                    return at_s
+            return self._came[0][1] if self._came else None
 
     def heard(self, position: int, index: int, word: str) -> None:
         """Take note of a word that the device heard.

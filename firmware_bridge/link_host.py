@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from edge.errors import AudioError, VivavoceError
+from edge.errors import VivavoceError
 from firmware_bridge.device_log import DeviceLog
 from firmware_bridge.link.messages import Message
 from firmware_bridge.link.peer import Peer
@@ -24,6 +24,7 @@ from firmware_bridge.link.transports import Transport
 from firmware_bridge.link_clock import LinkClock
 from firmware_bridge.link_items import Began, Item, Over, Switched
 from firmware_bridge.link_port import LinkSettings
+from firmware_bridge.link_standing import Standing
 
 __all__ = ["ANSWER_S", "LinkHost"]
 
@@ -79,6 +80,7 @@ class LinkHost:
         self._life = threading.Lock()
         self._users = 0
         self._stop: threading.Event | None = None
+        self._slip = ""
         self._thread: threading.Thread | None = None
         # What follows is held by this lock.
         self._changed = threading.Condition()
@@ -88,7 +90,7 @@ class LinkHost:
         self._down_since_s = time.monotonic()
         self._why = ""
         self._told = ""
-        self._standing: dict[str, Message] = {}
+        self._standing = Standing()
         self._items: deque[Item] = deque()
         self._listened_until_s = float("-inf")
         self._waker = -1
@@ -153,11 +155,9 @@ class LinkHost:
     def stand(self, message: Message) -> None:
         """Tell what holds until something else is told: to the device that is there, and to each one that comes."""
         with self._changed:
-            if self._standing.get(message.kind) == message:
-                return
-            self._standing[message.kind] = message
+            self._standing.put(message)
             if self._up:
-                self._peer.send(message)
+                self._standing.push(self._peer)
         self._wake()
 
     def listen(self, listened: bool) -> None:
@@ -207,36 +207,36 @@ class LinkHost:
         wait_s = _RETRY_S[0]
         while not stop.is_set():
             began_s = time.monotonic()
+            transport, reason = None, f"{self.settings.port}: closed"
             try:
                 transport = self._open_port()
+                self._drive(transport, stop)
             except VivavoceError as error:
-                self._lost(str(error))
-            else:
-                try:
-                    self._drive(transport, stop)
-                except AudioError as error:
-                    self._lost(str(error))
-                except Exception as error:
-                    # A driver's, or a slip of ours: the daemon outlives it.
-                    _log.exception("link %s", self.settings.port)
-                    self._lost(f"{self.settings.port}: {type(error).__name__}: {error}")
-                finally:
+                reason = str(error)
+            except Exception as error:
+                # A driver's, a resolver's, or a slip of ours: the daemon outlives it.
+                _log.exception("link %s", self.settings.port)
+                reason = f"{self.settings.port}: {type(error).__name__}: {error}"
+            finally:
+                if transport is not None:
                     transport.close()
-                    with self._changed:
-                        self._peer.disconnected(time.monotonic())
-                        self._look(f"{self.settings.port}: closed")
+            self._lost(reason, stop)
             if time.monotonic() - began_s > _RETRY_S[1]:
                 wait_s = _RETRY_S[0]
             stop.wait(wait_s)
             wait_s = min(2 * wait_s, _RETRY_S[1])
 
-    def _lost(self, reason: str) -> None:
-        """Note why there is no device."""
+    def _lost(self, reason: str, stop: threading.Event) -> None:
+        """Note why there is no device, unless another thread has the peer by now."""
         with self._changed:
-            self._why = reason
+            if self._stop is not stop:
+                return
+            if not stop.is_set():
+                self._why = reason
             self._peer.disconnected(time.monotonic())
             self._look(reason)
-        self._tell(reason)
+        if not stop.is_set():
+            self._tell(reason)
 
     def _tell(self, reason: str) -> None:
         """Say why there is no device, once until there is one, or there is another reason."""
@@ -248,19 +248,22 @@ class LinkHost:
     def _drive(self, transport: Transport, stop: threading.Event) -> None:
         waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         with self._changed:
-            self._waker = waker
+            if not stop.is_set():
+                self._waker = waker
         try:
             waiting = select.poll()
             waiting.register(waker, select.POLLIN)
             waiting.register(transport.fileno(), select.POLLIN)
             unsent = b""
+            # The port may have taken so long to open that this thread is not wanted any more.
             while not stop.is_set():
                 data = transport.read()
                 taken, unsent, due_s = self._turn(data, unsent)
+                # What was taken is acknowledged: what fails over one message must not lose the others.
                 for message in taken:
-                    self._dispatch(message)
+                    self._guarded(self._dispatch, message)
                 for tick in tuple(self.ticks):
-                    tick()
+                    self._guarded(tick)
                 if not self._up and time.monotonic() - self._down_since_s > ANSWER_S:
                     self._tell(self.why)
                 if unsent:
@@ -271,8 +274,18 @@ class LinkHost:
                     os.eventfd_read(waker)
         finally:
             with self._changed:
-                self._waker = -1
+                if self._waker == waker:  # otherwise it is that of the thread that came after this one
+                    self._waker = -1
             os.close(waker)
+
+    def _guarded(self, call: Callable[..., None], *values: Any) -> None:
+        try:
+            call(*values)
+        except Exception as error:
+            # A tick that fails, fails on and on: said once in a row.
+            slip, self._slip = self._slip, f"{type(error).__name__}: {error}"
+            if slip != self._slip:
+                _log.exception("link %s", self.settings.port)
 
     def _turn(self, data: bytes, unsent: bytes) -> tuple[list[Message], bytes, float]:
         """Give the peer what came; return its messages, what it sends, and when it wants to be asked again."""
@@ -286,6 +299,8 @@ class LinkHost:
                 self._peer = peer = self._new_peer()
                 self._sessions = 0
             taken = list(peer.messages()) if len(self._items) < _HELD else []
+            if self._up:
+                self._standing.push(peer)
             if not unsent:
                 unsent = peer.poll(now_s, room=_ROOM_BYTES)
             due_s = float("inf") if unsent else peer.next_poll_s()
@@ -307,8 +322,8 @@ class LinkHost:
             # Said before the device's own words are taken, which may be that its switch is on.
             if self.switched and not self.can("mute switch"):
                 self._say_mute(False, True)
-            for message in self._standing.values():
-                peer.send(message)
+            self._standing.owe_all()
+            self._standing.push(peer)
             self.starts += not hello["resume_session"]
             self._put(Began(hello))
         self._sessions = peer.counts.sessions
@@ -333,15 +348,24 @@ class LinkHost:
         elif message.kind == "log":
             self._device_log.push(message.values, time.monotonic())
         elif message.kind in ("audio", "wake"):
+            if message.kind == "audio":
+                self.clock.came(message.values["index"], time.monotonic())
             self._put(message)
             if message.kind == "wake":
-                for call in self.word_heard:
-                    call()
+                for call in tuple(self.word_heard):
+                    self._guarded(call)
 
     def _say_mute(self, muted: bool, switch: bool) -> None:
-        if switch:
-            with self._changed:
+        # With the lock, so that who is told by say_switch meanwhile is told this afterwards.
+        with self._changed:
+            if switch:
                 self.switched = muted
                 self._put(Switched(muted))
-        for call in self.mute_said:
-            call(muted, switch)
+            for call in tuple(self.mute_said):
+                self._guarded(call, muted, switch)
+
+    def say_switch(self, call: Callable[[bool, bool], None]) -> None:
+        """Tell one who comes late how the switch is, if a device was met; like :attr:`mute_said`."""
+        with self._changed:
+            if self.starts or self.switched:
+                call(self.switched, True)

@@ -29,7 +29,7 @@ def opener(settings: LinkSettings, where: str) -> Callable[[], Transport]:
     ----------
     settings : LinkSettings
     where : str
-        Table of the settings, for messages.
+        Name of the setting that holds the port, for messages.
 
     Raises
     ------
@@ -53,6 +53,5 @@ def opener(settings: LinkSettings, where: str) -> Callable[[], Transport]:
             raise MissingExtraError("a serial port (pyserial)", "bridge") from error
         return lambda: open_serial(port, settings.baud)
     raise UsageError(
-        f"{where}.port: got {port!r}, expected the path of a serial port, tcp:HOST:PORT or unix:/path; "
-        'e.g. port = "/dev/ttyACM0"'
+        f"{where}: got {port!r}, expected the path of a serial port, tcp:HOST:PORT or unix:/path; e.g. /dev/ttyACM0"
     )

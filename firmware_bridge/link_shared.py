@@ -33,7 +33,7 @@ def shared(settings: LinkSettings, where: str) -> LinkHost:
         host = _hosts.get(settings.port)
         if host is None:
             link = LinkSettings(port=settings.port, baud=settings.baud)
-            host = _hosts[settings.port] = LinkHost(link, opener(link, where))
+            host = _hosts[settings.port] = LinkHost(link, opener(link, f"{where}.port"))
         elif host.settings.baud != settings.baud:
             raise UsageError(
                 f"{where}.baud: got {settings.baud}, expected {host.settings.baud}: source and sink share "

@@ -77,6 +77,8 @@ class FirmwareSink:
         self._brightness = round(settings.brightness * _BRIGHTEST)
         self._joined = False
         self._untold = 0
+        self._muted_at = 0
+        """Samples of the daemon's stream that came before the last mute."""
         self._gauge = re.sub(r"\W", "_", f"sink_{name}")
         self._measured_s = float("-inf")
 
@@ -90,6 +92,8 @@ class FirmwareSink:
             self._link.mute_said.append(self._mute_said)
             self._link.word_heard.append(self._word_heard)
             self._link.join()
+            # What the device said of its switch while nobody listened here.
+            self._link.say_switch(self._mute_said)
 
     def push(self, message: Message) -> None:
         """Tell the device.
@@ -99,13 +103,12 @@ class FirmwareSink:
         DataError
             If it takes nothing more.
         """
-        now_s = time.monotonic()
-        self._lights.push(message, now_s)
-        self._light()
+        if isinstance(message, Answer) and message.origin == SOURCE:
+            self._decide(message)
+            return
+        self._show(message)
         if isinstance(message, Status):
             self._mute(message)
-        elif isinstance(message, Answer) and message.origin == SOURCE:
-            self._decide(message)
 
     def close(self) -> None:
         """Leave the link; it is closed, if the source is not there either."""
@@ -119,11 +122,11 @@ class FirmwareSink:
     def _decide(self, answer: Answer) -> None:
         told = self._link.clock.answered(answer.decided_sample)
         index, word = told or (self._link.clock.device_index(answer.end_sample), answer.word)
-        age_s = time.time() - answer.at_s
-        if not self._link.up or age_s > self._settings.stale_s:
-            self._untold += 1
-            reason = self._link.why if not self._link.up else f"it is {age_s:.0f} s old"
-            _log.warning("sink %s: the decision %s is not told: %s", self.name, answer.id, reason)
+        if self._stale(answer, index):
+            return
+        self._show(answer)
+        if not self._link.up:
+            self._leave_untold(answer, self._link.why)
             return
         # What could not be judged is neither a mouth nor a loudspeaker.
         live = 0.5 if math.isnan(answer.live_probability) else answer.live_probability
@@ -137,9 +140,32 @@ class FirmwareSink:
         if not self._link.send(LinkMessage(_DECISION.name, values)) and self._link.up:
             raise DataError(f"{self._link.settings.port}: the device takes no more; see whether its firmware hangs")
 
+    def _stale(self, answer: Answer, index: int) -> bool:
+        """Whether nobody waits for a decision any more: its word is too old, or of before a mute."""
+        came_s = self._link.clock.came_s(index)
+        # When it was decided says little: the daemon may have been behind with the sound.
+        age_s = max(time.time() - answer.at_s, 0.0 if came_s is None else time.monotonic() - came_s)
+        if answer.end_sample <= self._muted_at:
+            self._leave_untold(answer, "its word is of before a mute")
+        elif age_s > self._settings.stale_s:
+            self._leave_untold(answer, f"it is {age_s:.0f} s old")
+        else:
+            return False
+        return True
+
+    def _leave_untold(self, answer: Answer, reason: str) -> None:
+        self._untold += 1
+        _log.warning("sink %s: the decision %s is not told: %s", self.name, answer.id, reason)
+
     def _mute(self, status: Status) -> None:
+        if status.muted:
+            self._muted_at = self._link.clock.position
         origin = _SWITCH if status.mute_switch else _SOFTWARE
         self._link.stand(LinkMessage(_MUTE.name, {"muted": int(status.muted), "origin": origin}))
+
+    def _show(self, message: Message) -> None:
+        self._lights.push(message, time.monotonic())
+        self._light()
 
     def _light(self) -> None:
         state = STATES.index(self._lights.state(time.monotonic()))

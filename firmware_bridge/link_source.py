@@ -1,9 +1,9 @@
 """A device at the link as the source of the daemon: its microphone, and its wake words if it detects them itself."""
 
+import bisect
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -34,6 +34,8 @@ _REST_S = 0.5
 """Where no sound comes for so long after a word, there will be no more of it, s."""
 _WORD_S = 5.0
 """The sound of a word comes within this time, s."""
+_WORDS_MOST = 64
+"""Words that may wait for their sound; a device that says more of them counts wrongly."""
 _SCORE_MAX = kind_named("wake").field("score").limits[1]
 _SILENCE = np.zeros(0, np.int16)
 
@@ -83,7 +85,8 @@ class FirmwareSource:
         self._link.source_tells = True
         # The sink may be the first to open the link: what comes then waits for the first look.
         self._link.listen(True)
-        self._words: deque[_Word] = deque()
+        self._words: list[_Word] = []
+        """Those that wait for their sound, the one that ends first before the others."""
         self._told_of_words = False
         self._starts = -1
         """Starts of the device that were met when its last block came."""
@@ -138,6 +141,8 @@ class FirmwareSource:
                 elif isinstance(item, Switched):
                     # What was sent before it is heard, what comes after it is not: the order is the device's.
                     self._switched = item.on
+                    if item.on:
+                        self._words.clear()
                 elif item.kind == "wake":
                     yield from self._wake(item.values, now_s)
                 elif self._switched:
@@ -151,8 +156,9 @@ class FirmwareSource:
                 self._was_muted, sound_s = True, now_s
             elif up and not self.hears_words and now_s - sound_s > _SOUND_S:
                 raise AudioError(f"{self.name}: the device is there, and sends no sound; check its microphone")
+            self._forget(now_s)
             if not items:
-                yield from self._rest(now_s - sound_s, now_s)
+                yield from self._rest(now_s - sound_s)
                 yield _SILENCE
 
     def _begin(self, began: Began) -> None:
@@ -173,7 +179,10 @@ class FirmwareSource:
             return
         if self._switched:
             return
-        self._words.append(_Word(values, now_s))
+        bisect.insort(self._words, _Word(values, now_s), key=_end)
+        if len(self._words) > _WORDS_MOST:
+            word = self._words.pop().values["word"]
+            _log.warning("%s heard %r, and %d words before it wait for their sound", self.name, word, _WORDS_MOST)
         if self._starts == self._link.starts:  # otherwise its index is of a count that no sound has come of yet
             yield from self._due(self._link.clock.position)
 
@@ -202,24 +211,32 @@ class FirmwareSource:
 
     def _until(self, word: _Word, position: int) -> int:
         """Return how many samples after this one a word ends; at most 0 if it has."""
-        return int(word.values["index"]) - self._link.clock.device_index(position)
+        return _end(word) - self._link.clock.device_index(position)
 
     def _due(self, position: int) -> Iterator[WordHeard]:
         """Yield the words that end at this index of the daemon's stream at the latest."""
         while self._words and self._until(self._words[0], position) <= 0:
-            values = self._words.popleft().values
+            values = self._words.pop(0).values
             self._link.clock.heard(position, values["index"], values["word"])
             self._resting = False
             yield WordHeard(values["word"], values["score"] / _SCORE_MAX)
 
-    def _rest(self, silent_s: float, now_s: float) -> Iterator[SoundLost]:
+    def _rest(self, silent_s: float) -> Iterator[SoundLost]:
         """End what waits for sound that does not come."""
         if not self._resting and silent_s > _REST_S:
             self._resting = True
             yield SoundLost(0, "the device sends no more after a word")
-        while self._words and now_s - self._words[0].came_s > _WORD_S:
-            word = self._words.popleft().values["word"]
+
+    def _forget(self, now_s: float) -> None:
+        """Drop the words whose sound did not come in time, whether other sound comes or not."""
+        for one in [one for one in self._words if now_s - one.came_s > _WORD_S]:
+            self._words.remove(one)
+            word = one.values["word"]
             _log.warning("%s heard %r, and did not send its sound within %g s", self.name, word, _WORD_S)
+
+
+def _end(word: _Word) -> int:
+    return int(word.values["index"])
 
 
 def make(settings: Settings) -> FirmwareSource:

@@ -1,6 +1,5 @@
 """Sending a model image over a transport, which may break and come back meanwhile."""
 
-import contextlib
 import random
 import select
 import time
@@ -10,35 +9,13 @@ from edge.errors import AudioError, DataError
 from firmware_bridge.link.bundle_sender import BundleSender
 from firmware_bridge.link.peer import Peer
 from firmware_bridge.link.peer_state import Settings
-from firmware_bridge.link.transports import Transport, open_serial, open_tcp, open_unix
+from firmware_bridge.link.transports import Transport
 
-__all__ = ["open_port", "send_image"]
+__all__ = ["send_image"]
 
 _RETRY_S = 0.5
 _OFFER_AGAIN_S = 5.0
 _LONGEST_WAIT_S = 0.05
-
-
-def open_port(name: str) -> Transport:
-    """Open a port by its name: HOST:PORT, a Unix socket, or a serial port or pseudoterminal.
-
-    Raises
-    ------
-    AudioError
-        If it cannot be opened.
-    MissingExtraError
-        If it is a serial port, and pyserial is missing.
-    """
-    import os
-    import stat
-
-    host, colon, port = name.rpartition(":")
-    if colon and host and port.isdecimal() and not os.path.exists(name):
-        return open_tcp(host, int(port))
-    with contextlib.suppress(OSError):
-        if stat.S_ISSOCK(os.stat(name).st_mode):
-            return open_unix(name)
-    return open_serial(name)
 
 
 def send_image(

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import socket
+import termios
 import tty
 from typing import Any, Protocol
 
@@ -195,7 +196,7 @@ def open_tcp(host: str, port: int) -> SocketTransport:
     name = f"{host}:{port}"
     try:
         return SocketTransport(socket.create_connection((host, port), _CONNECT_S), name)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # a name such as "a..b" cannot be encoded
         raise _gone(name, error) from error
 
 
@@ -265,7 +266,7 @@ def open_serial(path: str, baud: int = 921_600) -> _SerialTransport:
         raise MissingExtraError("a serial port (pyserial)", "bridge") from error
     try:
         port = serial.Serial(path, baud, timeout=0, write_timeout=0, exclusive=True)
-    except (serial.SerialException, ValueError, OSError) as error:
+    except (serial.SerialException, termios.error, ValueError, OSError) as error:
         raise _gone(path, error) from error
     return _SerialTransport(port, path, serial.SerialException)
 

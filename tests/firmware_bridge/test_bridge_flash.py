@@ -15,7 +15,8 @@ from edge.bundle import DEFAULT_BUNDLE, open_bundle
 from edge.errors import AudioError
 from firmware_bridge.link.bundle_image import image_bytes, image_of, sha256_of
 from firmware_bridge.link.bundle_sender import BundleSender
-from firmware_bridge.link.bundle_transfer import open_port, send_image
+from firmware_bridge.link.bundle_transfer import send_image
+from firmware_bridge.link.transports import open_serial
 from firmware_bridge.simulated.build import build_device
 from firmware_bridge.simulated.process import SimulatedDevice, readable
 from firmware_bridge.simulated.sound import prepare
@@ -87,7 +88,7 @@ class Bench:
 
     def send(self, content):
         sender = BundleSender(content)
-        send_image(lambda: open_port(str(self.port)), sender, lambda _: None)
+        send_image(lambda: open_serial(str(self.port)), sender, lambda _: None)
         return sender
 
     def models(self):

@@ -12,6 +12,7 @@ from slots_proof import install
 from edge.__main__ import main
 from edge.bundle import DEFAULT_BUNDLE, open_bundle
 from edge.errors import BundleError, BundleVersionError, DataError
+from firmware_bridge.commands import bridge_send
 from firmware_bridge.link.bundle_image import image_bytes, image_of, numbers_of, read_image
 from firmware_bridge.link.bundle_sender import BUNDLE_SLOTS, BundleSender
 from firmware_bridge.link.messages import Message
@@ -210,9 +211,9 @@ def test_the_command_writes_an_image(shipped, tmp_path):
     [
         ([], "--port"),
         (["--port", "/dev/nothing"], "/dev/nothing"),
-        (["--port", "x", "--patience", "0"], "--patience"),
+        (["--port", "/dev/nothing", "--patience", "0"], "--patience"),
         (["--image", "/dev/null/x"], "/dev/null/x"),
-        (["--port", "x", "--require-signature"], "require_signature"),
+        (["--port", "/dev/nothing", "--require-signature"], "require_signature"),
     ],
 )
 def test_one_line_for_each_failure(options, says, capsys):
@@ -220,3 +221,36 @@ def test_one_line_for_each_failure(options, says, capsys):
     error = capsys.readouterr().err.strip()
     assert says in error
     assert "\n" not in error
+
+
+@pytest.mark.parametrize(
+    ("named", "port"),
+    [
+        ("tcp:localhost:1", "tcp:localhost:1"),
+        ("localhost:1", "tcp:localhost:1"),
+        ("unix:/run/x", "unix:/run/x"),
+        ("/dev/none", "/dev/none"),
+        ("/dev/none:1", "/dev/none:1"),
+    ],
+)
+def test_ports_are_named_as_in_the_daemon(named, port):
+    assert bridge_send._port(named) == port
+
+
+def test_a_socket_is_known_by_its_path(tmp_path):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        assert bridge_send._port(str(tmp_path / "s")) == f"unix:{tmp_path}/s"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--port", "tcp:x"], "--port: got 'tcp:x', expected the path of a serial port, tcp:HOST:PORT"),
+        (["--port", "tcp:127.0.0.1:1"], "127.0.0.1:1: Connection refused"),
+        (["--port", "/dev/none", "--baud", "5"], "--baud: got 5, expected 1200 to 12000000 bit/s"),
+    ],
+)
+def test_a_port_that_cannot_be_is_one_line(options, said, capsys):
+    assert main(["bridge", "send", str(DEFAULT_BUNDLE), *options]) == 2
+    assert said in capsys.readouterr().err

@@ -58,3 +58,21 @@ def test_a_word_without_an_answer_is_none_of_the_next_one(clock):
     clock.heard(5000, 6000, "muted")
     clock.heard(50_000, 51_000, "b")
     assert clock.answered(51_600) == (51_000, "b")
+
+
+def test_when_a_sample_came():
+    clock = LinkClock()
+    assert clock.came_s(5) is None
+    for n in range(100):
+        clock.came(1000 + 320 * n, 10.0 + 0.02 * n)
+    assert clock.came_s(1000) == clock.came_s(0) == 10.0
+    for index in (2000, 20_000, 32_000):
+        came_s = 10.0 + 0.02 * ((index - 1000) // 320)
+        assert came_s - 0.26 < clock.came_s(index) <= came_s
+    # After a start of the device the same indices are of another count.
+    clock.came(0, 20.0)
+    assert clock.came_s(1500) == 20.0
+    # One that is far off hides none.
+    clock.came(10**12, 21.0)
+    clock.came(5000, 21.1)
+    assert clock.came_s(6000) == 21.1

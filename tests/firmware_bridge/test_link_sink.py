@@ -1,6 +1,7 @@
 """The sink ``firmware``, with a device in Python at a Unix socket, and a house that the test holds in its hands."""
 
 import math
+import threading
 import time
 from types import SimpleNamespace
 
@@ -10,6 +11,8 @@ from link_device import PATIENCE_S, Device, capable
 from link_house import SwitchedHouse, answer
 
 from edge.errors import UsageError
+from firmware_bridge import link_host
+from firmware_bridge.link.messages import Message
 from firmware_bridge.link_sink import FirmwareSink, Settings, make
 
 
@@ -194,3 +197,136 @@ def test_what_the_device_says_of_itself_is_measured(told, caplog):
 def test_settings():
     assert FirmwareSink(Settings(port="unix:/x", brightness=1.0), "a", SwitchedHouse())._brightness == 255
     assert np.isclose(Settings(port="/dev/x").brightness, 0.5)
+
+
+class TestLink:
+    def test_what_cannot_be_opened_at_all_is_tried_again(self, tmp_path, monkeypatch):
+        sink = make(Settings(port=f"unix:{tmp_path}/s"), "firmware", SwitchedHouse())
+        link, ports = sink._link, []
+
+        def slip():
+            ports.append(None)
+            raise ValueError("odd")
+
+        monkeypatch.setattr(link, "_open_port", slip)
+        sink.open()
+        until(lambda: len(ports) > 1)
+        assert link.why == f"{link.settings.port}: ValueError: odd"
+        sink.close()
+
+    @pytest.mark.parametrize("on", [True, False])
+    def test_a_sink_that_opens_again_hears_how_the_switch_is(self, told, on):
+        link = told.sink._link
+        link.join()  # as the source does
+        told.device.switch(not on)
+        until(lambda: link.switched is not on and told.house.status.mute_switch is not on)
+        told.sink.close()
+        told.device.switch(on)
+        until(lambda: link.switched is on)
+        told.sink.open()
+        until(lambda: told.house.status.mute_switch is on)
+        link.leave()
+
+    def test_a_mute_that_finds_the_queue_full_is_told_later(self, told):
+        link, device = told.sink._link, told.device
+        device.wait(lit(device, 1))
+        link.ticks.remove(told.sink._tick)  # it tells of lights, and so of all that is owed
+        with link._changed:
+            while link._peer.send(Message("led", {"state": 1, "brightness": 1})):
+                pass
+            link.stand(Message("mute", {"muted": 1, "origin": 0}))
+        device.wait(muted(device, 1, 0))
+        link.ticks.append(told.sink._tick)
+
+    def test_a_callback_that_fails_loses_nothing_that_was_taken(self, told, caplog):
+        def fail():
+            raise RuntimeError("a slip")
+
+        link = told.sink._link
+        link.ticks.append(fail)
+        link.word_heard.insert(0, fail)
+        heard = []
+        link.word_heard.append(lambda: heard.append("a"))
+        told.device.wake(100, "a")
+        told.device.switch(True)
+        until(lambda: told.house.status.mute_switch)
+        assert heard == ["a"]
+        assert link.up
+        assert link._peer.counts.sessions == 1
+        assert caplog.text.count("RuntimeError: a slip") == 1
+        link.ticks.remove(fail)
+
+    def test_a_port_that_opens_after_it_was_left_is_closed_again(self, told, monkeypatch):
+        link = told.sink._link
+        told.device.wait(lit(told.device, 1))
+        told.sink.close()
+        opening, go, real = threading.Event(), threading.Event(), link._open_port
+        late = SimpleNamespace(closed=False, reads=0)
+
+        class Late:
+            def read(self):
+                late.reads += 1
+                return b""
+
+            def fileno(self):
+                return 0
+
+            def close(self):
+                late.closed = True
+
+        def slow():
+            monkeypatch.setattr(link, "_open_port", real)
+            opening.set()
+            go.wait(PATIENCE_S)
+            return Late()
+
+        monkeypatch.setattr(link, "_open_port", slow)
+        monkeypatch.setattr(link_host, "_LEAVE_S", 0.01)
+        told.sink.open()
+        opening.wait(PATIENCE_S)
+        old = link._thread
+        told.sink.close()
+        told.sink.open()
+        until(lambda: link.up)
+        waker, sessions = link._waker, link._sessions
+        go.set()
+        old.join(PATIENCE_S)
+        assert (late.closed, late.reads) == (True, 0)
+        assert (link.up, link._waker, link._sessions) == (True, waker, sessions)
+
+
+def test_a_decision_about_sound_that_came_long_ago_is_not_told_or_shown(told, caplog):
+    told.device.wait(lit(told.device, 1))
+    told.sink._link.clock.place(0, 20_000, 0.0, anew=True)
+    told.sink._link.clock.came(0, time.monotonic() - 20)
+    told.sink._link.clock.came(9500, time.monotonic())
+    told.sink.push(answer(id="late"))
+    assert told.sink._lights.state(time.monotonic()) == "idle"
+    told.sink.push(answer(word="last", end_sample=9600))
+    told.device.wait(lambda device: device.of("decision"))
+    assert [one["word"] for one in told.device.of("decision")] == ["last"]
+    assert "the decision late is not told: it is 20 s old" in caplog.text
+
+
+def test_a_decision_that_is_not_told_takes_its_word_with_it(told):
+    clock = told.sink._link.clock
+    clock.place(1_000_000, 20_000, 0.0, anew=True)
+    told.device.wait(lit(told.device, 1))
+    clock.heard(8400, 1_008_123, "First")
+    clock.heard(8500, 1_008_223, "Second")
+    told.sink.push(answer(at_s=time.time() - 60))
+    told.sink.push(answer())
+    told.device.wait(lambda device: device.of("decision"))
+    assert [one["word"] for one in told.device.of("decision")] == ["Second"]
+
+
+def test_a_decision_about_a_word_of_before_a_mute_is_not_told(told, caplog):
+    told.device.wait(lit(told.device, 1))
+    told.sink._link.clock.place(0, 9500, 0.0, anew=True)
+    told.house.mute(True)
+    told.house.mute(False)
+    told.sink.push(answer(id="before"))
+    told.sink.push(answer(word="last", end_sample=9600))
+    told.device.wait(lambda device: device.of("decision"))
+    assert [one["word"] for one in told.device.of("decision")] == ["last"]
+    assert "the decision before is not told: its word is of before a mute" in caplog.text

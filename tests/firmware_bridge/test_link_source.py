@@ -271,6 +271,36 @@ class TestWords:
             ear.wait(lambda ear: "heard 'a', and did not send its sound" in caplog.text)
             assert ear.of(WordHeard) == []
 
+    def test_a_word_far_ahead_is_forgotten_while_sound_comes(self, listening, tmp_path, monkeypatch, caplog):
+        monkeypatch.setattr(link_source, "_WORD_S", 0.5)
+        with Device(tmp_path / "s", WORDS) as device:
+            ear = listening(device, words="device")
+            device.wake(10**12, "far")
+            ends = time.monotonic() + PATIENCE_S
+            while "heard 'far', and did not send its sound" not in caplog.text:
+                assert time.monotonic() < ends
+                device.play(noise(320))
+                time.sleep(0.02)  # never so long that the source finds nothing
+            assert ear.source._words == []
+
+    def test_a_word_far_ahead_does_not_hold_back_those_that_come(self, listening, tmp_path):
+        with Device(tmp_path / "s", WORDS) as device:
+            ear = listening(device, words="device")
+            device.play(noise(3200), wakes=[(10**12, "far"), (2000, "b"), (1000, "a")], early=True)
+            device.wake(device.index, "c")
+            ear.wait(lambda ear: len(ear.of(WordHeard)) == 3)
+            assert [item.word for item in ear.of(WordHeard)] == ["a", "b", "c"]
+
+    def test_words_that_wait_are_no_more_than_some(self, listening, tmp_path, caplog):
+        with Device(tmp_path / "s", WORDS) as device:
+            ear = listening(device, words="device")
+            for n in range(70):
+                device.wake(10**12 - n, f"far {n}")
+            device.play(noise(640), wakes=[(320, "a")], early=True)
+            ear.wait(lambda ear: ear.of(WordHeard))
+            assert len(ear.source._words) <= 64
+            assert "heard 'far 0', and 64 words before it wait" in caplog.text
+
     def test_words_are_not_used_where_the_host_detects_them(self, listening, tmp_path):
         with Device(tmp_path / "s", WORDS) as device:
             ear = listening(device)
@@ -293,6 +323,17 @@ class TestSwitch:
             np.testing.assert_array_equal(ear.sound(), np.concatenate([noise(3200), noise(3200, 2)]))
             assert ear.of(SoundLost) == [SoundLost(6400, "the device was muted")]
             assert ear.source.overflows == 0
+
+    def test_a_word_before_the_switch_is_not_told_of_after_it(self, listening, tmp_path):
+        with Device(tmp_path / "s", WORDS) as device:
+            ear = listening(device, words="device")
+            device.play(noise(3200))
+            device.wake(device.index + 800, "before")
+            device.switch(True)
+            device.switch(False)
+            device.play(noise(3200), wakes=[(device.index + 1600, "after")])
+            ear.wait(lambda ear: ear.of(WordHeard) and ear.sound().size == 6400)
+            assert [item.word for item in ear.of(WordHeard)] == ["after"]
 
     def test_a_muted_device_that_is_silent_is_no_fault(self, listening, tmp_path, monkeypatch):
         monkeypatch.setattr(link_source, "_SOUND_S", 0.3)

@@ -76,6 +76,8 @@ def test_what_cannot_be_opened(tmp_path):
         port = listener.getsockname()[1]
     with pytest.raises(AudioError, match="refused"):
         open_tcp("127.0.0.1", port)
+    with pytest.raises(AudioError, match=r"a\.\.b:5000: .*; check that the device is connected"):
+        open_tcp("a..b", 5000)
 
 
 def test_a_serial_port(tmp_path):
