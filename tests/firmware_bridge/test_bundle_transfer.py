@@ -213,7 +213,7 @@ def test_the_command_writes_an_image(shipped, tmp_path):
         (["--port", "/dev/nothing"], "/dev/nothing"),
         (["--port", "x", "--patience", "0"], "--patience"),
         (["--image", "/dev/null/x"], "/dev/null/x"),
-        (["--port", "x", "--require-signature"], "require_signature"),
+        (["--port", "/dev/x", "--require-signature"], "require_signature"),
     ],
 )
 def test_one_line_for_each_failure(options, says, capsys):
