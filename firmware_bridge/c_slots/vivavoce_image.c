@@ -33,6 +33,28 @@ const char *vv_image_fault(const uint8_t *head, uint32_t have, uint32_t offered,
     if ((contract != NULL) && (memcmp(&head[32], contract, VV_IMAGE_CONTRACT_BYTES) != 0)) {
         return "it needs another frontend, or other shapes, than the firmware was compiled with";
     }
+    if ((offered < VV_IMAGE_HEADER_BYTES)
+        || (vv_image_sections(head) > ((offered - VV_IMAGE_HEADER_BYTES) / VV_IMAGE_SECTION_BYTES))) {
+        return "its table of sections does not lie within it; make it again";
+    }
+    return NULL;
+}
+
+uint32_t vv_image_sections(const uint8_t *head)
+{
+    return get16(&head[10]);
+}
+
+const char *vv_image_section_fault(const uint8_t *entry, uint32_t size)
+{
+    const uint32_t begin = get32(&entry[4]);
+
+    if ((begin > size) || (get32(&entry[8]) > (size - begin))) {
+        return "one of its sections does not lie within it; make it again";
+    }
+    if ((begin % VV_IMAGE_ALIGNMENT) != 0U) {
+        return "one of its sections is at no boundary of 16 bytes; make it again";
+    }
     return NULL;
 }
 
@@ -44,21 +66,16 @@ bool vv_image_section(const uint8_t *image, uint32_t size, uint32_t section, con
     if (vv_image_fault(image, size, size, NULL) != NULL) {
         return false;
     }
-    count = get16(&image[10]);
-    if (count > ((size - VV_IMAGE_HEADER_BYTES) / VV_IMAGE_SECTION_BYTES)) {
-        return false;
-    }
+    count = vv_image_sections(image);
     for (place = 0U; place < count; place++) {
         const uint8_t *entry = &image[VV_IMAGE_HEADER_BYTES + (place * VV_IMAGE_SECTION_BYTES)];
-        const uint32_t begin = get32(&entry[4]);
-        const uint32_t length = get32(&entry[8]);
 
         if (get32(entry) == section) {
-            if ((begin > size) || (length > (size - begin))) {
+            if (vv_image_section_fault(entry, size) != NULL) {
                 return false;
             }
-            *data = &image[begin];
-            *bytes = length;
+            *data = &image[get32(&entry[4])];
+            *bytes = get32(&entry[8]);
             return true;
         }
     }

@@ -48,7 +48,15 @@ extern "C" {
  * bytes that it must have been made for, or NULL. */
 const char *vv_image_fault(const uint8_t *head, uint32_t have, uint32_t offered, const uint8_t *contract);
 
-/* Finds a section of an image that is whole; false if there is none, or it does not lie within the image. */
+/* How many sections an image has, by its header, which vv_image_fault has seen: their table lies within the image. */
+uint32_t vv_image_sections(const uint8_t *head);
+
+/* Says why a section cannot be used, by its entry of the table: NULL if nothing is against it.
+ *
+ * entry: VV_IMAGE_SECTION_BYTES. size: bytes of the image. */
+const char *vv_image_section_fault(const uint8_t *entry, uint32_t size);
+
+/* Finds a section of an image that is whole; false if there is none, or vv_image_section_fault is against it. */
 bool vv_image_section(const uint8_t *image, uint32_t size, uint32_t section, const uint8_t **data, uint32_t *bytes);
 
 /* Returns one of the numbers with which the settings begin. */

@@ -71,6 +71,24 @@ static void discard(vv_slots_t *slots, const char *reason)
     }
 }
 
+/* Looks at the table of sections as it is in flash: NULL if all of them can be used. */
+static const char *table_fault(vv_slots_t *slots, uint32_t count)
+{
+    const vv_flash_t *flash = slots->flash;
+    const uint32_t table = data_address(slots) + VV_IMAGE_HEADER_BYTES;
+    const char *fault = NULL;
+
+    for (uint32_t place = 0U; (fault == NULL) && (place < count); place++) {
+        if (!flash->read(flash->context, table + (place * VV_IMAGE_SECTION_BYTES), slots->page,
+                         VV_IMAGE_SECTION_BYTES)) {
+            fault = "the flash could not be read";
+        } else {
+            fault = vv_image_section_fault(slots->page, slots->size);
+        }
+    }
+    return fault;
+}
+
 /* All is in flash: is it what was offered? */
 static void finish(vv_slots_t *slots)
 {
@@ -87,6 +105,9 @@ static void finish(vv_slots_t *slots)
         return;
     }
     fault = vv_image_fault(slots->page, head, slots->size, flash->contract);
+    if (fault == NULL) {
+        fault = table_fault(slots, vv_image_sections(slots->page));
+    }
     if (fault != NULL) {
         discard(slots, fault);
         return;

@@ -10,7 +10,8 @@ import pytest
 from slots_device import C_FOLDERS, SECTOR, WARNINGS, Device, build_slots, small_image
 from slots_proof import CHUNK, Proof, chains, install, offer, power_cuts, same_cut, send
 
-from firmware_bridge.link.bundle_format import FORMAT_VERSION, STATES
+from firmware_bridge.export.settings import ABI_VERSION
+from firmware_bridge.link.bundle_format import FORMAT_VERSION, HEADER, MAGIC, SECTION, STATES
 from firmware_bridge.link.bundle_format_c import files
 from firmware_bridge.link.bundle_image import sha256_of
 from firmware_bridge.link.messages import Message
@@ -418,6 +419,45 @@ def test_newer_format(library):
 
 def test_another_abi(library):
     assert "ABI" in refused(library, NEW[:12] + (2).to_bytes(4, "little") + NEW[16:])
+
+
+def with_entry(place: int, **lies: int) -> bytes:
+    """Return an image with another offset or length of a section."""
+    at = HEADER.size + SECTION.size * place
+    code, begin, size = SECTION.unpack_from(NEW, at)
+    values = {"code": code, "begin": begin, "size": size} | lies
+    return NEW[:at] + SECTION.pack(*values.values()) + NEW[at + SECTION.size :]
+
+
+@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize(("lies", "said"), [
+    ({"begin": len(NEW) + 16}, "within it"), ({"size": len(NEW)}, "within it"), ({"size": 0xFFFFFFFF}, "within it"),
+    ({"begin": 0xFFFFFFF0, "size": 32}, "within it"), ({"begin": 136, "size": 8}, "boundary of 16"),
+    ({"code": 99, "begin": len(NEW) + 16}, "within it"),
+])  # fmt: skip
+def test_a_section_from_which_nothing_can_be_read(library, place, lies, said):
+    assert said in refused(library, with_entry(place, **lies))
+
+
+@pytest.mark.parametrize("count", [len(NEW) // SECTION.size, 65535])
+def test_a_table_of_sections_that_is_too_long(library, count):
+    assert "table of sections" in refused(library, NEW[:10] + count.to_bytes(2, "little") + NEW[12:])
+
+
+def test_a_table_of_sections_that_is_longer_than_a_page(library):
+    count = 40
+    image = with_sections(count)
+    assert install(with_old(library), image).running() == image
+    last = HEADER.size + SECTION.size * (count - 1)
+    wrong = image[:last] + SECTION.pack(7, len(image) + 16, 1) + image[last + SECTION.size :]
+    assert "within it" in refused(library, wrong)
+
+
+def with_sections(count: int) -> bytes:
+    """Return an image of empty sections, as a later version may have them."""
+    size = HEADER.size + SECTION.size * count
+    head = HEADER.pack(MAGIC, FORMAT_VERSION, count, ABI_VERSION, size, bytes(32))
+    return head + SECTION.pack(99, 0, 0) * count
 
 
 @pytest.mark.parametrize("image", [b"x", bytes(64), b"VVMODEL\0", OLD[:40], bytes(3000)])
