@@ -114,6 +114,36 @@ static void tell_health(vv_device_t *device)
     }
 }
 
+/* Returns how many bytes of a text may be kept so that no UTF-8 letter is cut in two. */
+static size_t whole_letters(const uint8_t *text, size_t size, size_t most)
+{
+    size_t kept = most;
+
+    if (size <= most) {
+        return size;
+    }
+    while ((kept > 0U) && ((text[kept] & 0xC0U) == 0x80U)) {
+        kept--;
+    }
+    return kept;
+}
+
+/* Cuts the reason of a state to what the host takes. Returns the size of the payload. */
+static size_t fit_state(const vv_device_t *device, uint8_t *payload, size_t size)
+{
+    const size_t head = VV_BUNDLE_STATE_MAX - VV_BUNDLE_STATE_REASON_COUNT;
+    const size_t most = device->peer.sending.payload_max;
+    size_t reason;
+
+    if ((size <= most) || (size <= head) || (most < head)) {
+        return size;
+    }
+    reason = whole_letters(&payload[head], size - head, most - head);
+    payload[head - 2U] = (uint8_t)(reason & 0xFFU);
+    payload[head - 1U] = (uint8_t)(reason >> 8);
+    return head + reason;
+}
+
 static void tell_bundle(vv_device_t *device)
 {
     uint8_t payload[VV_BUNDLE_STATE_MAX];
@@ -122,6 +152,9 @@ static void tell_bundle(vv_device_t *device)
 
     while (room_for_one(device) && (size > 0U)) {
         size = device->hooks.bundle_poll(device->hooks.context, &kind, payload, sizeof(payload));
+        if (kind == (uint8_t)VV_KIND_BUNDLE_STATE) {
+            size = fit_state(device, payload, size);
+        }
         if (size > 0U) {
             (void)vv_peer_send_payload(&device->peer, kind, payload, size);
         }
@@ -213,7 +246,7 @@ void vv_device_log(vv_device_t *device, uint8_t level, const char *text)
     device->message.kind = (uint8_t)VV_KIND_LOG;
     line->index = device->index;
     line->level = level;
-    line->text_count = (uint16_t)((size < VV_LOG_TEXT_COUNT) ? size : VV_LOG_TEXT_COUNT);
+    line->text_count = (uint16_t)whole_letters((const uint8_t *)text, size, VV_LOG_TEXT_COUNT);
     (void)memcpy(line->text, text, line->text_count);
-    (void)vv_peer_send(&device->peer, &device->message); /* refused if a letter was cut in two */
+    (void)vv_peer_send(&device->peer, &device->message);
 }

@@ -29,7 +29,8 @@ extern "C" {
 #define VV_DEVICE_HEALTH_MS 5000U
 
 typedef struct {
-    /* The host told something: decision, led; also mute, as what became of it. */
+    /* The host told something: a decision or lights. The message lies where the device makes its own: read it before
+     * vv_device_log, vv_device_wake or vv_device_samples is called. */
     void (*told)(void *context, const vv_message_t *message);
     /* Whether the microphone is to be off now; from here on until told otherwise. */
     void (*muted)(void *context, bool muted, uint8_t origin);

@@ -4,10 +4,15 @@
 
 #include <string.h>
 
-/* The clock of the peer does not come round. */
+/* The clock of the peer does not come round. A time that was read before an earlier call, as by an interrupt, would be
+ * 49.7 days ahead: it is taken as no time that passed. */
 static void tell_time(vv_peer_t *peer, uint32_t now_ms)
 {
-    peer->now_ms += (uint32_t)(now_ms - (uint32_t)(peer->now_ms & 0xFFFFFFFFU));
+    const uint32_t step = now_ms - (uint32_t)(peer->now_ms & 0xFFFFFFFFU);
+
+    if (step < 0x80000000U) {
+        peer->now_ms += step;
+    }
 }
 
 bool vv_peer_init(vv_peer_t *peer, const vv_peer_settings_t *settings)

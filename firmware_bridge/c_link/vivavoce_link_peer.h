@@ -100,7 +100,7 @@ bool vv_peer_take(vv_peer_t *peer, vv_message_t *message);
 const vv_incoming_t *vv_peer_oldest(const vv_peer_t *peer);
 void vv_peer_drop(vv_peer_t *peer);
 
-/* Takes bytes as they came. The clock may come round after 32 bits, and never goes back otherwise. */
+/* Takes bytes as they came. The clock may come round after 32 bits; one that goes back otherwise stands still. */
 void vv_peer_receive(vv_peer_t *peer, const uint8_t *data, size_t size, uint32_t now_ms);
 
 /* Says that the transport is gone: the session is over, and a frame that was cut off is forgotten. */
