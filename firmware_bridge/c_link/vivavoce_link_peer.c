@@ -10,7 +10,7 @@ static void tell_time(vv_peer_t *peer, uint32_t now_ms)
 {
     const uint32_t step = now_ms - (uint32_t)(peer->now_ms & 0xFFFFFFFFU);
 
-    if (step < 0x80000000U) {
+    if ((peer->now_ms == 0U) || (step < 0x80000000U)) { /* it begins anywhere */
         peer->now_ms += step;
     }
 }
