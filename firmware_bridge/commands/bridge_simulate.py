@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--speed", type=float, default=1.0, metavar="N", help="times real time; 0 as fast as the host takes it [1]"
     )
-    parser.add_argument("--once", action="store_true", help="end behind the recordings, once a host has taken them [begin again]")
+    parser.add_argument("--once", action="store_true", help="end when a host has taken the recordings [begin again]")
     parser.add_argument("--pty", type=Path, metavar="LINK", help="symbolic link to make to its pseudoterminal")
     parser.add_argument("--hear", action="store_true", help="the device detects wake words [it sends sound only]")
     parser.add_argument(
