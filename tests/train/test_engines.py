@@ -101,10 +101,11 @@ def test_a_killed_worker_is_replaced(tmp_path, engine, expected, capfd):
     victim = []
 
     def kill_at_half():
-        while len(hashes(tmp_path)) < N // 2:
+        # One that is at work: another may have had all of its share, and all may be between two shards.
+        at_work = []
+        while not at_work or len(hashes(tmp_path)) < N // 2:
             time.sleep(0.01)
-        # One that is at work: another may have had all of its share.
-        at_work = [begun for begun in made(tmp_path, "begun") if begun not in made(tmp_path)]
+            at_work = [begun for begun in made(tmp_path, "begun") if begun not in made(tmp_path)]
         victim.append(at_work[-1][1])
         os.kill(victim[0], signal.SIGKILL)
 
