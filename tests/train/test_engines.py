@@ -103,9 +103,10 @@ def test_a_killed_worker_is_replaced(tmp_path, engine, expected, capfd):
     def kill_at_half():
         # One that is at work: another may have had all of its share, and all may be between two shards.
         at_work = []
-        while not at_work or len(hashes(tmp_path)) < N // 2:
+        while not at_work:
             time.sleep(0.01)
-            at_work = [begun for begun in made(tmp_path, "begun") if begun not in made(tmp_path)]
+            if len(hashes(tmp_path)) >= N // 2:
+                at_work = [begun for begun in made(tmp_path, "begun") if begun not in made(tmp_path)]
         victim.append(at_work[-1][1])
         os.kill(victim[0], signal.SIGKILL)
 
