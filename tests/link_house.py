@@ -1,34 +1,12 @@
 """A house for tests of the link and of the panel: its mute is the real one, and everything else stands still."""
 
-import time
 from dataclasses import replace
 
-from edge.answers import Answer, Status
+from edge.answers import Status
 from edge.health import Health
 from edge.mute import Mute
 
-__all__ = ["SwitchedHouse", "answer"]
-
-
-def answer(**changes):
-    known = {
-        "id": "0abc",
-        "at_s": time.time(),
-        "origin": "source",
-        "word": "smart_mirror",
-        "phrase": "smart mirror",
-        "action": "pass",
-        "decision": "accept",
-        "reasons": ("live",),
-        "wake_score": 0.9,
-        "live_probability": 0.8,
-        "live_score": 1.5,
-        "quality": None,
-        "start_sample": 2000,
-        "end_sample": 9000,
-        "decided_sample": 10_000,
-    }
-    return Answer(**{**known, **changes})
+__all__ = ["SwitchedHouse"]
 
 
 class SwitchedHouse:

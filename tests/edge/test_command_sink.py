@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from answer_maker import answer as an_answer
 
-from edge.answers import Answer
 from edge.bus import Bus
 from edge.errors import UsageError
 from edge.sinks.command import Settings, environment, make
@@ -21,25 +21,7 @@ DEADLINE_S = 20.0
 
 
 def answer(**changes):
-    known = {
-        "id": "0abc",
-        "at_s": time.time(),
-        "origin": "source",
-        "word": "smart_mirror",
-        "phrase": "smart mirror",
-        "action": "pass",
-        "decision": "accept",
-        "reasons": ("live", "quiet"),
-        "wake_score": 0.9,
-        "live_probability": 0.8,
-        "live_score": 1.5,
-        "quality": None,
-        "start_sample": 2000,
-        "end_sample": 9000,
-        "decided_sample": 10_000,
-        "pre_roll": np.arange(4000, dtype=np.int16),
-    }
-    return Answer(**{**known, **changes})
+    return an_answer(**{"reasons": ("live", "quiet"), "pre_roll": np.arange(4000, dtype=np.int16), **changes})
 
 
 @pytest.fixture

@@ -14,34 +14,16 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.answers import Answer, Status
+from edge.answers import Status
 from edge.health import Health
+from tests.answer_maker import answer as an_answer
 
 DEADLINE_S = 20.0
 
 
 def answer(**changes):
-    """Return an answer of now."""
-    known = {
-        "id": "0abc",
-        "at_s": time.time(),
-        "origin": "source",
-        "word": "smart_mirror",
-        "phrase": "smart mirror",
-        "action": "pass",
-        "decision": "accept",
-        "reasons": ("live",),
-        "wake_score": 0.9,
-        "live_probability": 0.8,
-        "live_score": 1.5,
-        "quality": None,
-        "start_sample": 2000,
-        "end_sample": 9000,
-        "decided_sample": 10_000,
-        "bundle": "1.2.3",
-        "pre_roll": np.zeros(100, np.int16),
-    }
-    return Answer(**{**known, **changes})
+    """Return an answer of now, with what MQTT tells beside."""
+    return an_answer(**{"bundle": "1.2.3", "pre_roll": np.zeros(100, np.int16), **changes})
 
 
 class House:

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from answer_maker import answer
 from link_device import PATIENCE_S, Device, capable
-from link_house import SwitchedHouse, answer
+from link_house import SwitchedHouse
 
 from edge.errors import UsageError
 from firmware_bridge import link_host

@@ -7,7 +7,8 @@ from shutil import which
 
 import numpy as np
 import pytest
-from link_house import SwitchedHouse, answer
+from answer_maker import answer
+from link_house import SwitchedHouse
 
 from edge.errors import DataError, MissingExtraError, UsageError
 from edge.strict_toml import from_tables
