@@ -20,7 +20,7 @@ from edge.calibration import Calibration, read_calibration
 from edge.calibration_fit import LEAST_TAKES
 from edge.calibration_making import Judge, make_calibration
 from edge.calibration_prior import prior_for
-from edge.collector import Collector
+from edge.collector import Collector, is_yes
 from edge.errors import UsageError
 from edge.output import PROGRAM
 from edge.takes import Listener
@@ -141,21 +141,13 @@ class Calibrator(Collector):
         return self._agreed
 
     def _agree_to_nothing_kept(self) -> bool:
-        answer: str | None = self._call.consent
-        if answer != "no":
+        if self._call.consent != "no":
             self._say("Before anything is recorded:")
             self._say("  what    your voice saying the word, and the same as loudspeakers play it")
             self._say("  for     fitting the gate to this home, nothing else; nothing is sent anywhere")
             self._say(f"  where   {self._root}, which is deleted when this ends")
             self._say("          the copy that you take to a phone or television is yours to delete")
-        if answer is None:
-            if not self._terminal.interactive:
-                raise UsageError(
-                    "--consent: got none and no terminal to ask on, expected the person's own answer; show them the "
-                    "text above, and add --consent yes if they agree"
-                )
-            answer = self._terminal.ask("Do you agree? Type yes or no:")
-        return answer.casefold() in ("yes", "y")
+        return is_yes(self._asked())
 
     def _before_word(self, n: int, listener: Listener, blocks: Iterator[npt.NDArray[np.int16]]) -> None:
         if n == 0:

@@ -28,7 +28,7 @@ from edge.terminal import Terminal
 if TYPE_CHECKING:
     from edge.microphone import Microphone
 
-__all__ = ["Collector", "delete"]
+__all__ = ["Collector", "delete", "is_yes"]
 
 _ROOM_S = 1.0
 """How long the room is listened to before the first word."""
@@ -179,6 +179,18 @@ class Collector:
 
     # ------------------------------------------------------------------------------------- consent
 
+    def _asked(self) -> str:
+        """Return the person's answer to the text that was shown: that of the call, or what they type."""
+        answer: str | None = self._args.consent
+        if answer is None:
+            if not self._terminal.interactive:
+                raise UsageError(
+                    "--consent: got none and no terminal to ask on, expected the person's own answer; show them the "
+                    "text above, and add --consent yes if they agree"
+                )
+            answer = self._terminal.ask("Do you agree? Type yes or no:")
+        return answer
+
     def _agree(self) -> bool:
         """Show the text, get an answer, and keep both; True if it is yes."""
         text = consent_text(self._speaker, self._root)
@@ -191,15 +203,8 @@ class Collector:
             self._say(f"Going on as '{self._speaker}', who agreed on {date}. Somebody else? Give another --speaker.")
         else:
             self._say(text)
-            answer: str | None = self._args.consent
-            if answer is None:
-                if not self._terminal.interactive:
-                    raise UsageError(
-                        "--consent: got none and no terminal to ask on, expected the person's own answer; show them "
-                        "the text above, and add --consent yes if they agree"
-                    )
-                answer = self._terminal.ask("Do you agree? Type yes or no:")
-            if answer.casefold() not in ("yes", "y"):
+            answer = self._asked()
+            if not is_yes(answer):
                 return False
             consent = {"text": text, "date": _now(), "answer": answer}
         session = {
@@ -472,6 +477,11 @@ def _until_the_end(microphone: "Microphone") -> Generator[_Samples, None, None]:
     with closing(microphone.blocks()) as blocks:
         yield from blocks
     raise AudioError(f"{microphone.name}: the microphone ended, expected sound; connect it again")
+
+
+def is_yes(answer: str) -> bool:
+    """Tell whether a person agreed."""
+    return answer.casefold() in ("yes", "y")
 
 
 def _now() -> str:

@@ -11,13 +11,12 @@ if TYPE_CHECKING:
     from edge.bundle import Bundle
 
 __all__ = [
-    "add_calibration_argument",
+    "add_fitting_arguments",
     "add_password_argument",
-    "add_sensitivity_argument",
     "add_trust_arguments",
     "ask_password",
-    "open_calibrated",
     "open_chosen",
+    "open_fitted",
     "shown",
 ]
 
@@ -38,8 +37,9 @@ def add_trust_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_sensitivity_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says how readily words are heard."""
+def add_fitting_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that move the gate: how readily words are heard, and what a home was calibrated to."""
+    from edge.commands.sourcing import named_path
     from edge.sensitivity import SENSITIVITIES
 
     parser.add_argument(
@@ -47,6 +47,12 @@ def add_sensitivity_argument(parser: argparse.ArgumentParser) -> None:
         choices=SENSITIVITIES,
         default="normal",
         help="how readily the words of the bundle are heard: more finds more, also by mistake [%(default)s]",
+    )
+    parser.add_argument(
+        "--calibration",
+        type=named_path,
+        metavar="FILE",
+        help="judge as 'vivavoce calibrate' found for this home [as the bundle shipped]",
     )
 
 
@@ -69,20 +75,8 @@ def open_chosen(args: argparse.Namespace, path: Path | None) -> "Bundle":
     return open_bundle(path, trust=trust)
 
 
-def add_calibration_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names a calibration."""
-    from edge.commands.sourcing import named_path
-
-    parser.add_argument(
-        "--calibration",
-        type=named_path,
-        metavar="FILE",
-        help="judge as 'vivavoce calibrate' found for this home [as the bundle shipped]",
-    )
-
-
-def open_calibrated(args: argparse.Namespace, path: Path | None) -> "Bundle":
-    """Open a bundle as :func:`open_chosen` does, with the calibration that the call names.
+def open_fitted(args: argparse.Namespace, path: Path | None) -> "Bundle":
+    """Open a bundle as :func:`open_chosen` does, with the sensitivity and the calibration that the call names.
 
     Raises
     ------
@@ -91,12 +85,14 @@ def open_calibrated(args: argparse.Namespace, path: Path | None) -> "Bundle":
     UsageError
         If it is for another bundle.
     """
-    bundle = open_chosen(args, path)
-    if args.calibration is None:
-        return bundle
-    from edge.calibration import calibrated, read_calibration
+    from edge.sensitivity import tuned
 
-    return calibrated(bundle, read_calibration(args.calibration), where=str(args.calibration))
+    bundle = open_chosen(args, path)
+    if args.calibration is not None:
+        from edge.calibration import calibrated, read_calibration
+
+        bundle = calibrated(bundle, read_calibration(args.calibration), where=str(args.calibration))
+    return tuned(bundle, args.sensitivity)
 
 
 def add_password_argument(parser: argparse.ArgumentParser) -> None:

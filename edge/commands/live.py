@@ -41,7 +41,7 @@ exit code: 0; 2 for a fault, told in one line
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.commands.bundle_options import add_calibration_argument, add_sensitivity_argument, add_trust_arguments
+    from edge.commands.bundle_options import add_fitting_arguments, add_trust_arguments
     from edge.commands.sourcing import named_path
 
     parser.epilog = _EPILOG
@@ -67,7 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--word", action="append", default=[], metavar="W", help="listen for this word only, by id or phrase; repeat it"
     )
-    add_sensitivity_argument(parser)
+    add_fitting_arguments(parser)
     parser.add_argument(
         "--bundle", type=named_path, metavar="DIR", help="models and cut-offs [the bundle that ships with vivavoce]"
     )
@@ -111,7 +111,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--port", type=int, default=_PORT, metavar="N", help="port of the page; 0 finds a free one [%(default)s]"
     )
     page.add_argument("--open", action="store_true", help="open the page in the browser")
-    add_calibration_argument(parser)
     add_trust_arguments(parser)
 
 
@@ -147,14 +146,13 @@ def run(args: argparse.Namespace) -> int:
         raise MissingExtraError("the demo in the terminal", "live") from error
 
     from edge.capture import leave
-    from edge.commands.bundle_options import open_calibrated
+    from edge.commands.bundle_options import open_fitted
     from edge.live_demo.listener import Listener
     from edge.live_demo.screen import show
     from edge.live_demo.state import Mode
-    from edge.sensitivity import tuned
 
     mode: Mode = "wake" if args.wake_only else "liveness" if args.liveness_only else "both"
-    bundle = tuned(open_calibrated(args, args.bundle), args.sensitivity)
+    bundle = open_fitted(args, args.bundle)
     listener = Listener(bundle, words=args.word, mode=mode, runtime=args.interpreter)
     console = Console()
     if args.svg is None and console.is_dumb_terminal:
@@ -197,10 +195,9 @@ def _show_page(args: argparse.Namespace) -> int:
         raise MissingExtraError("the demo in a browser", "web") from error
 
     from edge.capture import leave
-    from edge.commands.bundle_options import open_calibrated
+    from edge.commands.bundle_options import open_fitted
     from edge.live_demo.listener import Listener
     from edge.live_demo.state import Mode
-    from edge.sensitivity import tuned
 
     source, note = None, ""
     try:
@@ -221,7 +218,7 @@ def _show_page(args: argparse.Namespace) -> int:
             webbrowser.open(address)
 
     mode: Mode = "wake" if args.wake_only else "liveness" if args.liveness_only else "both"
-    bundle = tuned(open_calibrated(args, args.bundle), args.sensitivity)
+    bundle = open_fitted(args, args.bundle)
     listener = Listener(bundle, words=args.word, mode=mode, runtime=args.interpreter)
     faults = show(listener, bundle, source, port=args.port, note=note, ready=ready, failed=report_error)
     return leave(2 if faults else 0)

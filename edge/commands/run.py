@@ -32,33 +32,31 @@ exit code: 0, or 2 if a file could not be used to its end (the others still are)
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.commands.bundle_options import add_calibration_argument, add_sensitivity_argument
+    from edge.commands.bundle_options import add_fitting_arguments
     from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
     add_source_arguments(parser)
     add_model_argument(parser)
-    add_calibration_argument(parser)
     parser.add_argument(
         "--word",
         action="append",
         metavar="W",
         help="listen for this word only, by id or phrase; repeat for several",
     )
-    add_sensitivity_argument(parser)
+    add_fitting_arguments(parser)
     add_output_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the gate over every file."""
     from edge.cli import process_files
-    from edge.commands.bundle_options import open_calibrated
+    from edge.commands.bundle_options import open_fitted
     from edge.commands.sourcing import open_models, open_source, warn_of_flags, warn_of_rate
     from edge.output import out
     from edge.pipeline import Pipeline
-    from edge.sensitivity import tuned
 
-    bundle = tuned(open_calibrated(args, args.bundle), args.sensitivity)
+    bundle = open_fitted(args, args.bundle)
     pipeline = Pipeline(bundle, words=args.word, models=open_models(args), runtime=args.interpreter)
     output = out(args)
 
