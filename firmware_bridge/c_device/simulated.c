@@ -4,11 +4,11 @@
  *               [--session N] [--name NAME] [--flash FILE [--cut BYTES]]
  *
  * PCM holds int16 at 16 kHz, little-endian as this machine; it is played from when a host has connected, over and over
- * or once. --speed 0 waits for the host instead of losing sound, but for the time in which it is muted. The wake network
- * does not run here: --logits has what it says in each run, one int8 a word, and frontend and post-processing are the
- * device's own; --wake tells of words by script. Lines on standard input: "switch" turns the mute switch, "mute" and
- * "unmute" set it, "quit" and its end end the program; SIGUSR1 turns the switch, too. What happens is told as JSON lines
- * on standard output.
+ * or once. --speed 0 waits for the host instead of losing sound, but for the time in which it is muted; a daemon that is
+ * slower than that takes it all the same, and drops what has waited for 20 s. The wake network does not run here:
+ * --logits has what it says in each run, one int8 a word, and frontend and post-processing are the device's own; --wake
+ * tells of words by script. Lines on standard input: "switch" turns the mute switch, "mute" and "unmute" set it, "quit"
+ * and its end end the program; SIGUSR1 turns the switch, too. What happens is told as JSON lines on standard output.
  *
  * With --flash it takes models over the link, into two slots of a flash that the file keeps; what is whole is activated
  * and "runs" from the next start on, as far as a network runs here. --cut cuts the power once so many bytes were

@@ -45,7 +45,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="whose frontend and words it has [the shipped one]")
     parser.add_argument("--channel", type=int, metavar="N", help="channel to play, from 0 [the mean of all]")
     parser.add_argument(
-        "--speed", type=float, default=1.0, metavar="N", help="times real time; 0 as fast as the host takes it [1]"
+        "--speed",
+        type=float,
+        default=1.0,
+        metavar="N",
+        help="times real time; 0 as fast as the host takes it, which a daemon may not hear in time [1]",
     )
     parser.add_argument("--once", action="store_true", help="end when a host has taken the recordings [begin again]")
     parser.add_argument("--pty", type=Path, metavar="LINK", help="symbolic link to make to its pseudoterminal")
