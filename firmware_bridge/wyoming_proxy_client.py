@@ -21,7 +21,7 @@ from firmware_bridge.wyoming_framing import FrameError
 from firmware_bridge.wyoming_gated import GatedStream, Heard
 from firmware_bridge.wyoming_messages import detection, error, mark, marked, not_detected, refusal
 from firmware_bridge.wyoming_pace import Pace
-from firmware_bridge.wyoming_proxy import Settings
+from firmware_bridge.wyoming_proxy_settings import Settings
 from firmware_bridge.wyoming_server import Client
 from firmware_bridge.wyoming_session import AsyncSession
 from firmware_bridge.wyoming_sound import SAMPLES_PER_MS, IncomingSound, SoundFormat, timestamp_of

@@ -3,23 +3,14 @@
 A client hears of a word only if the command may pass. See ``docs/wyoming.md``.
 """
 
-from dataclasses import dataclass
-
 from edge.bus import Sink
 from edge.house import House
-from firmware_bridge.wyoming_listening import ListenSettings, needing_extra, tls_context
+from firmware_bridge.wyoming_listening import needing_extra, tls_context
+from firmware_bridge.wyoming_wake_settings import Settings
 
 __all__ = ["SUMMARY", "Settings", "make"]
 
 SUMMARY = "a wake service for clients of the Wyoming protocol, which hear only of what may pass"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(ListenSettings):
-    """Table of the sink."""
-
-    tell_refusals: bool = True
-    """Whether a client is told, by a ``user-event``, of words by which nothing may pass."""
 
 
 def make(settings: Settings, name: str, house: House) -> Sink:

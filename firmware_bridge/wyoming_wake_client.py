@@ -18,7 +18,7 @@ from firmware_bridge.wyoming_pace import Pace
 from firmware_bridge.wyoming_server import Client
 from firmware_bridge.wyoming_session import AsyncSession
 from firmware_bridge.wyoming_sound import IncomingSound, SoundFormat, timestamp_of
-from firmware_bridge.wyoming_wake import Settings
+from firmware_bridge.wyoming_wake_settings import Settings
 
 __all__ = ["WakeClient", "names_of", "pong"]
 

@@ -33,7 +33,7 @@ exit code: 0, or 2 for a fault, told in one line
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from edge.commands.bundle_options import add_trust_arguments
-    from edge.commands.sourcing import named_path
+    from edge.commands.paths import named_path
     from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG

@@ -30,7 +30,7 @@ exit code: 0 if they are the same, 1 if they differ, 2 with the reason if one of
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from edge.commands.bundle_options import add_trust_arguments
-    from edge.commands.sourcing import named_path
+    from edge.commands.paths import named_path
     from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG

@@ -39,7 +39,7 @@ def add_trust_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_fitting_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that move the gate: how readily words are heard, and what a home was calibrated to."""
-    from edge.commands.sourcing import named_path
+    from edge.commands.paths import named_path
     from edge.sensitivity import SENSITIVITIES
 
     parser.add_argument(

@@ -24,7 +24,7 @@ exit code: 0, or 2 with the reason; then the bundle is as it was
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from edge.commands.bundle_options import add_password_argument
-    from edge.commands.sourcing import named_path
+    from edge.commands.paths import named_path
     from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG

@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options and the steps."""
     from edge.cli import plain_text
     from edge.commands.bundle_options import add_trust_arguments
-    from edge.commands.sourcing import named_path
+    from edge.commands.paths import named_path
     from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG

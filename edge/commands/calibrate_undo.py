@@ -17,7 +17,7 @@ example:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.commands.sourcing import named_path
+    from edge.commands.paths import named_path
     from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG

@@ -29,7 +29,7 @@ exit code: 0 stopped, or at the end of a source that has one; 1 something broke 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.commands.sourcing import named_path
+    from edge.commands.paths import named_path
 
     parser.epilog = _EPILOG
     parser.add_argument("--config", type=named_path, metavar="FILE", help="settings in TOML; see below")

@@ -31,7 +31,7 @@ def add_store_arguments(parser: argparse.ArgumentParser, *, below: bool = False)
     below : bool
         Whether the command above has them, too: what was given there then holds.
     """
-    from edge.commands.sourcing import named_path
+    from edge.commands.paths import named_path
 
     default: Any = argparse.SUPPRESS if below else None
     group = parser.add_argument_group("store of events")

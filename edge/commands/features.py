@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.commands.sourcing import add_source_arguments, named_path
+from edge.commands.paths import named_path
+from edge.commands.sourcing import add_source_arguments
 from edge.errors import UsageError
 
 if TYPE_CHECKING:

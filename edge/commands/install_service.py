@@ -32,7 +32,7 @@ exit code: 0, or 2 with the reason; what was there before still is
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.commands.sourcing import named_path
+    from edge.commands.paths import named_path
     from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG

@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from edge.cli import plain_text
     from edge.commands.event_options import add_store_arguments
-    from edge.commands.sourcing import named_path
+    from edge.commands.paths import named_path
     from edge.manifest_file import SPLITS
     from edge.output import add_output_arguments
 

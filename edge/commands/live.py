@@ -42,7 +42,7 @@ exit code: 0; 2 for a fault, told in one line
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from edge.commands.bundle_options import add_fitting_arguments, add_trust_arguments
-    from edge.commands.sourcing import named_path
+    from edge.commands.paths import named_path
 
     parser.epilog = _EPILOG
     parser.add_argument(

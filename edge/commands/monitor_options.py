@@ -12,7 +12,7 @@ __all__ = ["add_state_argument", "chosen_state", "monitor_settings"]
 
 def add_state_argument(parser: argparse.ArgumentParser) -> None:
     """Add ``--state``."""
-    from edge.commands.sourcing import named_path
+    from edge.commands.paths import named_path
 
     parser.add_argument("--state", type=named_path, metavar="FILE", help="state of the monitor [that of the settings]")
 

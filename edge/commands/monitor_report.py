@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from edge.commands.event_options import add_store_arguments
     from edge.commands.monitor_options import add_state_argument
-    from edge.commands.sourcing import named_path
+    from edge.commands.paths import named_path
     from edge.moments import moment
     from edge.output import add_output_arguments
 

@@ -20,7 +20,7 @@ exit code: 0, or 2 if there is nothing to forget, or it cannot be written
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from edge.commands.monitor_options import add_state_argument
-    from edge.commands.sourcing import named_path
+    from edge.commands.paths import named_path
     from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG

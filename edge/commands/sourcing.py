@@ -2,9 +2,9 @@
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.commands.paths import named_path
 from edge.errors import AudioError, UsageError
 from edge.events import SAMPLE_RATE_HZ
 from edge.raw_formats import RAW_FORMATS
@@ -20,7 +20,6 @@ __all__ = [
     "ReadablePart",
     "add_model_argument",
     "add_source_arguments",
-    "named_path",
     "open_models",
     "open_source",
     "warn_of_flags",
@@ -28,13 +27,6 @@ __all__ = [
 ]
 
 _STDIN = "-"
-
-
-def named_path(text: str) -> Path:
-    """Return the path that an argument names; an empty one names none, and would mean this folder."""
-    if not text:
-        raise argparse.ArgumentTypeError("got an empty name, expected a path")
-    return Path(text)
 
 
 def add_source_arguments(parser: argparse.ArgumentParser, *, networks: bool = True) -> None:

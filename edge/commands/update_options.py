@@ -18,7 +18,7 @@ DEFAULT_SLOTS = Path("/var/lib/vivavoce/bundles")
 
 def add_slots_argument(parser: argparse.ArgumentParser) -> None:
     """Add the option that names the folder of the slots."""
-    from edge.commands.sourcing import named_path
+    from edge.commands.paths import named_path
 
     parser.add_argument(
         "--slots",

@@ -27,7 +27,7 @@ from edge.frontend import Frontend, quantise_features
 from edge.frontend_tables import FrontendSettings
 from edge.interpreter import Model
 from edge.wake import WakeStage
-from firmware_bridge.export.settings import PROBABILITY_BITS
+from firmware_bridge.export.abi import PROBABILITY_BITS
 
 __all__ = ["golden_vectors", "read_recordings", "reference_features", "wake_logits"]
 
@@ -151,7 +151,7 @@ def wake_logits(
     -------
     logits : (runs, words) int8
     detections : list of (frame, word, probability)
-        The probability has :data:`firmware_bridge.export.settings.PROBABILITY_BITS` fraction bits.
+        The probability has :data:`firmware_bridge.export.abi.PROBABILITY_BITS` fraction bits.
     """
     settings, part = FrontendSettings.from_dict(bundle.frontend), bundle.wake
     recorder = _Recorder(wake)

@@ -12,11 +12,12 @@ from edge.bundle import Bundle
 from edge.bundle_identity import bundle_hash
 from edge.errors import DataError
 from edge.interpreter import load_model
+from firmware_bridge.export.abi import ABI_VERSION
 from firmware_bridge.export.build_files import BUILD_FILES
 from firmware_bridge.export.c_text import NOTICE, header, model_source
 from firmware_bridge.export.golden import golden_vectors
 from firmware_bridge.export.opcheck import Checked, resolver_header
-from firmware_bridge.export.settings import ABI_VERSION, settings_header, tables_header, tables_source
+from firmware_bridge.export.settings import settings_header, tables_header, tables_source
 
 __all__ = ["C_SOURCES", "RECORD_NAME", "export_c", "export_esphome"]
 

@@ -1,6 +1,5 @@
 """``vivavoce_settings.h`` and ``vivavoce_tables.{h,c}``: every constant of the C code, from where Python has it."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,26 +24,18 @@ from edge.frontend_tables import (
     build_tables,
 )
 from edge.interpreter import Model, TensorSpec, dequantise
+from firmware_bridge.export.abi import ABI_VERSION, PROBABILITY_BITS, not_int8, wake_state, wake_tensors
 from firmware_bridge.export.c_text import NOTICE, array, c_string, defines, header
+from firmware_bridge.link.bundle_contract import contract
 
 __all__ = [
-    "ABI_VERSION",
-    "PROBABILITY_BITS",
     "WordTables",
     "liveness_logits",
     "settings_header",
     "tables_header",
     "tables_source",
-    "wake_state",
     "word_tables",
 ]
-
-ABI_VERSION = 1
-"""Of names, types and meanings in the exported headers; a change that breaks a caller adds one."""
-
-PROBABILITY_BITS = 30
-"""Fraction bits of a probability in C: mean and cut-off then decide as those of Python do (a test tries every
-combination of logits)."""
 
 _MAX_SMOOTHING = 15
 """Runs whose probabilities, times a probability, fit into 64 bits."""
@@ -68,9 +59,6 @@ def settings_header(bundle: Bundle, wake: Model, liveness: Model, arenas: dict[s
     DataError
         If the networks are not int8, or a setting is beyond what the C code has room for.
     """
-    # Late, as the contract is made of what is defined here.
-    from firmware_bridge.link.bundle_contract import contract
-
     frontend = FrontendSettings.from_dict(bundle.frontend)
     part = bundle.wake
     state_bytes, _ = wake_state(bundle, wake)
@@ -190,7 +178,7 @@ def word_tables(bundle: Bundle, wake: Model) -> WordTables:
     DataError
         If the network is not int8.
     """
-    logits, _ = _wake_tensors(wake, len(bundle.words))
+    logits, _ = wake_tensors(wake, len(bundle.words))
     one = 1 << PROBABILITY_BITS
     real = dequantise(np.arange(-128, 128).astype(np.int8), logits).astype(np.float64)
     cutoffs = [word.cutoff for word in bundle.words]
@@ -199,18 +187,6 @@ def word_tables(bundle: Bundle, wake: Model) -> WordTables:
         [round(max(1.0 - cutoff, _LEAST_ROOM) * one) for cutoff in cutoffs],
         [int(value) for value in np.rint(one / (1.0 + np.exp(-real)))],
     )
-
-
-def wake_state(bundle: Bundle, wake: Model) -> tuple[int, int]:
-    """Return bytes and zero point of the state of the wake network.
-
-    Raises
-    ------
-    DataError
-        If the network is not int8.
-    """
-    _, state = _wake_tensors(wake, len(bundle.words))
-    return math.prod(state.shape), state.zero_point
 
 
 def liveness_logits(bundle: Bundle, liveness: Model) -> tuple[int, int]:
@@ -223,7 +199,7 @@ def liveness_logits(bundle: Bundle, liveness: Model) -> tuple[int, int]:
     """
     logit = liveness.outputs[0]
     if logit.dtype != np.int8:
-        raise _no_int8(bundle.liveness.file, logit)
+        raise not_int8(bundle.liveness.file, logit)
     part = bundle.liveness
     return _least_logit(logit, bundle, part.accept_cutoff), _least_logit(logit, bundle, part.reject_cutoff)
 
@@ -242,22 +218,6 @@ def _tables(bundle: Bundle) -> list[tuple[str, str, Any, str]]:
         ("int16_t", "vv_gain", tables.part("gain"), "quadratic pieces, an octave each"),
         ("int16_t", "vv_log", tables.part("log"), "correction of log2, 16 fraction bits"),
     ]
-
-
-def _wake_tensors(wake: Model, words: int) -> tuple[TensorSpec, TensorSpec]:
-    """Return logits and state of the wake network."""
-    logits = next((spec for spec in wake.outputs if spec.shape == (1, words)), None)
-    state = wake.inputs.get("state")
-    if logits is None or state is None or logits.dtype != np.int8 or state.dtype != np.int8:
-        raise _no_int8(wake.name, logits)
-    return logits, state
-
-
-def _no_int8(name: str, got: object) -> DataError:
-    return DataError(
-        f"{name}: got {got} as its output, expected an int8 network; convert it with "
-        "'vivavoce quantize convert' and pack it again"
-    )
 
 
 def _least_logit(spec: TensorSpec, bundle: Bundle, cutoff: float) -> int:

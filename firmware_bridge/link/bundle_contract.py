@@ -11,7 +11,7 @@ from dataclasses import asdict
 from edge.bundle import Bundle
 from edge.frontend_tables import FrontendSettings
 from edge.interpreter import Model
-from firmware_bridge.export.settings import ABI_VERSION, PROBABILITY_BITS, wake_state
+from firmware_bridge.export.abi import ABI_VERSION, PROBABILITY_BITS, wake_state
 
 __all__ = ["contract"]
 

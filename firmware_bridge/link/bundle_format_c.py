@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from edge.files import write_whole
-from firmware_bridge.export.settings import ABI_VERSION
+from firmware_bridge.export.abi import ABI_VERSION
 from firmware_bridge.link.bundle_format import (
     ALIGNMENT,
     FORMAT_VERSION,

@@ -10,7 +10,8 @@ from edge.bundle_manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, SIGNATURE_NA
 from edge.errors import BundleError, BundleVersionError, DataError
 from edge.frontend_tables import FrontendSettings
 from edge.interpreter import Model, load_model
-from firmware_bridge.export.settings import ABI_VERSION, PROBABILITY_BITS, liveness_logits, wake_state, word_tables
+from firmware_bridge.export.abi import ABI_VERSION, PROBABILITY_BITS, wake_state
+from firmware_bridge.export.settings import liveness_logits, word_tables
 from firmware_bridge.link.bundle_contract import contract
 from firmware_bridge.link.bundle_format import (
     ALIGNMENT,

@@ -10,7 +10,7 @@ import pytest
 from slots_device import C_FOLDERS, SECTOR, WARNINGS, Device, build_slots, small_image
 from slots_proof import CHUNK, Proof, chains, install, offer, power_cuts, same_cut, send
 
-from firmware_bridge.export.settings import ABI_VERSION
+from firmware_bridge.export.abi import ABI_VERSION
 from firmware_bridge.link.bundle_format import FORMAT_VERSION, HEADER, MAGIC, SECTION, STATES
 from firmware_bridge.link.bundle_format_c import files
 from firmware_bridge.link.bundle_image import sha256_of

@@ -23,7 +23,7 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.commands.sourcing import named_path
+    from edge.commands.paths import named_path
 
     parser.epilog = _EPILOG
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with a manifest.csv")

@@ -23,7 +23,7 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from edge.commands.sourcing import named_path
+    from edge.commands.paths import named_path
 
     parser.epilog = _EPILOG
     parser.add_argument("bundle", nargs="?", type=named_path, metavar="BUNDLE", help="[the one that ships]")
