@@ -43,6 +43,9 @@ __all__ = [
     "with_words",
 ]
 
+Weights = dict[str, list[np.ndarray]]
+"""Weights of a trained network, by the name of the layer, in the order of Keras."""
+
 RELU_CEILING = 6.0
 """Upper bound of every activation, and so of every value of the state."""
 
@@ -116,8 +119,8 @@ def _block_over_scene(made: dict[str, Any], shape: WakeShape, i: int, x: Any, dr
     return tf_keras.layers.SpatialDropout2D(dropout)(x) if dropout else x
 
 
-def training_form(shape: WakeShape, *, dropout: float = 0.1) -> Any:
-    """Build the form that runs over whole scenes.
+def training_form(shape: WakeShape, *, dropout: float = 0.1, weights: Weights | None = None) -> Any:
+    """Build the form that runs over whole scenes, with fresh weights or with those that are given.
 
     Returns
     -------
@@ -133,11 +136,9 @@ def training_form(shape: WakeShape, *, dropout: float = 0.1) -> Any:
         x = _block_over_scene(made, shape, i, x, dropout)
     x = made["head"](x)
     logits = tf_keras.layers.Reshape((-1, shape.words), name="logits")(x)
+    if weights is not None:
+        _fill(made, weights)
     return tf_keras.Model(features, logits, name="wake_training")
-
-
-Weights = dict[str, list[np.ndarray]]
-"""Weights of a trained network, by the name of the layer, in the order of Keras."""
 
 
 def weights_of(trained: Any) -> Weights:

@@ -33,6 +33,7 @@ from train.wake_network import (
 )
 from train.wake_representative import representative_inputs
 from train.wake_scenes import RECIPE_VERSION, SceneMix, build_wake_scenes, other_words
+from train.wake_teachers import WakeTeachers
 from train.wake_variety import VARIETIES, Variety
 
 __all__ = [
@@ -89,6 +90,8 @@ class WakeSettings:
     """Utterances of each word by synthesisers, before ``scenes``."""
     spoken_per_near_miss: Annotated[int, Within(1, 10_000)] = 10
     """Utterances of each phrase that sounds like a word or is said at home, before ``scenes``."""
+    teacher_share: Annotated[float, Within(0, 1)] = 0.5
+    """Share of the loss that teachers have, where there are any."""
 
     def __post_init__(self) -> None:
         """Check what fields alone do not show."""
@@ -215,6 +218,7 @@ def train_wake(
     engine: Engine | None = None,
     seed: int = 1,
     rendering_seed: int | None = None,
+    teachers: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Render, train, prune, and write a checkpoint.
 
@@ -231,6 +235,8 @@ def train_wake(
         Of the weights, and of the order and augmentation of the scenes.
     rendering_seed : int, optional
         Of the renderings; as `seed` by default.
+    teachers : sequence of Path
+        Checkpoints that teach it; see :mod:`train.wake_teachers`.
 
     Returns
     -------
@@ -240,7 +246,7 @@ def train_wake(
     Raises
     ------
     DataError
-        If the data cannot be used, the run diverges, `out` cannot be written or holds another run.
+        If the data or a teacher cannot be used, the run diverges, `out` cannot be written or holds another run.
     """
     checked_out(out)
     said = phrases(data)
@@ -255,12 +261,13 @@ def train_wake(
     rendering_seed = seed if rendering_seed is None else rendering_seed
     # Other words are told, too, while the network is trained: what they share with the wake words is no wake word.
     told = (*words, *other_words(data))
+    shape = wake_shape(settings, len(told))
+    taught_by = WakeTeachers(teachers, words, shape) if teachers else None
     synthetic = spoken(settings, sorted(said.values()), cache)
     scenes = wake_scenes(
         settings, told, data=data, cache=cache, engine=engine, seed=rendering_seed, synthetic=synthetic
     )
     frontend = FrontendSettings()
-    shape = wake_shape(settings, len(told))
     record = RunRecord(
         seed=seed,
         data_hash=data_hash(data),
@@ -270,10 +277,18 @@ def train_wake(
             "shape": shape.to_dict(), "mix": settings.mix().to_dict(),
             "rendered": {split: len(s["word"]) for split, s in scenes.items()},
             "rendering_seed": rendering_seed, "scene_recipe": RECIPE_VERSION,
+            "teachers": [] if taught_by is None else taught_by.identities,
         },
     )  # fmt: skip
     trained, record.metrics = fit_wake(
-        settings, scenes["train"], scenes["dev"], shape, seed=seed, resume=out / "resume", trained=record.trained()
+        settings,
+        scenes["train"],
+        scenes["dev"],
+        shape,
+        seed=seed,
+        resume=out / "resume",
+        trained=record.trained(),
+        teachers=taught_by,
     )
     shape = replace(shape, words=len(words))
     device = device_form(shape, [with_words(weights_of(trained), len(words))])
@@ -316,6 +331,7 @@ def fit_wake(
     resume: Path,
     trained: dict[str, Any],
     callbacks: tuple[Any, ...] = (),
+    teachers: WakeTeachers | None = None,
 ) -> tuple[Any, dict[str, Any]]:
     """Fit a network to scenes that are rendered.
 
@@ -333,6 +349,8 @@ def fit_wake(
         What decides the weights: see :func:`train.resumption.claim`.
     callbacks : tuple
         More of Keras's.
+    teachers : WakeTeachers, optional
+        Who teach it, beside the labels.
 
     Returns
     -------
@@ -343,6 +361,13 @@ def fit_wake(
     """
     set_seed(seed)
     dataset = wake_batches(training, shape, settings, settings.variety, seed=seed)
+    if teachers is not None:
+
+        def taught(features: Any, truth: Any) -> tuple[Any, Any]:
+            share, positive_weight = settings.teacher_share, settings.positive_weight
+            return features, teachers.teach(features, truth, share=share, positive_weight=positive_weight)
+
+        dataset = dataset.map(taught, num_parallel_calls=1, deterministic=True).prefetch(2)
     validation = wake_batches(dev, shape, settings, None, seed=seed)
     steps = settings.epochs * len(dataset)
     model = training_form(shape, dropout=settings.variety.dropout)

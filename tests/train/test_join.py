@@ -9,12 +9,8 @@ import soundfile
 pytest.importorskip("tensorflow")
 
 from edge.cli import main
-from edge.frontend import FEATURE_SCALE
-from edge.frontend_tables import FrontendSettings
-from train.fitting import RunRecord, save_checkpoint
-from train.wake_network import RELU_CEILING, WakeShape, device_form, saved_weights, training_form, weights_of
-
-SHAPE = WakeShape(words=2, width=8, kernels=(3, 5))
+from tests.train.wake_checkpoint import member
+from train.wake_network import saved_weights
 
 
 @pytest.fixture
@@ -27,26 +23,6 @@ def data(tmp_path):
         soundfile.write(folder / f"{name}.wav", rng.normal(0, 0.1, 16_000), 16_000)
         rows.append(f"{name}.wav,c,{name},train,{role},{label},1,16000,CC0-1.0")
     (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
-    return folder
-
-
-def member(folder):
-    device = device_form(SHAPE, [weights_of(training_form(SHAPE))])
-    rng = np.random.default_rng(1)
-    inputs = {
-        "features": rng.uniform(0, 26, (8, 5, 40)).astype(np.float32),
-        "state": rng.uniform(0, 6, (8, *SHAPE.state_shape)).astype(np.float32),
-    }
-    spec = {
-        "role": "wake", "words": [{"id": word, "phrase": word} for word in ("alexa", "jarvis")],
-        "frontend": FrontendSettings().to_dict(), "stride_frames": 3, "context_frames": 5, "smoothing_steps": 3,
-        "refractory_ms": 1000, "ranges": {"features": [0.0, 255 * FEATURE_SCALE], "state": [0.0, RELU_CEILING]},
-    }  # fmt: skip
-    # While it was trained the network told three words more.
-    settings = {"shape": {**SHAPE.to_dict(), "words": 5}}
-    save_checkpoint(
-        folder, device, inputs, RunRecord(1, "x", settings, [{"material": "c", "licence": "CC0-1.0"}]), spec
-    )
     return folder
 
 

@@ -20,8 +20,9 @@ is learned to be no wake word.
 On two cores it takes about half an hour, and the first time some more to render. Interrupted, the same command goes
 on from the last whole epoch; another seed, setting or data set needs another --out.
 
-example:
+examples:
   vivavoce train wake --data ../shared/data -o build/models/wake
+  vivavoce train wake --data ../shared/data --seed 2 --teacher build/models/wake --teacher build/wider -o build/taught
 next:
   vivavoce quantize convert build/models/wake
 """
@@ -44,6 +45,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--variety", choices=("wide", "narrow"), help="how much the scenes vary [wide]")
     parser.add_argument("--width", type=int, metavar="N", help="channels of the hidden layers")
+    parser.add_argument(
+        "--teacher",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="checkpoint that teaches, too, with the same words; repeat it: the mean of several teaches",
+    )
+    parser.add_argument("--teacher-share", type=float, metavar="SHARE", help="share of the loss that teachers have")
     parser.add_argument("--scenes", type=float, metavar="SHARE", help="share of the full set of scenes")
 
 
@@ -54,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from train.wake_training import WakeSettings, train_wake
     from train.wake_variety import VARIETIES
 
-    given = given_settings(args, "width", "scenes")
+    given = given_settings(args, "width", "scenes", "teacher_share")
     if args.without is not None:
         given["without"] = args.without
     if args.synth is not None:
@@ -68,5 +78,6 @@ def run(args: argparse.Namespace) -> int:
         out=args.out,
         engine=engine_from(args),
         seed=args.seed,
+        teachers=args.teacher,
     )
     return 0
