@@ -171,14 +171,16 @@ const HANDLERS = {
   error: (record) => trouble(sentence(record.told)),
 };
 
-function changed(connected, retryMs, reason) {
+function changed(connected, full = false, reason = "") {
   const banner = byId("banner");
   banner.hidden = connected;
   document.body.dataset.connected = String(connected);
   if (connected) return;
   byId("dot").dataset.on = "lost";
   byId("source-text").textContent = "not connected";
-  const text = `No connection to vivavoce${reason ? ` (${reason})` : ""}: it is tried again. If it was started anew, open the address that it printed.`;
+  const text = full
+    ? "Too many pages of vivavoce are open. Close one of them, and this one goes on by itself."
+    : `No connection to vivavoce${reason ? ` (${reason})` : ""}: it is tried again. If it was started anew, open the address that it printed.`;
   if (banner.textContent !== text) banner.textContent = text;
 }
 
