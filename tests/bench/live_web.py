@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,8 +103,12 @@ def through_browser(playwright: Any, address: str, wav: Path, scene: Scene) -> d
         page.get_by_label("This browser").click()
         page.wait_for_selector("body[data-microphone]", timeout=SLOW_MS)
         seconds = scene.samples.size / SAMPLE_RATE_HZ + BEHIND_S
-        before = heard_s(page)
+        before, until = heard_s(page), time.monotonic() + seconds + SLOW_MS / 1000
         while heard_s(page) - before < seconds:
+            if time.monotonic() > until:
+                raise SystemExit(
+                    f"{wav}: the server hears no more; the page says: {page.locator('#origin').inner_text()}"
+                )
             page.wait_for_timeout(500)
         shown = page.locator("#history li").evaluate_all(SHOWN)[::-1]
         for one in shown:
