@@ -43,9 +43,9 @@ exit code: 0; 2 if nothing was written, told in one line; 130 if it was stopped 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options and the steps."""
-    from edge.cli import plain_text
     from edge.commands.bundle_options import add_trust_arguments
     from edge.commands.paths import named_path
+    from edge.commands.recording_options import add_recording_arguments
     from edge.output import add_output_arguments
 
     parser.epilog = _EPILOG
@@ -55,31 +55,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     files.add_argument("--replay", nargs="+", default=[], metavar="FILE", help="takes that a loudspeaker played")
     files.add_argument("--channel", type=int, metavar="N", help="channel to listen to, from 0 [the mean of all]")
     talk = parser.add_argument_group("recordings that are made now")
-    talk.add_argument("--word", type=plain_text, metavar="PHRASE", help="what to say, for example 'smart mirror'")
-    talk.add_argument("--takes", type=int, default=10, metavar="N", help="how often the word is said [%(default)s]")
-    talk.add_argument(
-        "--microphone", type=plain_text, metavar="SUBSTRING", help="part of the input's name [the system's default]"
-    )
-    talk.add_argument(
-        "--loudspeaker",
-        type=plain_text,
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="record the replays of this one; repeat for several, in turn [asks]",
+    add_recording_arguments(
+        talk, word="smart mirror", speaker="id of the person, with --keep", wait="do not wait for Enter"
     )
     talk.add_argument(
         "--keep", type=named_path, metavar="DIR", help="keep the recordings, as 'vivavoce collect' does [deletes them]"
     )
-    talk.add_argument(
-        "--speaker",
-        type=plain_text,
-        default="speaker1",
-        metavar="ID",
-        help="id of the person, with --keep [%(default)s]",
-    )
-    talk.add_argument("--consent", choices=("yes", "no"), help="the person's answer, where no terminal can ask")
-    talk.add_argument("--yes", action="store_true", help="do not wait for Enter")
     parser.add_argument(
         "--bundle", type=named_path, metavar="DIR", help="models and cut-offs [the bundle that ships with vivavoce]"
     )

@@ -87,6 +87,25 @@ def test_page_says_that_the_connection_is_lost(serve, chromium):
         assert "No connection to vivavoce" in page.locator("#banner").inner_text()
 
 
+def test_page_too_many_is_told_so_and_goes_on_once_another_is_closed(serve, chromium, watched):
+    with serve() as address, chromium() as context:
+        pages = [context.new_page() for _ in range(8)]
+        for page in pages:
+            page.goto(address)
+            page.wait_for_selector("body[data-connected=true]")
+        ninth = context.new_page()
+        wrong = watched(ninth)
+        ninth.goto(address)
+        ninth.wait_for_selector("#banner:not([hidden])")
+        assert ninth.locator("#banner").inner_text() == (
+            "Too many pages of vivavoce are open. Close one of them, and this one goes on by itself."
+        )
+        pages[0].close()
+        ninth.wait_for_selector("body[data-connected=true]", timeout=SLOW_MS)
+        assert ninth.locator("#banner").is_hidden()
+        assert wrong == []
+
+
 def test_decision_that_somebody_chose_stays_until_they_choose_the_newest(serve, chromium):
     with serve() as address, chromium() as context:
         page = context.new_page()

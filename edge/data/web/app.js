@@ -145,10 +145,11 @@ function decided(decision) {
 
 function sourced(record) {
   source = record;
+  microphone.told(record.kind === "browser" && record.yours);
   // Where another page's microphone is heard, none is chosen here, so that "Off" can be, and ends it.
-  const kind = record.kind === "browser" && !record.yours ? "" : record.kind;
+  const heard = record.kind === "browser" && !record.yours ? "" : record.kind;
+  const kind = microphone.asked ? "browser" : heard;
   for (const input of document.querySelectorAll('input[name="origin"]')) input.checked = input.value === kind;
-  if (record.kind !== "browser" || !record.yours) microphone.stop();
   byId("keep").setAttribute("aria-checked", String(record.keeps_sound));
   byId("dot").dataset.on = record.kind !== "none";
   byId("again").hidden = record.kind !== "none" || !record.ended || hello?.server === STDIN;
@@ -168,17 +169,24 @@ const HANDLERS = {
     else display(record.history.at(-1));
   },
   what_if: (record) => parts.cutoffs.show(record),
-  error: (record) => trouble(sentence(record.told)),
+  error: (record) => {
+    trouble(sentence(record.told));
+    // It may be the microphone that is refused: what is heard is what was heard.
+    if (microphone.asked && microphone.on) microphone.stop();
+    sourced(source);
+  },
 };
 
-function changed(connected, retryMs, reason) {
+function changed(connected, full = false, reason = "") {
   const banner = byId("banner");
   banner.hidden = connected;
   document.body.dataset.connected = String(connected);
   if (connected) return;
   byId("dot").dataset.on = "lost";
   byId("source-text").textContent = "not connected";
-  const text = `No connection to vivavoce${reason ? ` (${reason})` : ""}: it is tried again. If it was started anew, open the address that it printed.`;
+  const text = full
+    ? "Too many pages of vivavoce are open. Close one of them, and this one goes on by itself."
+    : `No connection to vivavoce${reason ? ` (${reason})` : ""}: it is tried again. If it was started anew, open the address that it printed.`;
   if (banner.textContent !== text) banner.textContent = text;
 }
 
