@@ -86,44 +86,53 @@ class CompiledNetwork:
         )  # fmt: skip
         self._kernel = native.kernels().functions["wake_step"]
         self._logits = row[: plan.n_words]
-        self.bind(np.zeros(model.inputs["features"].shape, np.int8))
+        self._shape = model.inputs["features"].shape
+        self._addresses = tuple(array.ctypes.data for array in self._arrays)
+        self.bind(np.zeros(self._shape, np.int8))
         self.reset()
 
-    def bind(self, shown: npt.NDArray[np.int8]) -> None:
+    def bind(self, frames: npt.NDArray[np.int8]) -> None:
         """Let every step from now on be shown what this array holds then.
 
         Parameters
         ----------
-        shown : (1, context, channels) int8
-            Contiguous; it is looked at where it lies.
+        frames : (1, n, channels) int8
+            Contiguous, with at least as many frames as the network is shown; it is looked at where it lies.
 
         Raises
         ------
         ModelAbiError
-            If it is another array than the network is made for.
+            If it is another array.
         """
-        wanted = self.inputs["features"]
-        if shown.shape != wanted.shape or shown.dtype != wanted.dtype or not shown.flags.c_contiguous:
+        _, context, channels = self._shape
+        fits = frames.ndim == 3 and frames.shape[1] >= context and frames.shape[::2] == (1, channels)
+        if not fits or frames.dtype != np.int8 or not frames.flags.c_contiguous:
             raise ModelAbiError(
-                f"{self.name}: the wake network: got {shown.dtype} {list(shown.shape)}, expected contiguous {wanted}; "
-                "use a bundle made for this version"
+                f"{self.name}: the wake network: got {frames.dtype} {list(frames.shape)}, expected contiguous int8 "
+                f"[1, {context} or more, {channels}]; use a bundle made for this version"
             )
-        self._shown = shown
-        self._arguments = (shown.ctypes.data, *(array.ctypes.data for array in self._arrays))
+        self._frames = frames
+        self._first = int(frames.ctypes.data)
+        self._row_bytes = channels
 
     def reset(self) -> None:
         """Forget everything that was shown."""
         self._state[:] = self.inputs["state"].zero_point
 
-    def step(self) -> npt.NDArray[np.int8]:
+    def step(self, first: int = 0) -> npt.NDArray[np.int8]:
         """Run the network once.
+
+        Parameters
+        ----------
+        first : int
+            The first of the frames that it is shown. Frames beyond the array are the caller's fault, and not looked for.
 
         Returns
         -------
         (words,) int8
             The logits; until the next step.
         """
-        self._kernel(*self._arguments)
+        self._kernel(self._first + first * self._row_bytes, *self._addresses)
         return self._logits
 
     @property
@@ -136,9 +145,7 @@ class CompiledNetwork:
         self._state[:, : self._width] = given[0]
 
 
-def load_wake_network(
-    content: bytes, *, name: str, runtime: str | None = None
-) -> Model | CompiledNetwork:
+def load_wake_network(content: bytes, *, name: str, runtime: str | None = None) -> Model | CompiledNetwork:
     """Make the wake network of a bundle ready to run: by the kernel if it can, else by the interpreter.
 
     Parameters
