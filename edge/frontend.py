@@ -143,17 +143,21 @@ class Frontend:
         self._closed = state["closed"]
 
 
-def quantise_features(features: npt.NDArray[np.uint16]) -> npt.NDArray[np.int8]:
+def quantise_features(
+    features: npt.NDArray[np.uint16], *, out: npt.NDArray[np.int8] | None = None
+) -> npt.NDArray[np.int8]:
     """Quantise features as ESPHome does: 0 to 666 (26 in the unit of the networks) onto -128 to 127.
 
     Parameters
     ----------
     features : (..., channels) uint16
         Features as :meth:`Frontend.push` returns them.
+    out : (..., channels) int8, optional
+        Where to put the result.
 
     Returns
     -------
     (..., channels) int8
         ``(v * 256 + 333) // 666 - 128``, saturated.
     """
-    return _QUANTISED.take(features, mode="clip")
+    return _QUANTISED.take(features, out=out, mode="clip")

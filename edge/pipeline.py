@@ -30,6 +30,7 @@ from edge.quality import QualityMeter, flags_of_rate, merged
 from edge.ring import Ring
 from edge.sources import AudioSource
 from edge.wake import WakeStage
+from edge.wake_native import load_wake_network
 
 __all__ = ["FAILED", "NEVER", "LivenessScorer", "Pipeline", "WakeScorer", "hearing", "judging", "listening"]
 
@@ -310,10 +311,7 @@ def hearing(bundle: Bundle, cutoffs: list[float], runtime: str | None) -> tuple[
     settings = FrontendSettings.from_dict(bundle.frontend)
     wake = bundle.wake
     stage = WakeStage(
-        # The reference kernels compute the same integers in every interpreter, and on a microcontroller; the fast
-        # ones differ by a few steps, which a network that runs 33 times a second turns into other detections. They
-        # cost 45 instead of 2 us a run on x86-64, 0.15 % of the time between two runs.
-        load_model(bundle.content(wake.file), runtime=runtime, name=wake.file, kernels="reference"),
+        load_wake_network(bundle.content(wake.file), runtime=runtime, name=wake.file),
         cutoffs,
         channels=settings.channels,
         stride_frames=wake.stride_frames,
