@@ -234,11 +234,10 @@ def prove(network: CompiledNetwork, model: Model, *, steps: int = PROOF_STEPS, s
     (logits_name,) = (spec.name for spec in model.outputs if spec.shape != state.shape)
     (state_name,) = (spec.name for spec in model.outputs if spec.shape == state.shape)
     for i in range(steps):
-        # A feature for every int8 that there is, and some beyond the top.
-        shown[:] = _of_two(rng, 0, 0xFFFF, shown.shape) if i % 4 == 3 else rng.integers(0, FEATURE_TOP + 9, shown.shape)
+        shown[:] = _of_two(rng, 0, 0xFFFF, shown.shape) if i % 4 == 3 else _sparse(rng, 0, FEATURE_TOP + 9, shown.shape)
         if i % 2 == 0:
-            state = _of_two(rng, -128, 127, state.shape) if i % 8 == 6 else rng.integers(-128, 128, state.shape)
-            state = state.astype(np.int8)
+            drawn = _of_two(rng, -128, 127, state.shape) if i % 8 == 6 else _sparse(rng, -128, 128, state.shape)
+            state = drawn.astype(np.int8)
             network.state = state
         expected: dict[str, npt.NDArray[Any]] = model.run({"features": quantise_features(shown), "state": state})
         logits = network.step()
@@ -256,6 +255,14 @@ def prove(network: CompiledNetwork, model: Model, *, steps: int = PROOF_STEPS, s
 def _of_two(rng: np.random.Generator, low: int, high: int, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
     """Return two numbers, in shares that are random, too."""
     return np.where(rng.random(shape) < rng.random(), low, high)
+
+
+def _sparse(rng: np.random.Generator, low: int, high: int, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Return numbers from `low` on and below `high`, of which a random share is `low`.
+
+    Of numbers that are large everywhere, half of the outputs of a layer are clamped whatever they are.
+    """
+    return np.where(rng.random(shape) < rng.random(), low, rng.integers(low, high, shape))
 
 
 def _fitting(plan: WakePlan, model: Model) -> WakePlan:
