@@ -46,6 +46,8 @@ LOG_COEFFICIENT = 45426
 """ln(2), 16 fraction bits."""
 OVER_4, OVER_2 = 8191, 16383
 """A quarter and a half of the largest int16: what the reference divides by in its transform."""
+FEATURE_TOP = 666
+"""The feature that is quantised to the highest step of the networks: 26 in units of 10/256, rounded."""
 _GAIN_LUT_INTERVALS = 32
 _LOG_SEGMENTS = 128
 _MAX_CHANNELS = 128

@@ -52,7 +52,7 @@ __all__ = [
     "warm",
 ]
 
-ABI = {"frontend_frames": "hnhqIhiQH", "power_spectra": "ffnnnnffff", "wake_step": "bbhiqhib"}
+ABI = {"frontend_frames": "hnhqIhiQH", "power_spectra": "ffnnnnffff", "wake_step": "Hbbhiqhib"}
 """Arguments of each kernel: ``n`` an integer, every other letter a pointer to numbers of that type, as :mod:`struct`
 names it. :mod:`edge.kernels.entries` says which argument is what."""
 

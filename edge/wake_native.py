@@ -20,6 +20,8 @@ import numpy.typing as npt
 
 from edge import native
 from edge.errors import ModelAbiError, UsageError
+from edge.frontend import QUANTISED_FEATURES, quantise_features
+from edge.frontend_tables import FEATURE_TOP
 from edge.interpreter import Model, Runtime, TensorSpec, load_model
 from edge.wake_plan import UnfitNetworkError, WakePlan, read_plan
 from edge.wake_tables import build_tables
@@ -81,23 +83,23 @@ class CompiledNetwork:
         row = np.zeros(scratch, np.int8)
         # Kept, because the kernel knows nothing but their addresses.
         self._arrays = (
-            self._state, tables.weights, tables.numbers, tables.scalars,
+            QUANTISED_FEATURES, self._state, tables.weights, tables.numbers, tables.scalars,
             np.zeros(scratch, np.int16), np.zeros(scratch, np.int32), row,
         )  # fmt: skip
         self._kernel = native.kernels().functions["wake_step"]
         self._logits = row[: plan.n_words]
         self._shape = model.inputs["features"].shape
         self._addresses = tuple(array.ctypes.data for array in self._arrays)
-        self.bind(np.zeros(self._shape, np.int8))
+        self.bind(np.zeros(self._shape, np.uint16))
         self.reset()
 
-    def bind(self, frames: npt.NDArray[np.int8]) -> None:
+    def bind(self, frames: npt.NDArray[np.uint16]) -> None:
         """Let every step from now on be shown what this array holds then.
 
         Parameters
         ----------
-        frames : (1, n, channels) int8
-            Contiguous, with at least as many frames as the network is shown; it is looked at where it lies.
+        frames : (1, n, channels) uint16
+            Features, contiguous, at least as many frames as the network is shown; they are read where they lie.
 
         Raises
         ------
@@ -106,14 +108,13 @@ class CompiledNetwork:
         """
         _, context, channels = self._shape
         fits = frames.ndim == 3 and frames.shape[1] >= context and frames.shape[::2] == (1, channels)
-        if not fits or frames.dtype != np.int8 or not frames.flags.c_contiguous:
+        if not fits or frames.dtype != np.uint16 or not frames.flags.c_contiguous:
             raise ModelAbiError(
-                f"{self.name}: the wake network: got {frames.dtype} {list(frames.shape)}, expected contiguous int8 "
+                f"{self.name}: the wake network: got {frames.dtype} {list(frames.shape)}, expected contiguous uint16 "
                 f"[1, {context} or more, {channels}]; use a bundle made for this version"
             )
-        self._frames = frames
-        self._first = int(frames.ctypes.data)
-        self._row_bytes = channels
+        self._frames = frames  # kept alive, as the kernel knows nothing but its address
+        self._first, self._frame_bytes = int(frames.ctypes.data), int(frames.strides[1])
 
     def reset(self) -> None:
         """Forget everything that was shown."""
@@ -132,7 +133,7 @@ class CompiledNetwork:
         (words,) int8
             The logits; until the next step.
         """
-        self._kernel(self._first + first * self._row_bytes, *self._addresses)
+        self._kernel(self._first + first * self._frame_bytes, *self._addresses)
         return self._logits
 
     @property
@@ -227,17 +228,18 @@ def prove(network: CompiledNetwork, model: Model, *, steps: int = PROOF_STEPS, s
         The first difference; none if there is none.
     """
     rng = np.random.default_rng(seed)
-    features, state = (np.empty(model.inputs[role].shape, np.int8) for role in ("features", "state"))
-    shown = np.empty_like(features)
+    state = np.empty(model.inputs["state"].shape, np.int8)
+    shown = np.empty(model.inputs["features"].shape, np.uint16)
     network.bind(shown)
     (logits_name,) = (spec.name for spec in model.outputs if spec.shape != state.shape)
     (state_name,) = (spec.name for spec in model.outputs if spec.shape == state.shape)
     for i in range(steps):
-        shown[:] = _random(rng, shown.shape, extreme=i % 4 == 3)
+        shown[:] = _of_two(rng, 0, 0xFFFF, shown.shape) if i % 4 == 3 else _sparse(rng, 0, FEATURE_TOP + 9, shown.shape)
         if i % 2 == 0:
-            state = _random(rng, state.shape, extreme=i % 8 == 6)
+            drawn = _of_two(rng, -128, 127, state.shape) if i % 8 == 6 else _sparse(rng, -128, 128, state.shape)
+            state = drawn.astype(np.int8)
             network.state = state
-        expected: dict[str, npt.NDArray[Any]] = model.run({"features": shown, "state": state})
+        expected: dict[str, npt.NDArray[Any]] = model.run({"features": quantise_features(shown), "state": state})
         logits = network.step()
         for what, got, wanted in (
             ("logits", logits, expected[logits_name][0]),
@@ -250,10 +252,17 @@ def prove(network: CompiledNetwork, model: Model, *, steps: int = PROOF_STEPS, s
     return None
 
 
-def _random(rng: np.random.Generator, shape: tuple[int, ...], *, extreme: bool) -> npt.NDArray[np.int8]:
-    if extreme:
-        return rng.choice(np.array([-128, 127], np.int8), shape, p=(low := rng.random(), 1 - low))
-    return rng.integers(-128, 128, shape, np.int8)
+def _of_two(rng: np.random.Generator, low: int, high: int, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Return two numbers, in shares that are random, too."""
+    return np.where(rng.random(shape) < rng.random(), low, high)
+
+
+def _sparse(rng: np.random.Generator, low: int, high: int, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Return numbers from `low` on and below `high`, of which a random share is `low`.
+
+    Of numbers that are large everywhere, half of the outputs of a layer are clamped whatever they are.
+    """
+    return np.where(rng.random(shape) < rng.random(), low, rng.integers(low, high, shape))
 
 
 def _fitting(plan: WakePlan, model: Model) -> WakePlan:

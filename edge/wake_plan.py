@@ -116,10 +116,9 @@ def read_plan(content: bytes) -> WakePlan:
         If it is another network than the kernel can run; says in what.
     """
     try:
-        graph = _Graph(root(content, b"TFL3"))
-    except ValueError as error:
-        raise UnfitNetworkError(f"it cannot be read ({error})") from error
-    return graph.plan()
+        return _Graph(root(content, b"TFL3")).plan()
+    except (IndexError, OverflowError, ValueError) as error:  # what a damaged file leads to
+        raise UnfitNetworkError(f"it cannot be read ({type(error).__name__}: {error})") from error
 
 
 class _Tensor(NamedTuple):
@@ -133,7 +132,8 @@ class _Tensor(NamedTuple):
 
     def quantisation(self) -> tuple[float, int]:
         """Return scale and zero point of an int8 tensor that has one of each."""
-        if self.kind != _INT8 or self.scales.size != 1 or self.zero_points.size != 1 or not self.scales[0] > 0:
+        single = self.scales.size == self.zero_points.size == 1 and 0 < self.scales[0] < np.inf
+        if self.kind != _INT8 or not single:
             raise UnfitNetworkError(f"a tensor {list(self.shape)} is not int8 with one scale")
         return float(self.scales[0]), int(self.zero_points[0])
 
@@ -165,11 +165,8 @@ class _Graph:
         if len(graphs) != 1:
             raise UnfitNetworkError(f"{len(graphs)} graphs, not one")
         (graph,) = graphs
-        try:
-            self._tensors = [_tensor(entry, buffers) for entry in graph.tables(0)]
-            self._operators = [_operator(entry, codes) for entry in graph.tables(3)]
-        except IndexError as error:
-            raise UnfitNetworkError("it refers to what it does not have") from error
+        self._tensors = [_tensor(entry, buffers) for entry in graph.tables(0)]
+        self._operators = [_operator(entry, codes) for entry in graph.tables(3)]
         self._inputs, self._outputs = graph.numbers(1, np.int32).tolist(), graph.numbers(2, np.int32).tolist()
         used = {*self._inputs, *self._outputs}.union(*(op.inputs for op in self._operators))
         if not all(0 <= i < len(self._tensors) for i in used):
@@ -237,6 +234,7 @@ class _Graph:
             (filters.kind, bias.kind) != (_INT8, _INT32)
             or filters.scales.size not in (1, n)
             or filters.zero_points.any()
+            or not np.isfinite(filters.scales).all()
             or (several and filters.axis != axis)
             or (bias.shape, made.shape) != ((n,), (1, 1, 1, n))
         ):
@@ -278,9 +276,10 @@ class _Graph:
     def _check_slice(self, part: int, whole: int, first: int, end: int, width: int) -> None:
         op = self._made_by(part, _STRIDED_SLICE, 4)
         shape = self._tensors[whole].shape
-        begins, ends, steps = (self._tensors[i].values(np.int32).tolist() for i in op.inputs[1:])
+        begins, ends, steps = (self._tensors[i].values(np.int32).reshape(-1).tolist() for i in op.inputs[1:])
         masks = [op.option(field, "i") for field in range(5)]
-        if op.inputs[0] != whole or any(masks[2:]) or len(begins) != 3 or steps != [1, 1, 1]:
+        plain = len(shape) == len(begins) == len(ends) == 3 and steps == [1, 1, 1] and not any(masks[2:])
+        if op.inputs[0] != whole or not plain:
             raise UnfitNetworkError("rows are not cut as those of a state")
         found = []
         for axis, size in enumerate(shape):

@@ -10,7 +10,7 @@ from typing import Any
 
 from numba import carray, cfunc, types
 
-from edge.frontend_tables import ENERGIES_SIZE, TABLE_SIZE, WORK_SIZE
+from edge.frontend_tables import ENERGIES_SIZE, FEATURE_TOP, TABLE_SIZE, WORK_SIZE
 from edge.kernels import frontend, spectrum, wake
 from edge.kernels.options import OPTIONS
 from edge.spectrum_tables import LANES
@@ -61,11 +61,12 @@ def _power_spectra(samples, window, size, n_frames, step, half, twiddles, real_t
     )
 
 
-def _wake_step(window, state, weights, numbers, scalars, values, totals, row):  # type: ignore[no-untyped-def]
+def _wake_step(window, quantised, state, weights, numbers, scalars, values, totals, row):  # type: ignore[no-untyped-def]
     sizes = carray(scalars, SCALARS_HEAD)
     scratch = sizes[7]
     wake.wake_step(
         carray(window, sizes[0]),
+        carray(quantised, FEATURE_TOP + 1),
         carray(state, sizes[8] * sizes[2]),
         carray(weights, sizes[5]),
         carray(numbers, sizes[6]),

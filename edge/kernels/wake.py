@@ -5,8 +5,9 @@ rounded is rounded as there (:func:`edge.kernels.integer_lanes.requantise`). Lay
 is computed along, and has weights of zero wherever it is read.
 """
 
-from numba import int16, int32, njit
+from numba import int16, int32, int64, njit
 
+from edge.frontend_tables import FEATURE_TOP
 from edge.kernels.integer_lanes import add_products, add_tap, requantise
 from edge.kernels.options import OPTIONS
 from edge.wake_tables import INPUTS, OUTPUTS, SCALARS_HEAD, SCALARS_LAYER
@@ -50,16 +51,20 @@ def _finish(totals, n, numbers, biases, scalars, layer, row, values) -> None:  #
 
 
 @njit(
-    "void(int8[::1], int8[::1], int16[::1], int32[::1], int64[::1], int16[::1], int32[::1], int8[::1])",
+    "void(uint16[::1], int8[::1], int8[::1], int16[::1], int32[::1], int64[::1], int16[::1], int32[::1], int8[::1])",
     **OPTIONS,
 )
-def wake_step(window, state, weights, numbers, scalars, values, totals, row) -> None:  # type: ignore[no-untyped-def]
+def wake_step(  # type: ignore[no-untyped-def]
+    window, quantised, state, weights, numbers, scalars, values, totals, row
+) -> None:
     """Run the network once.
 
     Parameters
     ----------
-    window : (features,) int8
-        What the network is shown.
+    window : (features,) uint16
+        What the network is shown: features of the frontend.
+    quantised : (FEATURE_TOP + 1,) int8
+        What the network sees of each feature; beyond them the last one.
     state : (rows * width,) int8
         Read and updated.
     weights, numbers, scalars
@@ -72,7 +77,7 @@ def wake_step(window, state, weights, numbers, scalars, values, totals, row) -> 
     """
     n_inputs, width, n_words = scalars[1], scalars[2], scalars[3]
     for i in range(scalars[0]):
-        values[i] = int16(window[i])
+        values[i] = int16(quantised[min(int64(window[i]), FEATURE_TOP)])
     _mix(weights, 0, values, n_inputs, width, numbers, 0, totals)
     layer = SCALARS_HEAD
     _finish(totals, width, numbers, 0, scalars, layer, row, values)
