@@ -303,9 +303,10 @@ def test_the_page_starts_where_there_is_no_microphone(monkeypatch, capsys):
     live.configure(parser)
     args = parser.parse_args(["--web", "--liveness-only"])
     assert live.run(args) == 0
-    assert seen == {"source": None, "note": "no input is there; connect a microphone", "mode": "liveness"}
+    told = "no input is there; connect a microphone; or choose the microphone of the browser on the page"
+    assert seen == {"source": None, "note": told, "mode": "liveness"}
     shown = capsys.readouterr().out
-    assert "the page can use that of the browser" in shown
+    assert f"this device hears nothing: {told}\n" in shown
     assert "open http://127.0.0.1:1/t/" in shown
     with pytest.raises(AudioError):
         live.run(parser.parse_args(["--web", "--microphone", "USB"]))

@@ -6,17 +6,18 @@ const MOST_WAITING = 1 << 20; // bytes that may wait for the connection, some 10
 const START_MS = 10000;
 
 const FAULTS = {
-  NotAllowedError: "The browser may not use a microphone. Allow it at the symbol beside the address and choose it again, or take the sound of this device.",
-  NotFoundError: "The browser finds no microphone. Connect one and choose it again, or take the sound of this device.",
-  NotReadableError: "The microphone cannot be opened: another program may have it. End that program and choose it again, or take the sound of this device.",
-  TimeoutError: "The sound of this browser does not start. Load the page again and choose it once more, or take the sound of this device.",
+  NotAllowedError: "The browser may not use a microphone. Allow it at the symbol beside the address and choose it again",
+  NotFoundError: "The browser finds no microphone. Connect one and choose it again",
+  NotReadableError: "The microphone cannot be opened: another program may have it. End that program and choose it again",
+  TimeoutError: "The sound of this browser does not start. Load the page again and choose it once more",
 };
 
 export class Microphone {
-  // `link` sends; `trouble` takes a sentence for people.
-  constructor(link, trouble) {
+  // `link` sends; `trouble` takes a sentence for people; `instead` tells whether the device has a source of its own.
+  constructor(link, trouble, instead) {
     this.link = link;
     this.trouble = trouble;
+    this.instead = instead;
     this.stream = null;
     this.context = null;
     this.lost = false;
@@ -31,7 +32,7 @@ export class Microphone {
   async start() {
     if (this.on) return true;
     if (!navigator.mediaDevices || !window.AudioWorkletNode) {
-      this.trouble("This browser gives pages no microphone. Open the page at 127.0.0.1 in a newer browser, or take the sound of this device.");
+      this.fault("This browser gives pages no microphone. Open the page at 127.0.0.1 in a newer browser");
       return false;
     }
     this.turn += 1;
@@ -48,7 +49,7 @@ export class Microphone {
       letGo(stream, context);
       if (turn !== this.turn) return false;
       this.asked = false;
-      this.trouble(FAULTS[error.name] ?? `The microphone cannot be used (${error.message}). Take the sound of this device instead.`);
+      this.fault(FAULTS[error.name] ?? `The microphone cannot be used (${error.message}). Choose it again`);
       return false;
     }
     if (turn !== this.turn) {
@@ -71,6 +72,10 @@ export class Microphone {
     const processed = PROCESSING.filter((name) => settings[name] === true);
     this.trouble(processed.length ? `This browser still processes the sound (${processed.join(", ")}): judgements may be wrong.` : "");
     return true;
+  }
+
+  fault(told) {
+    this.trouble(`${told}${this.instead() ? ", or take the sound of this device" : ""}.`);
   }
 
   // Tell the server what follows; again after the connection was lost.
