@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import BundleError, MissingExtraError, ModelAbiError, UsageError
+from edge.model_check import check_whole
 
 __all__ = [
     "INTERPRETER_VARIABLE",
@@ -225,6 +226,9 @@ def load_model(
     module = _import(chosen)
     resolver = getattr(module.OpResolverType, _RESOLVERS[kernels])
     try:
+        if chosen == "tflite":
+            # It would follow an offset beyond the end, and take the process with it.
+            check_whole(content)
         with _without_chatter():
             # The interpreter keeps a reference to the content and reads the weights from there.
             interpreter = module.Interpreter(
