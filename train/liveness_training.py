@@ -26,6 +26,7 @@ from train.speeds import Speeds
 __all__ = [
     "LivenessSettings",
     "check_classes",
+    "compile_liveness",
     "dev_figures",
     "fit_liveness",
     "liveness_batches",
@@ -263,12 +264,7 @@ def fit_liveness(
         callbacks = (pruning_callback(), *callbacks)
     optimizer = tf_keras.optimizers.AdamW(cosine_rate(settings.rate, steps), weight_decay=settings.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    if settings.group_dro:
-        loss = RobustLoss(settings.group_dro, settings.label_smoothing)
-        optimizer.group_weights = loss.weights  # saved with the optimiser
-    else:
-        loss = tf_keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing)
-    model.compile(optimizer, loss, metrics=[_binary_accuracy])
+    loss = compile_liveness(model, optimizer, settings, metrics=[_binary_accuracy])
     history = fit(
         model,
         dataset,
@@ -285,6 +281,27 @@ def fit_liveness(
     if settings.group_dro:
         metrics["group_weights"] = dict(zip(GROUPS, map(float, loss.weights.numpy()), strict=True))
     return stripped, {**metrics, **dev_figures(logits, dev)}
+
+
+def compile_liveness(model: Any, optimizer: Any, settings: LivenessSettings, **rest: Any) -> Any:
+    """Compile a network with the loss that its settings ask for, and return that loss.
+
+    Parameters
+    ----------
+    model : tf_keras.Model
+    optimizer : tf_keras.optimizers.Optimizer
+    settings : LivenessSettings
+        Its targets must come from :func:`liveness_batches` with the same settings.
+    rest
+        More for ``model.compile``.
+    """
+    if settings.group_dro:
+        loss = RobustLoss(settings.group_dro, settings.label_smoothing)
+        optimizer.group_weights = loss.weights  # saved with the optimiser
+    else:
+        loss = tf_keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing)
+    model.compile(optimizer, loss, **rest)
+    return loss
 
 
 def dev_figures(logits: np.ndarray, dev: Clips) -> dict[str, Any]:
