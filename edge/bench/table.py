@@ -1,12 +1,13 @@
 """A table of results that people sent."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from edge.bench.comparing import read
-from edge.bench.measuring import STAGES
+from edge.bench.comparing import name_of, read
+from edge.bench.stages import STAGES
 
 __all__ = ["table"]
 
@@ -14,26 +15,36 @@ _LONGEST = 60
 
 
 def table(paths: Sequence[Path]) -> str:
-    """Return a table in Markdown, one line for each file and interpreter: medians of the stages, us.
+    """Return a table in Markdown, one line for each file, interpreter, and kind of numbers.
+
+    Of the stages there are the medians, us; of the whole chain its share of one core in per cent, and the delay of the
+    slower decision from the end of its word, ms.
 
     Raises
     ------
     DataError
         If a file holds no results.
     """
-    lines = [
-        f"| machine | interpreter | {' | '.join(STAGES)} |",
-        f"|---|---|{'---:|' * len(STAGES)}",
-    ]
+    head = ["machine", "measured", "bundle", "interpreter", *STAGES, "% of a core", "delay, ms"]
+    lines = [f"| {' | '.join(head)} |", f"|---|---|---|---|{'---:|' * (len(head) - 4)}"]
     for path in paths:
         found = read(path)
         for run in found["runs"]:
             cells = [
-                f"{median(run['stages'][stage]['p50_us_of_repetitions']):.1f}" if stage in run["stages"] else ""
-                for stage in STAGES
+                _name(found, path),
+                str(found.get("date"))[:10],
+                _bundle(found),
+                name_of((run["interpreter"], run["numbers"])),
+                *(_median(run["stages"], stage) for stage in STAGES),
+                f"{100 * median(run['real_time_factors']):.2f}",
+                _delay(run.get("decisions")),
             ]
-            lines.append(f"| {' | '.join([_plain(_name(found, path)), _plain(run['interpreter']), *cells])} |")
+            lines.append(f"| {' | '.join(map(_plain, cells))} |")
     return "\n".join(lines)
+
+
+def _median(stages: dict[str, Any], stage: str) -> str:
+    return f"{median(stages[stage]['p50_us_of_repetitions']):.1f}" if stage in stages else ""
 
 
 def _name(found: dict[str, Any], path: Path) -> str:
@@ -43,6 +54,18 @@ def _name(found: dict[str, Any], path: Path) -> str:
         return path.stem
     told = [machine.get("board") or machine.get("processor"), machine.get("machine")]
     return ", ".join(one for one in told if isinstance(one, str)) or path.stem
+
+
+def _bundle(found: dict[str, Any]) -> str:
+    bundle = found.get("bundle")
+    told = [bundle.get("version"), str(bundle.get("sha256"))[:8]] if isinstance(bundle, dict) else []
+    return " ".join(one for one in told if isinstance(one, str))
+
+
+def _delay(decisions: Any) -> str:
+    delays = [one.get("delay_ms") for one in decisions if isinstance(one, dict)] if isinstance(decisions, list) else []
+    numbers = [one for one in delays if isinstance(one, (int, float)) and math.isfinite(one)]
+    return f"{max(numbers):.0f}" if numbers else ""
 
 
 def _plain(text: str) -> str:
