@@ -79,7 +79,7 @@ class Search:
                 storage=f"sqlite:///{self._path}",
                 study_name=study.learner.role,
                 direction="minimize",
-                pruner=optuna.pruners.MedianPruner(_BEFORE_MODEL, _PATIENCE_EPOCHS - 1),
+                pruner=optuna.pruners.MedianPruner(_BEFORE_MODEL, _PATIENCE_EPOCHS),
                 load_if_exists=True,
             )
             self._claim()
@@ -183,12 +183,15 @@ class Search:
         """Train a trial, and tell Optuna; return False if the budget was spent before it ended."""
         began, before = time.monotonic(), trial.user_attrs.get("minutes", 0.0)
         settings = self._settings(trial.params)
+        with self._storage():
+            reported = set(self._optuna.trials[trial.number].intermediate_values)
 
         def watch(epoch: int, error: float) -> None:
             if epoch == settings.epochs:
                 return
             with self._storage():
-                trial.report(error, epoch)
+                if epoch not in reported:  # by a call that was interrupted within the next one
+                    trial.report(error, epoch)
                 if trial.should_prune():
                     raise optuna.TrialPruned
             if time.monotonic() >= until:

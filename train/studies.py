@@ -8,6 +8,7 @@ the network says of the dev set) and, written last, ``outcome.json``. Interrupte
 import io
 import json
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,13 +189,13 @@ class Study:
                 return Outcome(
                     name, told["seed"], none, (none, none), None, body["figures"], told["minutes"], told["fault"]
                 )
-            with np.load(folder / _SCORES, allow_pickle=False) as file:
-                scores = np.asarray(file["scores"], np.float64)
+            with (folder / _SCORES).open("rb") as file, np.load(file, allow_pickle=False) as held:
+                scores = np.asarray(held["scores"], np.float64)
             low, high = told["interval_95"]
             return Outcome(
                 name, told["seed"], float(told["error"]), (low, high), scores, body["figures"], told["minutes"]
             )
-        except (OSError, ValueError, KeyError, TypeError, EOFError):
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             return None
 
 

@@ -113,7 +113,7 @@ class Plan(Generic[S]):
     """By the dotted name of a setting."""
 
 
-def read_plan(path: Path, role: str, settings: type[S]) -> Plan[S]:
+def read_plan(path: Path, role: str, settings: type[S], *, budget: Mapping[str, Any] | None = None) -> Plan[S]:
     """Read the studies of one network.
 
     Parameters
@@ -124,6 +124,8 @@ def read_plan(path: Path, role: str, settings: type[S]) -> Plan[S]:
         ``"wake"`` or ``"liveness"``.
     settings : type
         Of this network.
+    budget : mapping, optional
+        In place of entries of its budget, by dotted name.
 
     Raises
     ------
@@ -133,7 +135,11 @@ def read_plan(path: Path, role: str, settings: type[S]) -> Plan[S]:
     tables = load_tables(path)
     if not isinstance(tables.get(role), dict):
         raise UsageError(f"{path}: got no table [{role}], expected what a study of this network tries; add one")
-    return plan_from(tables[role], f"{path}: {role}", settings)
+    where = f"{path}: {role}"
+    given = tables[role]
+    if budget:
+        given = {**given, "budget": overlaid(_table(given.get("budget", {}), f"{where}.budget"), nested(budget))}
+    return plan_from(given, where, settings)
 
 
 def plan_from(tables: Mapping[str, Any], where: str, settings: type[S]) -> Plan[S]:
@@ -191,6 +197,10 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
         table = tables
         for part in above:
             table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                raise UsageError(
+                    f"{name}: got a value for {part} and one below it, expected one of them; leave one out"
+                )
         table[last] = value
     return tables
 

@@ -1,6 +1,8 @@
 """Options of the steps that make studies, and what they are made of; imports nothing heavy."""
 
 import argparse
+import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,13 @@ def add_study_options(parser: argparse.ArgumentParser, *, plan: bool = True) -> 
             metavar="FILE",
             help="what is tried, and the budget of a training, in TOML [train/studies.toml]",
         )
+        parser.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="another budget than that of --study, e.g. --set epochs=2; repeat it",
+        )
 
 
 def check_study_options(args: argparse.Namespace, **least: int) -> None:
@@ -49,11 +58,11 @@ def plan_of(args: argparse.Namespace) -> Plan[Any]:
     Raises
     ------
     UsageError
-        If it cannot be read, or names what is no setting.
+        If it cannot be read, or it or ``--set`` names what is no setting.
     """
     from train.study_learners import LEARNERS
 
-    return read_plan(args.study, args.network, LEARNERS[args.network].settings)  # type: ignore[arg-type]
+    return read_plan(args.study, args.network, LEARNERS[args.network].settings, budget=_given(args.set))
 
 
 def learner_of(args: argparse.Namespace, dev: Any, *, checkpoints: bool = False) -> Any:
@@ -74,3 +83,17 @@ def learner_of(args: argparse.Namespace, dev: Any, *, checkpoints: bool = False)
         engine=engine_from(args),
         checkpoints=checkpoints,
     )
+
+
+def _given(entries: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of ``--set``, by dotted name: a value is written as in TOML, text with or without quotes."""
+    values: dict[str, Any] = {}
+    for entry in entries:
+        name, equals, text = entry.partition("=")
+        if not name or not equals:
+            raise UsageError(f"--set: got {entry[:60]!r}, expected NAME=VALUE, e.g. epochs=2")
+        try:
+            values[name] = tomllib.loads(f"value = {text}")["value"]
+        except (ValueError, KeyError):
+            values[name] = text
+    return values

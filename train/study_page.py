@@ -82,7 +82,7 @@ def _best(found: Mapping[str, Any]) -> str:
     low, high = best["interval_95"]
     return (
         f"<p>Trial {best['number']}: {100 * best['error']:.2f} % ({100 * low:.2f} to {100 * high:.2f}). It is the "
-        f"lowest of {len(found['trials'])} on the clips that it was chosen on, and so lower than it would be on others.</p>"
+        f"lowest of {len(found['trials'])} on the clips that it was chosen on, and so lower than on others.</p>"
         f'<div class="scroll"><table>{rows}</table></div>'
     )
 

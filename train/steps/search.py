@@ -81,8 +81,8 @@ def run(args: argparse.Namespace) -> int:
     whole = [trial for trial in trials if trial["state"] == "complete"]
     if not whole:
         raise DataError(
-            f"{args.out}: got no trial that was trained to its end, expected one; give more --budget, or lower rates in "
-            f"{args.study}"
+            f"{args.out}: got no trial that was trained to its end, expected one; give more --budget, or lower rates "
+            f"in {args.study}"
         )
     best = min(whole, key=lambda trial: (trial["error"], trial["number"]))
     found = {
@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     put_bytes(results / f"best_{args.network}.json", (json.dumps(full.to_dict(), indent=1) + "\n").encode())
     low, high = best["interval_95"]
     print(
-        f"best of {len(trials)} trials ({len(whole)} to their end, {search.minutes():.0f} min): trial "
-        f"{best['number']}, {100 * best['error']:.2f} % ({100 * low:.2f} to {100 * high:.2f}): {results / f'best_{args.network}.json'}"
+        f"best of {len(trials)} trials ({len(whole)} to their end, {search.minutes():.0f} min): "
+        f"trial {best['number']}, {100 * best['error']:.2f} % ({100 * low:.2f} to {100 * high:.2f})"
     )
     return 0
