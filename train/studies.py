@@ -21,7 +21,6 @@ from edge.json_reading import parse_json
 from train.atomic_file import put_bytes
 from train.fitting import DivergedError, checked_out
 from train.metrics import cluster_interval
-from train.resumption import claim
 from train.study_file import Settings
 
 __all__ = ["Learner", "Outcome", "Scores", "Study", "Watch", "ranked"]
@@ -142,13 +141,12 @@ class Study:
         Raises
         ------
         DataError
-            If the folder holds a training with other settings, or cannot be written to.
+            If the folder holds the state of a training with other settings, or cannot be written to.
         """
         folder, trained = self.out / name, self.trained(settings, seed)
         done = self._read(name, folder, trained)
         if done is not None:
             return done
-        claim(folder / "resume", trained)
         began = time.monotonic()
         scores: Scores | None = None
         fault = ""

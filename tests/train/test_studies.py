@@ -9,7 +9,6 @@ pytest.importorskip("tensorflow", reason="training needs TensorFlow")
 
 from tests.train.study_world import MadeUp, error_of, plan
 from train.ablation import ablation_table, against_base, verdict
-from train.resumption import claim
 from train.seed_spread import seed_spread, seed_table
 from train.studies import Study, ranked
 from train.study_file import BASE
@@ -58,17 +57,6 @@ def test_an_outcome_of_something_else_does_not_count(tmp_path, other):
         "base", plan().changes["no_mixup"].settings if other == "settings" else base, 2 if other == "seed" else 1
     )
     assert again.learner.fitted == ["base"]
-
-
-def test_the_state_of_another_training_is_not_gone_on_with(tmp_path):
-    one = study(tmp_path)
-    base, other = plan().base, plan().changes["no_dropout"].settings
-    claim(tmp_path / "base" / "resume", one.trained(base, 1))
-    (tmp_path / "base" / "resume" / "backup").mkdir()
-    (tmp_path / "base" / "resume" / "backup" / "checkpoint").write_text("")
-    with pytest.raises(DataError, match=r"holds the state of another run \(settings.dropout: 0.2, now 0.0\)"):
-        one.train("base", other, 1)
-    assert one.learner.fitted == []
 
 
 def test_what_diverges_is_told_kept_and_last(tmp_path):

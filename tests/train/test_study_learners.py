@@ -1,9 +1,9 @@
-"""The learners of a study, on made-up clips and scenes: what is judged is what was trained, and nothing renders twice."""
+"""The learners of a study, on made-up clips and scenes: what was trained is judged, and nothing is rendered twice."""
 
 import numpy as np
 import pytest
 
-from edge.errors import UsageError
+from edge.errors import DataError, UsageError
 
 pytest.importorskip("tensorflow", reason="training needs TensorFlow")
 
@@ -116,6 +116,8 @@ def test_an_interrupted_training_goes_on_from_its_epoch(tmp_path, clips):
 
     with pytest.raises(KeyboardInterrupt):
         study.train("base", LIVENESS, 1, watch=stop)
+    with pytest.raises(DataError, match=r"base/resume: holds the state of another run .settings.dropout: 0.15, now 0"):
+        study.train("base", LivenessSettings.from_dict({**LIVENESS.to_dict(), "dropout": 0.0}), 1)
     watched = []
     study.train("base", LIVENESS, 1, watch=lambda epoch, error: watched.append(epoch))
     assert watched == [2]
