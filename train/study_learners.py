@@ -45,6 +45,9 @@ __all__ = ["LEARNERS", "LivenessLearner", "WakeLearner"]
 Arrays = dict[str, np.ndarray]
 S = TypeVar("S", bound=Settings)
 
+_BATCH = 256
+"""Clips that are judged at a time."""
+
 _WATCHED_SCENES = 500
 """The loss on dev is told of so many; what is ranked is the error on all of them."""
 
@@ -138,6 +141,8 @@ class WakeLearner(_Learner[WakeSettings]):
             raise UsageError(f"without: got all words of {data}, expected some of them; leave out fewer")
         self._told = (*sorted(self._said), *other_words(data))
         self._dev = self._scenes(dev, "dev")
+        shape = wake_shape(dev, len(self._told))
+        self._batches = wake_batches(self._dev, shape, dev, None, seed=0)
         self.clusters: Sequence[Sequence[str]] = [scene_clusters(self._dev["talker"])]
         self.dev = {
             "scenes": len(self._dev["word"]), "mix": dev.mix().to_dict(), "rendering_seed": self._seed,
@@ -146,8 +151,7 @@ class WakeLearner(_Learner[WakeSettings]):
 
     def scores(self, model: Any) -> Scores:
         """Return the highest smoothed probability of each scene and word, ``(scenes, words) float64``."""
-        shape = wake_shape(self.settings(), len(self._told))
-        logits = model.predict(wake_batches(self._dev, shape, self.settings(), None, seed=0), verbose=0)
+        logits = model.predict(self._batches, verbose=0)
         return scene_scores(logits[..., : len(self._said)], SMOOTHING_STEPS)
 
     def error(self, scores: Scores, chosen: npt.NDArray[np.intp]) -> float:
@@ -206,13 +210,13 @@ class LivenessLearner(_Learner[LivenessSettings]):
         super().__init__(data, cache, dev, **rest)
         self._dev = self._clips(dev, "dev")
         self._live = self._dev["live"].astype(bool)
+        self._batches = liveness_batches(self._dev, CueSettings(), None, seed=0, batch=_BATCH)
         self.clusters: Sequence[Sequence[str]] = clusters_of(self._dev)
         self.dev = {"clips": len(self._live), "raw_share": dev.raw_share, "rendering_seed": self._seed}
 
     def scores(self, model: Any) -> Scores:
         """Return the logit of each clip, ``(clips,) float64``."""
-        batches = liveness_batches(self._dev, CueSettings(), None, seed=0, batch=256)
-        return np.asarray(model.predict(batches, verbose=0)[:, 0], np.float64)
+        return np.asarray(model.predict(self._batches, verbose=0)[:, 0], np.float64)
 
     def error(self, scores: Scores, chosen: npt.NDArray[np.intp]) -> float:
         """Return the mean over kinds of the equal error rate of some of the clips."""

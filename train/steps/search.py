@@ -39,12 +39,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Search, and write what was found."""
-    from edge.errors import DataError, UsageError
+    import importlib.util
+
+    from edge.errors import DataError, MissingExtraError, UsageError
     from train.study_options import check_study_options, learner_of, plan_of
 
     check_study_options(args, trials=1)
     if args.budget is not None and not 0 < args.budget < float("inf"):
         raise UsageError(f"--budget: got {args.budget:g}, expected minutes above 0; give some")
+
+    if importlib.util.find_spec("optuna") is None:  # an installation that is older than this step
+        raise MissingExtraError("searching", "train")
 
     import json
     import sys
