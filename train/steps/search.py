@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--budget: got {args.budget:g}, expected minutes above 0; give some")
 
     if importlib.util.find_spec("optuna") is None:  # an installation that is older than this step
-        raise MissingExtraError("searching", "train")
+        raise MissingExtraError("Optuna", "train")
 
     import json
     import sys
