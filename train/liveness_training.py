@@ -1,7 +1,7 @@
 """Training the liveness network: all that can be set about it, and the run."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,9 +106,15 @@ class LivenessSettings:
 
 
 def liveness_clips(
-    settings: LivenessSettings, *, data: Path, cache: Path, engine: Engine | None, seed: int
+    settings: LivenessSettings,
+    *,
+    data: Path,
+    cache: Path,
+    engine: Engine | None,
+    seed: int,
+    splits: Sequence[str] = ("train", "dev"),
 ) -> dict[str, Clips]:
-    """Render the clips of the splits ``train`` and ``dev``, or read them from the cache.
+    """Render the clips of splits, or read them from the cache.
 
     Raises
     ------
@@ -129,6 +135,7 @@ def liveness_clips(
             engine=engine,
         )
         for split, n in (("train", settings.clips), ("dev", settings.dev_clips))
+        if split in splits
     }
     for split, clips in made.items():
         check_classes(clips, f"{data}: split {split}")
