@@ -65,3 +65,18 @@ def test_a_broken_record_is_told_in_one_line(settings, told):
     assert told in str(caught.value)
     assert str(RECORD) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_record_is_taken_for_settings(tmp_path):
+    import argparse
+    import json
+
+    from train.recorded_settings import recorded_wake
+    from train.training_options import add_settings_options, given_settings
+
+    record = tmp_path / "record.json"
+    record.write_text(json.dumps({"seed": 1, "data_hash": "x", "settings": FIRST_WAKE}))
+    parser = argparse.ArgumentParser()
+    add_settings_options(parser)
+    given = given_settings(parser.parse_args(["--settings", str(record), "--epochs", "3"]), recorded=recorded_wake)
+    assert given == replace(recorded_wake(FIRST_WAKE, record), epochs=3).to_dict()

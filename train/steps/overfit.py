@@ -77,9 +77,12 @@ def _liveness(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]
     from train.liveness_scenes import build_liveness_clips
     from train.liveness_training import LivenessSettings
     from train.overfitting import overfit_liveness
+    from train.recorded_settings import recorded_liveness
     from train.training_options import given_settings
 
-    settings = LivenessSettings.from_dict(given_settings(args), str(args.settings or "options"))
+    settings = LivenessSettings.from_dict(
+        given_settings(args, recorded=recorded_liveness), str(args.settings or "options")
+    )
     clips = build_liveness_clips(
         args.data, "train", args.cache, n=args.clips, seed=args.seed, cues=CueSettings(), engine=engine_from(args)
     )
@@ -91,10 +94,12 @@ def _wake(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
 
     from train.engines.choice import engine_from
     from train.overfitting import few_scenes, overfit_wake
+    from train.recorded_settings import recorded_wake
     from train.training_options import given_settings
     from train.wake_training import WakeSettings, phrases, wake_scenes
 
-    settings = WakeSettings.from_dict(given_settings(args), str(args.settings or "options"))
+    given = given_settings(args, recorded=recorded_wake)
+    settings = WakeSettings.from_dict(given, str(args.settings or "options"))
     # Recordings alone: what is learned by heart needs no variety.
     settings = replace(settings, synth=(), scenes=min(settings.scenes, _SCENES))
     words = tuple(sorted(set(phrases(args.data)) - set(settings.without)))

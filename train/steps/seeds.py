@@ -42,13 +42,16 @@ def run(args: argparse.Namespace) -> int:
     from train.atomic_file import put_bytes
     from train.corpus import data_hash
     from train.fitting import checked_out
+    from train.recorded_settings import recorded_liveness, recorded_wake
     from train.results import write_result
     from train.seed_spread import seed_spread, seed_table
     from train.studies import Study
     from train.study_learners import LEARNERS
     from train.training_options import given_settings
 
-    settings = LEARNERS[args.network].settings.from_dict(given_settings(args), str(args.settings or "options"))
+    recorded = {"wake": recorded_wake, "liveness": recorded_liveness}[args.network]
+    given = given_settings(args, recorded=recorded)
+    settings = LEARNERS[args.network].settings.from_dict(given, str(args.settings or "options"))
     checked_out(args.out)
     hashed = data_hash(args.data)
     study = Study(learner_of(args, settings, checkpoints=True), args.out, data_hash=hashed)
