@@ -201,7 +201,7 @@ class Search:
         took = 0.0
         try:
             outcome = self._study.train(_name(trial.number), settings, self._seed, watch=watch)
-            # Longer than this call took, if it was done and not told of when an earlier one ended.
+            # It may have been done and not told of when an earlier call ended.
             took, value, said = outcome.minutes, outcome.error, f"{100 * outcome.error:.2f} % error on dev"
             if outcome.fault:
                 state, value, said = TrialState.FAIL, None, outcome.fault
@@ -211,7 +211,7 @@ class Search:
             note(f"trial {trial.number}: the budget is spent; it goes on where there is more")
             return False
         finally:
-            minutes = before + max(took, (time.monotonic() - began) / 60)
+            minutes = max(took, before + (time.monotonic() - began) / 60)
             with self._storage():
                 trial.set_user_attr("minutes", round(minutes, 3))
         with self._storage():
