@@ -26,7 +26,16 @@ from edge.interpreter import Model, Runtime, TensorSpec, load_model
 from edge.wake_plan import UnfitNetworkError, WakePlan, read_plan
 from edge.wake_tables import build_tables
 
-__all__ = ["PROOF_STEPS", "WAKE_VARIABLE", "CompiledNetwork", "Proof", "load_wake_network", "prove"]
+__all__ = [
+    "PROOF_STEPS",
+    "WAKE_VARIABLE",
+    "Chosen",
+    "CompiledNetwork",
+    "Proof",
+    "choose_wake_network",
+    "load_wake_network",
+    "prove",
+]
 
 WAKE_VARIABLE = "VIVAVOCE_WAKE"
 """Environment variable that says what runs the wake network: ``auto``, ``kernel`` or ``interpreter``."""
@@ -50,7 +59,7 @@ class Proof(NamedTuple):
 
 
 class CompiledNetwork:
-    """A wake network that the kernel runs; made by :func:`load_wake_network`.
+    """A wake network that the kernel runs; made and proved by :func:`load_wake_network`.
 
     The state is held here, and updated in place. One thread may use it at a time.
 
@@ -65,8 +74,6 @@ class CompiledNetwork:
     ----------
     name, runtime, inputs, outputs
         Those of the model.
-    proof : Proof or None
-        Set by :func:`load_wake_network`.
     """
 
     def __init__(self, plan: WakePlan, model: Model) -> None:
@@ -74,7 +81,6 @@ class CompiledNetwork:
         self.runtime: Runtime = model.runtime
         self.inputs: dict[str, TensorSpec] = model.inputs
         self.outputs: tuple[TensorSpec, ...] = model.outputs
-        self.proof: Proof | None = None
         tables = build_tables(plan)
         width, scratch = int(tables.scalars[2]), int(tables.scalars[7])
         self._width = plan.width
@@ -146,6 +152,18 @@ class CompiledNetwork:
         self._state[:, : self._width] = given[0]
 
 
+class Chosen(NamedTuple):
+    """What runs a wake network, and why."""
+
+    network: Model | CompiledNetwork
+    proof: Proof | None = None
+    """Of the kernel."""
+    unfit: str | None = None
+    """What the kernel cannot run in the network, so that the interpreter does; none if it was not tried."""
+    fault: str | None = None
+    """In what the kernel differs from the interpreter, which it should not."""
+
+
 def load_wake_network(content: bytes, *, name: str, runtime: str | None = None) -> Model | CompiledNetwork:
     """Make the wake network of a bundle ready to run: by the kernel if it can, else by the interpreter.
 
@@ -172,12 +190,26 @@ def load_wake_network(content: bytes, *, name: str, runtime: str | None = None) 
     VivavoceError
         As :func:`edge.interpreter.load_model`, and :func:`edge.native.kernels`.
     """
+    chosen = choose_wake_network(content, name=name, runtime=runtime)
+    if chosen.unfit is not None:
+        _log.debug("%s: run by the interpreter (%s)", name, chosen.unfit)
+    if chosen.fault is not None:
+        _log.warning(
+            "%s: run by the interpreter, as the kernel differs from it (%s); make it again with 'vivavoce doctor --warm'",
+            name,
+            chosen.fault,
+        )
+    return chosen.network
+
+
+def choose_wake_network(content: bytes, *, name: str, runtime: str | None = None) -> Chosen:
+    """As :func:`load_wake_network`, which says nothing of why."""
     runner = _wanted_runner()
     # The reference kernels compute the same integers in every interpreter, and on a microcontroller; the fast ones
     # differ by a few steps, which a network that runs 33 times a second turns into other detections.
     model = load_model(content, runtime=runtime, name=name, kernels="reference")
     if runner == "interpreter":
-        return model
+        return Chosen(model)
     native.kernels()  # where they are compiled first, that is no part of the proof
     began = time.perf_counter()
     try:
@@ -187,25 +219,17 @@ def load_wake_network(content: bytes, *, name: str, runtime: str | None = None) 
             raise ModelAbiError(
                 f"{WAKE_VARIABLE}: got 'kernel', but the kernel cannot run {name}: {error}; unset the variable"
             ) from error
-        _log.debug("%s: run by the interpreter (%s)", name, error)
-        return model
+        return Chosen(model, unfit=str(error))
     fault = prove(network, model)
     if fault is not None:
         if runner == "kernel":
             raise ModelAbiError(
                 f"{WAKE_VARIABLE}: got 'kernel', but on {name} it differs from {model.runtime}: {fault}; unset the "
-                "variable, and report it"
+                "variable, and make the kernels again with 'vivavoce doctor --warm'"
             )
-        _log.warning(
-            "%s: run by the interpreter, as the kernel differs from it (%s); vivavoce doctor --warm, and if that does "
-            "not help, report it",
-            name,
-            fault,
-        )
-        return model
+        return Chosen(model, fault=fault)
     network.reset()
-    network.proof = Proof(PROOF_STEPS, time.perf_counter() - began)
-    return network
+    return Chosen(network, proof=Proof(PROOF_STEPS, time.perf_counter() - began))
 
 
 def prove(network: CompiledNetwork, model: Model, *, steps: int = PROOF_STEPS, seed: int = 0) -> str | None:
