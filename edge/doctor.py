@@ -223,7 +223,8 @@ def _wake(bundle: Bundle) -> Finding:
             "wake", "note", f"{interpreter} runs the network, as the kernel cannot: {chosen.unfit}",
             "it works, at twenty times the instructions; a network of vivavoce train wake would be run by the kernel",
         )  # fmt: skip
-    return Finding("wake", "note", f"{interpreter} runs the network, as {WAKE_VARIABLE} asks", "unset it for the kernel")
+    asked = f"{interpreter} runs the network, as {WAKE_VARIABLE} asks"
+    return Finding("wake", "note", asked, "unset it for the kernel")
 
 
 def _decision(bundle: Bundle) -> Finding:

@@ -132,7 +132,7 @@ class CompiledNetwork:
         Parameters
         ----------
         first : int
-            The first of the frames that it is shown. Frames beyond the array are the caller's fault, and not looked for.
+            The first of the frames that it is shown; that the last of them is in the array is for the caller to see.
 
         Returns
         -------
@@ -194,11 +194,8 @@ def load_wake_network(content: bytes, *, name: str, runtime: str | None = None) 
     if chosen.unfit is not None:
         _log.debug("%s: run by the interpreter (%s)", name, chosen.unfit)
     if chosen.fault is not None:
-        _log.warning(
-            "%s: run by the interpreter, as the kernel differs from it (%s); make it again with 'vivavoce doctor --warm'",
-            name,
-            chosen.fault,
-        )
+        told = "%s: run by the interpreter, as the kernel differs from it (%s); run 'vivavoce doctor --warm'"
+        _log.warning(told, name, chosen.fault)
     return chosen.network
 
 

@@ -59,7 +59,10 @@ def test_an_installation_that_works_is_well():
 def test_it_says_what_runs_the_wake_network(monkeypatch):
     found = by_check(device=False)["wake"]
     assert found.state == "ok"
-    assert re.search(r"the kernel \((image|numba)\) runs the network; \d+ steps of \w+ gave the same .* in [0-9.]+ ms", found.found)
+    told = (
+        r"the kernel \((image|numba)\) runs the network; \d+ steps of \w+ gave the same integers, proved in [0-9.]+ ms"
+    )
+    assert re.fullmatch(told, found.found)
     monkeypatch.setenv("VIVAVOCE_WAKE", "interpreter")
     found = by_check(device=False)["wake"]
     assert (found.state, found.remedy) == ("note", "unset it for the kernel")
@@ -68,7 +71,7 @@ def test_it_says_what_runs_the_wake_network(monkeypatch):
 
 @pytest.mark.parametrize(
     ("what", "state", "told"),
-    [("unfit", "note", "as the kernel cannot: an oddity"), ("fault", "fault", "as the kernel differs from it: an oddity")],
+    [("unfit", "note", "the kernel cannot: an oddity"), ("fault", "fault", "the kernel differs from it: an oddity")],
 )
 def test_it_says_why_the_interpreter_runs_the_wake_network(what, state, told, monkeypatch):
     choose = doctor.choose_wake_network

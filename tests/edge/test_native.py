@@ -35,8 +35,10 @@ for size in (8, 16, 32, 64, 512, 1024):
 # A wake network without a file: one block of 16 channels, whose state is two rows.
 rng = np.random.default_rng(1)
 def layer(rows, columns, n):
-    return Layer(rng.integers(-127, 128, (rows, columns)).astype(np.int8), rng.integers(-9999, 9999, n).astype(np.int32),
-                 rng.integers(1 << 30, (1 << 31) - 1, n).astype(np.int32), rng.integers(0, 12, n).astype(np.int32), 3, -100, 90)
+    biases, multipliers, shifts = (
+        rng.integers(*limits, n).astype(np.int32) for limits in ((-9999, 9999), (1 << 30, 1 << 31), (0, 12))
+    )
+    return Layer(rng.integers(-127, 128, (rows, columns)).astype(np.int8), biases, multipliers, shifts, 3, -100, 90)
 tables = build_tables(WakePlan(layer(16, 24, 16), (Block(layer(3, 16, 16), layer(16, 16, 16)),), layer(5, 16, 5)))
 state, row = np.zeros((2, 16), np.int8), np.zeros(24, np.int8)
 scratch = np.zeros(24, np.int16), np.zeros(24, np.int32)
@@ -168,6 +170,8 @@ def ended_like_an_image(image):
     return content + hashlib.sha256(content).digest()
 
 
+PLACES = dict.fromkeys(native.ABI, 64)
+
 DAMAGE = {
     "empty": lambda image: b"",
     "cut": lambda image: image[:-100],
@@ -177,11 +181,11 @@ DAMAGE = {
     "length changed": lambda image: flipped(image, -40),
     "hash changed": lambda image: flipped(image, -1),
     "other kernels": lambda image: sealed(image, abi={"frontend_frames": "h"}),
-    "kernel outside": lambda image: sealed(image, kernels=dict.fromkeys(native.ABI, 64) | {"frontend_frames": 1 << 40}),
-    "kernel before": lambda image: sealed(image, kernels=dict.fromkeys(native.ABI, 64) | {"frontend_frames": -4096}),
-    "kernel in the head": lambda image: sealed(image, kernels=dict.fromkeys(native.ABI, 64) | {"frontend_frames": 8}),
+    "kernel outside": lambda image: sealed(image, kernels=PLACES | {"frontend_frames": 1 << 40}),
+    "kernel before": lambda image: sealed(image, kernels=PLACES | {"frontend_frames": -4096}),
+    "kernel in the head": lambda image: sealed(image, kernels=PLACES | {"frontend_frames": 8}),
     "kernel missing": lambda image: sealed(image, kernels={"frontend_frames": 64}),
-    "places that are no numbers": lambda image: sealed(image, kernels=dict.fromkeys(native.ABI, 64) | {"frontend_frames": "x"}),
+    "places that are no numbers": lambda image: sealed(image, kernels=PLACES | {"frontend_frames": "x"}),
     "another file that ends like one": ended_like_an_image,
 }
 
