@@ -221,7 +221,7 @@ def _wake(bundle: Bundle) -> Finding:
     if chosen.unfit is not None:
         return Finding(
             "wake", "note", f"{interpreter} runs the network, as the kernel cannot: {chosen.unfit}",
-            "it works, at twenty times the instructions; a network of vivavoce train wake would be run by the kernel",
+            "it works, and costs more of the processor; a network of 'vivavoce train wake' would be run by the kernel",
         )  # fmt: skip
     asked = f"{interpreter} runs the network, as {WAKE_VARIABLE} asks"
     return Finding("wake", "note", asked, "unset it for the kernel")

@@ -2,7 +2,7 @@
 
 The network runs 33 times a second for as long as a device is on, and the reference kernels of the interpreters, which
 define its integers, are made to be read. The kernel (:mod:`edge.kernels.wake`) computes the same integers with a
-twentieth of the instructions. What it runs is read from the network's own file (:mod:`edge.wake_plan`), and proved at
+twelfth to a twentieth of the instructions. What it runs is read from the network's own file (:mod:`edge.wake_plan`), and proved at
 every load: the interpreter and the kernel are given the same windows and states, and one integer that differs is
 enough to leave the network to the interpreter.
 
@@ -84,7 +84,6 @@ class CompiledNetwork:
         tables = build_tables(plan)
         width, scratch = int(tables.scalars[2]), int(tables.scalars[7])
         self._width = plan.width
-        self._n_features = plan.n_features
         self._state = np.empty((plan.state_rows, width), np.int8)
         row = np.zeros(scratch, np.int8)
         # Kept, because the kernel knows nothing but their addresses.
@@ -297,9 +296,10 @@ def _fitting(plan: WakePlan, model: Model) -> WakePlan:
     features, state = model.inputs.get("features"), model.inputs.get("state")
     if features is None or state is None or state.shape != (1, plan.state_rows, plan.width):
         raise UnfitNetworkError("its inputs are not features and state")
-    shapes = sorted(spec.shape for spec in model.outputs)
-    if shapes != sorted([(1, plan.n_words), state.shape]) or np.prod(features.shape) != plan.n_features:
-        raise UnfitNetworkError("its tensors are not those of its layers")
+    if len(features.shape) != 3 or features.shape[0] != 1 or np.prod(features.shape) != plan.n_features:
+        raise UnfitNetworkError(f"its features {list(features.shape)} are not frames of channels")
+    if sorted(spec.shape for spec in model.outputs) != sorted([(1, plan.n_words), state.shape]):
+        raise UnfitNetworkError("its outputs are not logits and state")
     return plan
 
 

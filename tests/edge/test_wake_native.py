@@ -158,6 +158,23 @@ def test_the_interpreter_runs_what_the_kernel_cannot(wake_network, caplog):
     assert record.message.startswith("other.tflite: run by the interpreter (")
 
 
+def flat_features(model, schema):
+    (features,) = (tensor for tensor in model.subgraphs[0].tensors if "features" in tensor.name)
+    features.shape = [1, 200]
+
+
+def other_names(model, schema):
+    for pair in model.signatureDefs[0].inputs:
+        pair.name = f"my_{pair.name}"
+
+
+@pytest.mark.parametrize("change", [flat_features, other_names])
+def test_inputs_that_are_called_or_shaped_otherwise_are_left_to_the_interpreter(change):
+    chosen = choose_wake_network(make_wake_network(change=change), name="wake.tflite")
+    assert isinstance(chosen.network, Model)
+    assert chosen.unfit
+
+
 @pytest.mark.parametrize("what", ["weights", "numbers", "scalars"])
 def test_one_integer_that_differs_is_enough(shipped, what, monkeypatch, caplog):
     """A weight or a zero point that is off by one, or a bias by one step of its output."""
