@@ -124,7 +124,7 @@ def test_a_long_stream_gives_the_scores_of_the_interpreter(shipped):
     np.testing.assert_array_equal(stages[0].max_scores, stages[1].max_scores)
 
 
-@pytest.mark.parametrize(("stride", "context"), [(1, 5), (5, 5), (7, 5), (3, 1)])
+@pytest.mark.parametrize(("stride", "context"), [(1, 5), (5, 5), (7, 5), (3, 1), (1, 40)])
 def test_windows_of_any_stride(stride, context):
     network, model = both(make_wake_network(context=context))
     frames = np.random.default_rng(0).integers(0, 700, (700, 40)).astype(np.uint16)
@@ -134,6 +134,14 @@ def test_windows_of_any_stride(stride, context):
         stage = WakeStage(runner, [2.0] * 2, **sizes, smoothing_steps=1, refractory_frames=0)
         scores.append([(stage.push(frame[None]), stage.scores)[1] for frame in frames])
     np.testing.assert_array_equal(*scores)
+    # And of the very windows, one by one.
+    network.reset()
+    shown = np.zeros((1, context, 40), np.uint16)
+    network.bind(shown)
+    probabilities = stage._probabilities
+    for at in range(0, len(frames) - context + 1, stride):
+        shown[0] = frames[at : at + context]
+        np.testing.assert_array_equal(probabilities[network.step()], scores[0][at + context - 1])
     assert len(np.unique(scores[0], axis=0)) > 4
 
 
