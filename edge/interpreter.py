@@ -19,7 +19,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -246,8 +246,16 @@ def load_model(
 # -------------------------------------------------------------------------------- roles and integers
 
 
+class _HasTensors(Protocol):
+    """What a network says about itself, whoever runs it: see :class:`Model`."""
+
+    name: str
+    inputs: dict[str, TensorSpec]
+    outputs: tuple[TensorSpec, ...]
+
+
 def check_abi(
-    model: Model,
+    model: _HasTensors,
     *,
     inputs: Mapping[str, Wanted],
     outputs: Sequence[Wanted],
@@ -258,6 +266,7 @@ def check_abi(
     Parameters
     ----------
     model : Model
+        Or what has the same attributes.
     inputs : mapping of str to (shape, types)
         Every input by name.
     outputs : sequence of (shape, types)

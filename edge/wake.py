@@ -143,7 +143,8 @@ class WakeStage:
         self._runs_in_mean = np.full(len(cutoffs), float(smoothing_steps))
         # Windows lie one after the other; what the next one needs when there is room for no more is moved to the front.
         self._size = max(context_frames, stride_frames)
-        capacity = self._size + (_RUNS_BEFORE_MOVING - 1) * stride_frames
+        # The first and the last of them do not overlap.
+        capacity = self._size + stride_frames * max(_RUNS_BEFORE_MOVING - 1, -(-context_frames // stride_frames))
         self._window = np.zeros((1, capacity, channels), np.uint16)
         self.network.bind(self._window)
         self.scores: npt.NDArray[np.float64] = np.zeros(len(cutoffs))
@@ -203,13 +204,16 @@ class WakeStage:
         return detections
 
     def _run(self) -> npt.NDArray[np.float64]:
-        logits = self.network.step(self._due - self._context)
+        first = self._due - self._context
+        # Before the network is run, so that a run that fails costs no more than its own scores. What is moved stays where
+        # it was, too.
         if self._due == self._window.shape[1]:
             kept = self._size - self._stride
             self._window[:, :kept] = self._window[:, self._due - kept :]
             self._filled, self._due = kept, self._size
         else:
             self._due += self._stride
+        logits = self.network.step(first)
         recent = self._recent[self.runs % len(self._recent)]
         if self._probabilities is None:
             recent[:] = _sigmoid(logits)

@@ -2,7 +2,7 @@
 
 The network runs 33 times a second for as long as a device is on, and the reference kernels of the interpreters, which
 define its integers, are made to be read. The kernel (:mod:`edge.kernels.wake`) computes the same integers with a
-twentieth of the instructions. What it runs is read from the network's own file (:mod:`edge.wake_plan`), and proved at
+twelfth to a twentieth of the instructions. What it runs is read from the network's own file (:mod:`edge.wake_plan`), and proved at
 every load: the interpreter and the kernel are given the same windows and states, and one integer that differs is
 enough to leave the network to the interpreter.
 
@@ -26,7 +26,16 @@ from edge.interpreter import Model, Runtime, TensorSpec, load_model
 from edge.wake_plan import UnfitNetworkError, WakePlan, read_plan
 from edge.wake_tables import build_tables
 
-__all__ = ["PROOF_STEPS", "WAKE_VARIABLE", "CompiledNetwork", "Proof", "load_wake_network", "prove"]
+__all__ = [
+    "PROOF_STEPS",
+    "WAKE_VARIABLE",
+    "Chosen",
+    "CompiledNetwork",
+    "Proof",
+    "choose_wake_network",
+    "load_wake_network",
+    "prove",
+]
 
 WAKE_VARIABLE = "VIVAVOCE_WAKE"
 """Environment variable that says what runs the wake network: ``auto``, ``kernel`` or ``interpreter``."""
@@ -50,7 +59,7 @@ class Proof(NamedTuple):
 
 
 class CompiledNetwork:
-    """A wake network that the kernel runs; made by :func:`load_wake_network`.
+    """A wake network that the kernel runs; made and proved by :func:`load_wake_network`.
 
     The state is held here, and updated in place. One thread may use it at a time.
 
@@ -65,8 +74,6 @@ class CompiledNetwork:
     ----------
     name, runtime, inputs, outputs
         Those of the model.
-    proof : Proof or None
-        Set by :func:`load_wake_network`.
     """
 
     def __init__(self, plan: WakePlan, model: Model) -> None:
@@ -74,11 +81,9 @@ class CompiledNetwork:
         self.runtime: Runtime = model.runtime
         self.inputs: dict[str, TensorSpec] = model.inputs
         self.outputs: tuple[TensorSpec, ...] = model.outputs
-        self.proof: Proof | None = None
         tables = build_tables(plan)
         width, scratch = int(tables.scalars[2]), int(tables.scalars[7])
         self._width = plan.width
-        self._n_features = plan.n_features
         self._state = np.empty((plan.state_rows, width), np.int8)
         row = np.zeros(scratch, np.int8)
         # Kept, because the kernel knows nothing but their addresses.
@@ -126,7 +131,7 @@ class CompiledNetwork:
         Parameters
         ----------
         first : int
-            The first of the frames that it is shown. Frames beyond the array are the caller's fault, and not looked for.
+            The first of the frames that it is shown; that the last of them is in the array is for the caller to see.
 
         Returns
         -------
@@ -144,6 +149,18 @@ class CompiledNetwork:
     @state.setter
     def state(self, given: npt.NDArray[np.int8]) -> None:
         self._state[:, : self._width] = given[0]
+
+
+class Chosen(NamedTuple):
+    """What runs a wake network, and why."""
+
+    network: Model | CompiledNetwork
+    proof: Proof | None = None
+    """Of the kernel."""
+    unfit: str | None = None
+    """What the kernel cannot run in the network, so that the interpreter does; none if it was not tried."""
+    fault: str | None = None
+    """In what the kernel differs from the interpreter, which it should not."""
 
 
 def load_wake_network(content: bytes, *, name: str, runtime: str | None = None) -> Model | CompiledNetwork:
@@ -172,12 +189,23 @@ def load_wake_network(content: bytes, *, name: str, runtime: str | None = None) 
     VivavoceError
         As :func:`edge.interpreter.load_model`, and :func:`edge.native.kernels`.
     """
+    chosen = choose_wake_network(content, name=name, runtime=runtime)
+    if chosen.unfit is not None:
+        _log.debug("%s: run by the interpreter (%s)", name, chosen.unfit)
+    if chosen.fault is not None:
+        told = "%s: run by the interpreter, as the kernel differs from it (%s); run 'vivavoce doctor --warm'"
+        _log.warning(told, name, chosen.fault)
+    return chosen.network
+
+
+def choose_wake_network(content: bytes, *, name: str, runtime: str | None = None) -> Chosen:
+    """As :func:`load_wake_network`, which says nothing of why."""
     runner = _wanted_runner()
     # The reference kernels compute the same integers in every interpreter, and on a microcontroller; the fast ones
     # differ by a few steps, which a network that runs 33 times a second turns into other detections.
     model = load_model(content, runtime=runtime, name=name, kernels="reference")
     if runner == "interpreter":
-        return model
+        return Chosen(model)
     native.kernels()  # where they are compiled first, that is no part of the proof
     began = time.perf_counter()
     try:
@@ -187,25 +215,17 @@ def load_wake_network(content: bytes, *, name: str, runtime: str | None = None) 
             raise ModelAbiError(
                 f"{WAKE_VARIABLE}: got 'kernel', but the kernel cannot run {name}: {error}; unset the variable"
             ) from error
-        _log.debug("%s: run by the interpreter (%s)", name, error)
-        return model
+        return Chosen(model, unfit=str(error))
     fault = prove(network, model)
     if fault is not None:
         if runner == "kernel":
             raise ModelAbiError(
                 f"{WAKE_VARIABLE}: got 'kernel', but on {name} it differs from {model.runtime}: {fault}; unset the "
-                "variable, and report it"
+                "variable, and make the kernels again with 'vivavoce doctor --warm'"
             )
-        _log.warning(
-            "%s: run by the interpreter, as the kernel differs from it (%s); vivavoce doctor --warm, and if that does "
-            "not help, report it",
-            name,
-            fault,
-        )
-        return model
+        return Chosen(model, fault=fault)
     network.reset()
-    network.proof = Proof(PROOF_STEPS, time.perf_counter() - began)
-    return network
+    return Chosen(network, proof=Proof(PROOF_STEPS, time.perf_counter() - began))
 
 
 def prove(network: CompiledNetwork, model: Model, *, steps: int = PROOF_STEPS, seed: int = 0) -> str | None:
@@ -276,9 +296,10 @@ def _fitting(plan: WakePlan, model: Model) -> WakePlan:
     features, state = model.inputs.get("features"), model.inputs.get("state")
     if features is None or state is None or state.shape != (1, plan.state_rows, plan.width):
         raise UnfitNetworkError("its inputs are not features and state")
-    shapes = sorted(spec.shape for spec in model.outputs)
-    if shapes != sorted([(1, plan.n_words), state.shape]) or np.prod(features.shape) != plan.n_features:
-        raise UnfitNetworkError("its tensors are not those of its layers")
+    if len(features.shape) != 3 or features.shape[0] != 1 or np.prod(features.shape) != plan.n_features:
+        raise UnfitNetworkError(f"its features {list(features.shape)} are not frames of channels")
+    if sorted(spec.shape for spec in model.outputs) != sorted([(1, plan.n_words), state.shape]):
+        raise UnfitNetworkError("its outputs are not logits and state")
     return plan
 
 

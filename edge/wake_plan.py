@@ -179,7 +179,7 @@ class _Graph:
         logits = [i for i in self._outputs if self._kind(self._before_reshapes(i)) == _CONV_2D]
         states = [i for i in self._outputs if i not in logits]
         if len(logits) != 1 or len(states) != 1 or len(self._inputs) != 2:
-            raise UnfitNetworkError(f"{len(self._inputs)} inputs and {len(self._outputs)} outputs, not logits and state")
+            raise UnfitNetworkError(f"{len(self._inputs)} inputs, and {len(self._outputs)} outputs, not logits, state")
         head, at = self._dense(logits[0])
         blocks: list[Block] = []
         slices: list[tuple[int, int]] = []  # of each block: the joined rows, and those that came from the state
@@ -270,7 +270,7 @@ class _Graph:
             self._check_slice(back, joined, 1, n, width)
             at += n - 1
         if (self._tensors[state].shape, self._tensors[after].shape) != ((1, rows, width),) * 2 or at != rows:
-            raise UnfitNetworkError(f"a state of {list(self._tensors[state].shape)}, of which the blocks have {at} rows")
+            raise UnfitNetworkError(f"a state {list(self._tensors[state].shape)}, of which the blocks have {at} rows")
         self._alike(state, after)
 
     def _check_slice(self, part: int, whole: int, first: int, end: int, width: int) -> None:

@@ -34,7 +34,7 @@ class WakeTables(NamedTuple):
     """Features; features, padded; width, padded; words, padded; blocks; numbers of the whole: weights, numbers, scratch
     for inputs, rows of the state. Then :data:`SCALARS_LAYER` for each layer."""
     weights: npt.NDArray[np.int16]
-    """Of a dense layer, for :data:`OUTPUTS` outputs after the other: the weights of these for each input. Of a layer over
+    """Of a dense layer, for one :data:`OUTPUTS` outputs after the other: their weights for each input. Of a layer over
     time: those of all channels for each tap, the oldest one first."""
     numbers: npt.NDArray[np.int32]
     """Of each layer: biases, multipliers, shifts."""
@@ -56,10 +56,8 @@ def build_tables(plan: WakePlan) -> WakeTables:
             for values in (layer.biases, layer.multipliers, layer.shifts)
         ]
     )
-    head = [
-        plan.n_features, n_inputs, width, words, len(plan.blocks), weights.size, numbers.size, max(n_inputs, width, words),
-        plan.state_rows,
-    ]  # fmt: skip
+    head = [plan.n_features, n_inputs, width, words, len(plan.blocks)]
+    head += [weights.size, numbers.size, max(n_inputs, width, words), plan.state_rows]
     each = [(taps, layer.zero_point, layer.low, layer.high) for taps, layer, _, _ in layers]
     return WakeTables(np.array(head + [n for layer in each for n in layer], np.int64), weights, numbers)
 

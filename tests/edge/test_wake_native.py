@@ -15,7 +15,7 @@ from edge.frontend_tables import FEATURE_TOP
 from edge.interpreter import Model, load_model
 from edge.sources import FileSource
 from edge.wake import WakeStage
-from edge.wake_native import WAKE_VARIABLE, CompiledNetwork, load_wake_network, prove
+from edge.wake_native import WAKE_VARIABLE, CompiledNetwork, choose_wake_network, load_wake_network, prove
 from edge.wake_plan import read_plan
 
 SCENE = Path(edge.__file__).parent / "data" / "scene.flac"
@@ -124,7 +124,7 @@ def test_a_long_stream_gives_the_scores_of_the_interpreter(shipped):
     np.testing.assert_array_equal(stages[0].max_scores, stages[1].max_scores)
 
 
-@pytest.mark.parametrize(("stride", "context"), [(1, 5), (5, 5), (7, 5), (3, 1)])
+@pytest.mark.parametrize(("stride", "context"), [(1, 5), (5, 5), (7, 5), (3, 1), (1, 40)])
 def test_windows_of_any_stride(stride, context):
     network, model = both(make_wake_network(context=context))
     frames = np.random.default_rng(0).integers(0, 700, (700, 40)).astype(np.uint16)
@@ -134,6 +134,14 @@ def test_windows_of_any_stride(stride, context):
         stage = WakeStage(runner, [2.0] * 2, **sizes, smoothing_steps=1, refractory_frames=0)
         scores.append([(stage.push(frame[None]), stage.scores)[1] for frame in frames])
     np.testing.assert_array_equal(*scores)
+    # And of the very windows, one by one.
+    network.reset()
+    shown = np.zeros((1, context, 40), np.uint16)
+    network.bind(shown)
+    probabilities = stage._probabilities
+    for at in range(0, len(frames) - context + 1, stride):
+        shown[0] = frames[at : at + context]
+        np.testing.assert_array_equal(probabilities[network.step()], scores[0][at + context - 1])
     assert len(np.unique(scores[0], axis=0)) > 4
 
 
@@ -141,10 +149,11 @@ def test_windows_of_any_stride(stride, context):
 
 
 def test_the_kernel_is_proved_and_runs_the_shipped_network(shipped):
-    network = load_wake_network(shipped, name="wake.tflite")
+    network, proof, unfit, fault = choose_wake_network(shipped, name="wake.tflite")
     assert isinstance(network, CompiledNetwork)
-    assert network.proof.steps >= 24
-    assert network.proof.seconds > 0
+    assert (unfit, fault) == (None, None)
+    assert proof.steps >= 24
+    assert proof.seconds > 0
     # What was proved on is forgotten.
     assert np.unique(network.state).tolist() == [network.inputs["state"].zero_point]
 
@@ -155,6 +164,23 @@ def test_the_interpreter_runs_what_the_kernel_cannot(wake_network, caplog):
     (record,) = caplog.records
     assert record.levelname == "DEBUG"
     assert record.message.startswith("other.tflite: run by the interpreter (")
+
+
+def flat_features(model, schema):
+    (features,) = (tensor for tensor in model.subgraphs[0].tensors if "features" in tensor.name)
+    features.shape = [1, 200]
+
+
+def other_names(model, schema):
+    for pair in model.signatureDefs[0].inputs:
+        pair.name = f"my_{pair.name}"
+
+
+@pytest.mark.parametrize("change", [flat_features, other_names])
+def test_inputs_that_are_called_or_shaped_otherwise_are_left_to_the_interpreter(change):
+    chosen = choose_wake_network(make_wake_network(change=change), name="wake.tflite")
+    assert isinstance(chosen.network, Model)
+    assert chosen.unfit
 
 
 @pytest.mark.parametrize("what", ["weights", "numbers", "scalars"])
@@ -175,7 +201,7 @@ def test_one_integer_that_differs_is_enough(shipped, what, monkeypatch, caplog):
     assert record.levelname == "WARNING"
     assert " numbers of the " in record.message
     monkeypatch.setenv(WAKE_VARIABLE, "kernel")
-    with pytest.raises(ModelAbiError, match=r"wake\.tflite it differs from .* unset the variable"):
+    with pytest.raises(ModelAbiError, match=r"wake\.tflite it differs from .* unset the variable, "):
         load_wake_network(shipped, name="wake.tflite")
 
 
