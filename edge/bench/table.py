@@ -18,14 +18,14 @@ def table(paths: Sequence[Path]) -> str:
     """Return a table in Markdown, one line for each file, interpreter, and kind of numbers.
 
     Of the stages there are the medians, us; of the whole chain its share of one core in per cent, and the delay of the
-    slower decision from the end of its word, ms.
+    slower decision from the end of its word, ms. The load is that of the minute before: what else the machine did.
 
     Raises
     ------
     DataError
         If a file holds no results.
     """
-    head = ["machine", "measured", "bundle", "interpreter", *STAGES, "% of a core", "delay, ms"]
+    head = ["machine", "measured", "bundle", "network", "load", *STAGES, "% of a core", "delay, ms"]
     lines = [f"| {' | '.join(head)} |", f"|---|---|---|---|{'---:|' * (len(head) - 4)}"]
     for path in paths:
         found = read(path)
@@ -35,6 +35,7 @@ def table(paths: Sequence[Path]) -> str:
                 str(found.get("date"))[:10],
                 _bundle(found),
                 name_of((run["interpreter"], run["numbers"])),
+                _load(found.get("before")),
                 *(_median(run["stages"], stage) for stage in STAGES),
                 f"{100 * median(run['real_time_factors']):.2f}",
                 _delay(run.get("decisions")),
@@ -60,6 +61,11 @@ def _bundle(found: dict[str, Any]) -> str:
     bundle = found.get("bundle")
     told = [bundle.get("version"), str(bundle.get("sha256"))[:8]] if isinstance(bundle, dict) else []
     return " ".join(one for one in told if isinstance(one, str))
+
+
+def _load(before: Any) -> str:
+    load = before.get("load_1min") if isinstance(before, dict) else None
+    return f"{load:.1f}" if isinstance(load, (int, float)) and math.isfinite(load) else ""
 
 
 def _delay(decisions: Any) -> str:

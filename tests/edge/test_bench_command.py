@@ -272,7 +272,7 @@ def test_an_interpreter_goes_first_as_often_as_last(monkeypatch):
     assert os.sched_getaffinity(0) == allowed
 
 
-@pytest.mark.parametrize(("once_s", "expected"), [(0.1, 20), (6.0, 10), (1000.0, 3)])
+@pytest.mark.parametrize(("once_s", "expected"), [(0.1, 20), (4.5, 10), (1000.0, 3)])
 def test_a_slow_machine_measures_less_often_and_says_so_before(monkeypatch, once_s, expected):
     now = [0.0]
 
@@ -347,7 +347,7 @@ def test_a_table_has_a_line_for_each_interpreter_and_nothing_of_a_sender_leaves_
     assert call("--table", measured / "a.json", sent) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + 2 * len(found["runs"])
-    assert {line.count("|") for line in lines} == {len(STAGES) + 7}
+    assert {line.count("|") for line in lines} == {len(STAGES) + 8}
     assert "<" not in lines[-1]
     run = found["runs"][-1]
     medians = run["stages"]["decision"]["p50_us_of_repetitions"]
@@ -477,3 +477,31 @@ def test_one_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
     python.chmod(0o755)
     with pytest.raises(DataError, match="gave no answer"):
         Elsewhere(python, open_bundle())
+
+
+def test_a_machine_that_is_busy_is_told_of(monkeypatch, capsys):
+    def measured(*_, **__):
+        raise UsageError("enough")
+
+    monkeypatch.setattr("edge.bench.measuring.measure", measured)
+    for load in (0.2, 3.0):
+        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
+        with pytest.raises(UsageError, match="enough"):
+            call()
+        assert ("load: got 3.0" in capsys.readouterr().err) == (load > 1)
+
+
+def test_kernels_are_compiled_in_one_environment_only(monkeypatch):
+    asked = []
+
+    def started(bundle, names, *, python, cold):
+        asked.append((python, names, cold))
+        return []
+
+    monkeypatch.setattr("edge.bench.starting.starts", started)
+    runs = [
+        {"environment": place, "interpreter": name} for place, name in ((0, "litert"), (0, "litert"), (1, "tflite"))
+    ]
+    other = Path("python")
+    bench._starts(Path("bundle"), runs, [other])
+    assert asked == [(None, ["litert"], True), (other, ["tflite"], False)]
