@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from edge.bench.networks import float_twin, usable_runtimes
 from edge.bench.page import REMARK, page
 from edge.bench.stages import FORMAT, STAGES
 from edge.bench.starting import starts
+from edge.bench.table import table
 from edge.bundle import open_bundle
 from edge.commands import bench
 from edge.errors import DataError, ModelAbiError, UsageError
@@ -161,7 +163,9 @@ def test_a_file_that_holds_no_results_is_told_in_one_line(tmp_path, text):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("bad", ["[]", "[0]", "[-1]", "[NaN]", "[1e999]", '["1"]', "[true]", "3", "null"])
+@pytest.mark.parametrize(
+    "bad", ["[]", "[0]", "[-1]", "[NaN]", "[1" + 400 * "0" + "]", "[1e999]", '["1"]', "[true]", "3", "null"]
+)
 @pytest.mark.parametrize("where", ["stages", "threads", "real_time_factors"])
 def test_figures_that_are_none_are_told_with_their_place(measured, tmp_path, where, bad):
     found = read(measured / "a.json")
@@ -352,8 +356,24 @@ def test_a_table_has_a_line_for_each_interpreter_and_nothing_of_a_sender_leaves_
     run = found["runs"][-1]
     medians = run["stages"]["decision"]["p50_us_of_repetitions"]
     delay = max(one["delay_ms"] for one in run["decisions"])
-    share = 50 * sum(run["real_time_factors"])
+    share = run["cpu_percent"]
     assert lines[-1].endswith(f" {sum(medians) / 2:.1f} | {share:.2f} | {delay:.0f} |")
+
+
+@pytest.mark.parametrize("odd", [None, 3, "x", True, [], {}, math.nan, math.inf, 10**400])
+@pytest.mark.parametrize("key", ["machine", "before", "date", "bundle", "decisions", "cpu_percent"])
+def test_what_a_sender_left_out_or_wrote_oddly_costs_its_cell_only(measured, tmp_path, key, odd):
+    found = read(measured / "a.json")
+    (found["runs"][-1] if key in ("decisions", "cpu_percent") else found)[key] = odd
+    for run in found["runs"]:
+        run["decisions"] = [{"delay_ms": odd}, odd] if key == "decisions" else run["decisions"]
+    found["before"] = {"load_1min": odd} if key == "before" else found["before"]
+    sent = tmp_path / "sent.json"
+    sent.write_text(json.dumps(found))
+    whole, lines = (table([path]).splitlines() for path in (measured / "a.json", sent))
+    assert [line.count("|") for line in lines] == [line.count("|") for line in whole]
+    cells = [line.split("|") for line in (whole[-1], lines[-1])]
+    assert sum(a != b for a, b in zip(*cells, strict=True)) == 1
 
 
 def test_a_table_and_a_comparison_are_two_calls(measured):
