@@ -7,7 +7,8 @@
 #   make models          the shipped bundle from the data: DATA=folder with manifest.csv, WORK=folder for checkpoints
 #   make results         what results/ holds, measured again, and the bundle told how it stands to its limits
 #   make limits          the bundle told how it stands to the limits of train/task.toml, from what results/ holds
-#   make tables          the tables of the README, from what results/ holds
+#   make tables          the tables of the README, from what results/ holds, and of docs/benchmarks, from its machines/
+#   make bench           this machine into docs/benchmarks/machines: NAME=what to call it; let it do nothing else meanwhile
 #   make bench-peers     cost, memory, start-up and detections beside pymicro-wakeword and openWakeWord
 #   make bench-frontend  the frontend beside the C frontend, in one process; the transform of the cues beside two others
 #   make bench-scale     the same shards by one process, by two, and by Apache Beam: clips/s, memory, hashes, kills
@@ -35,6 +36,7 @@ FIRMWARE_BUDGET := 900
 PYTHON ?= python3
 DATA   ?= ../shared/data
 WORK   ?= build/models
+NAME   ?= $(shell uname -n)
 
 # tflite-runtime was never built for anything newer than Python 3.11; where there is none, the test that compares the two
 # interpreters says that it was skipped.
@@ -43,7 +45,7 @@ TFLITE_PYTHON ?= $(shell for p in $(PYTHON) python3.11; do \
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help run test check models results limits tables bench-peers bench-frontend bench-scale bench-startup bench-daemon arm arm-tests firmware clean
+.PHONY: help run test check models results limits tables bench bench-peers bench-frontend bench-scale bench-startup bench-daemon arm arm-tests firmware clean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -160,6 +162,11 @@ results: .venv-train/.installed
 
 tables: .venv-train/.installed
 	$(LIMIT) $(RUN_BUDGET) .venv-train/bin/python -m train.readme_tables
+
+bench: .venv/.installed $(if $(TFLITE_PYTHON),.venv-tflite/.installed)
+	$(LIMIT) $(BENCH_BUDGET) .venv/bin/vivavoce bench --out docs/benchmarks/machines/$(NAME).json --page build/bench.html \
+		$(if $(TFLITE_PYTHON),--interpreter-python .venv-tflite/bin/python) \
+		$(if $(wildcard $(WORK)/*/model_float.tflite),--floats $(WORK))
 
 limits: VIVAVOCE = $(LIMIT) $(RUN_BUDGET) .venv-train/bin/vivavoce
 limits: .venv-train/.installed

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edge.answers import Answer, Status
 from edge.bundle_parts import Word
 from edge.bus import SinkCounts
-from edge.capture import Block, Capture, Ended
+from edge.capture import Block, Capture, Ended, Lost
 from edge.errors import DataError
 from edge.health import Health
 from edge.house import Session
@@ -68,7 +68,7 @@ def capturing(source: FileSource) -> list[int]:
     Raises
     ------
     DataError
-        If nothing comes.
+        If nothing comes, or the file fails.
     """
     given = _OnDemand(source)
     capture = Capture(given, health=Health())
@@ -79,6 +79,8 @@ def capturing(source: FileSource) -> list[int]:
             given.asked.release()
             item = capture.take(_WAIT_S)
             while not isinstance(item, (Block, Ended)):
+                if isinstance(item, Lost):
+                    raise DataError(f"{source.name}: got no more sound ({item.reason}), expected all of it")
                 if time.perf_counter_ns() - began > _WAIT_S * 1e9:
                     raise DataError(f"{source.name}: got no sound in {_WAIT_S:.0f} s, expected some; try it again")
                 item = capture.take(_WAIT_S)

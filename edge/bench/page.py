@@ -1,6 +1,6 @@
 """The page of a measurement: one HTML file with drawings, for those who compare machines by eye."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -120,7 +120,7 @@ def _distribution(push: Mapping[str, Any]) -> str:
     )
     low, high = (10 ** (at / BINS_PER_DECADE) for at in (first, first + len(counts)))
     label = "How often 10 ms of sound took how long (logarithmic)"
-    ends = (f"{low / 1e3:.2g} ms", f"{high / 1e3:.2g} ms")
+    ends = duration(low), duration(high)
     return frame(bars, label, *ends, str(most)) + f"<p class='soft'>{label}.</p>"
 
 
@@ -155,8 +155,7 @@ def _starts(found: Mapping[str, Any]) -> str:
     rows = [
         (
             f"{one['kind']} start, {one['interpreter']}",
-            one.get("fault")
-            or f"{min(one['seconds']):.2f} to {max(one['seconds']):.2f} s, {_kib(one['peak_rss_kib'])}",
+            one.get("fault") or f"{_seconds(one['seconds'])}, {_kib(one['peak_rss_kib'])}",
         )
         for one in found["starts"]
     ]
@@ -167,6 +166,11 @@ def _starts(found: Mapping[str, Any]) -> str:
     rows += [(name, f"{size} bytes") for name, size in found["bundle"]["files"].items()]
     rows += [(f"{name}, float", f"{size} bytes") for name, size in (found["float_bytes"] or {}).items()]
     return _table(("", ""), rows, words=2)
+
+
+def _seconds(values: Sequence[float]) -> str:
+    low, high = (f"{end:.2f}" for end in (min(values), max(values)))
+    return f"{low} s" if low == high else f"{low} to {high} s"
 
 
 def _kib(value: int | None) -> str:

@@ -1,10 +1,9 @@
 """A table of results that people sent."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeGuard
 
 from edge.bench.comparing import name_of, read
 from edge.bench.stages import STAGES
@@ -12,31 +11,34 @@ from edge.bench.stages import STAGES
 __all__ = ["table"]
 
 _LONGEST = 60
+_MOST = 1e12
+"""Of a number that somebody sent, without its sign."""
 
 
 def table(paths: Sequence[Path]) -> str:
     """Return a table in Markdown, one line for each file, interpreter, and kind of numbers.
 
     Of the stages there are the medians, us; of the whole chain its share of one core in per cent, and the delay of the
-    slower decision from the end of its word, ms.
+    slower decision from the end of its word, ms. The load is that of the minute before: what else the machine did.
 
     Raises
     ------
     DataError
         If a file holds no results.
     """
-    head = ["machine", "measured", "bundle", "interpreter", *STAGES, "% of a core", "delay, ms"]
+    head = ["machine", "measured", "bundle", "network", "load", *STAGES, "% of a core", "delay, ms"]
     lines = [f"| {' | '.join(head)} |", f"|---|---|---|---|{'---:|' * (len(head) - 4)}"]
     for path in paths:
         found = read(path)
         for run in found["runs"]:
             cells = [
                 _name(found, path),
-                str(found.get("date"))[:10],
+                str(found.get("date") or "")[:10],
                 _bundle(found),
                 name_of((run["interpreter"], run["numbers"])),
+                _load(found.get("before")),
                 *(_median(run["stages"], stage) for stage in STAGES),
-                f"{100 * median(run['real_time_factors']):.2f}",
+                _number(run.get("cpu_percent"), ".2f"),
                 _delay(run.get("decisions")),
             ]
             lines.append(f"| {' | '.join(map(_plain, cells))} |")
@@ -62,10 +64,23 @@ def _bundle(found: dict[str, Any]) -> str:
     return " ".join(one for one in told if isinstance(one, str))
 
 
+def _load(before: Any) -> str:
+    load = before.get("load_1min") if isinstance(before, dict) else None
+    return _number(load, ".1f")
+
+
 def _delay(decisions: Any) -> str:
     delays = [one.get("delay_ms") for one in decisions if isinstance(one, dict)] if isinstance(decisions, list) else []
-    numbers = [one for one in delays if isinstance(one, (int, float)) and math.isfinite(one)]
-    return f"{max(numbers):.0f}" if numbers else ""
+    numbers = [one for one in delays if _is_number(one)]
+    return _number(max(numbers, default=None), ".0f")
+
+
+def _number(value: Any, form: str) -> str:
+    return format(value, form) if _is_number(value) else ""
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _MOST
 
 
 def _plain(text: str) -> str:

@@ -14,7 +14,9 @@ SUMMARY = "measure how long each stage takes on this machine, or compare two mac
 
 _MOST_REPETITIONS = 1000
 _MOST_THREADS = 4
-"""Threads that are tried where nobody says how many: more have never been of use to networks of this size."""
+"""Threads that are tried where nobody says how many: networks of this size have little to share out."""
+_BUSY = 0.5
+"""Load of a machine, of the last minute, that does more than wait for us."""
 
 _EPILOG = """\
 Each stage is measured by itself on the scene that ships with vivavoce, and the whole chain as it runs on a device,
@@ -117,6 +119,7 @@ def run(args: argparse.Namespace) -> int:
 def _measure(args: argparse.Namespace) -> int:
     from functools import partial
 
+    from edge.bench.machine import state
     from edge.bench.measuring import measure
     from edge.bench.networks import usable_runtimes
     from edge.bench.page import page
@@ -124,9 +127,12 @@ def _measure(args: argparse.Namespace) -> int:
     from edge.commands.bundle_options import open_chosen
     from edge.errors import UsageError
     from edge.files import write_whole
-    from edge.output import out
+    from edge.output import out, warn
 
     threads = _checked(args)
+    load = state()["load_1min"]
+    if load > _BUSY:
+        warn(f"load: got {load}, expected next to none: what is measured now is too long; end what else runs")
     bundle = open_chosen(args, args.bundle)
     found = measure(
         bundle,
@@ -207,7 +213,8 @@ def _starts(bundle: Path, runs: Sequence[dict[str, Any]], pythons: Sequence[Path
         names = list(dict.fromkeys(run["interpreter"] for run in runs if run["environment"] == place))
         for name in names:
             _note(f"starts of {name}: up to a quarter of a minute")
-        found += starts(bundle, names, python=python)
+        # Kernels are compiled alike for every interpreter, and that takes longer than all else.
+        found += starts(bundle, names, python=python, cold=python is None)
     return found
 
 

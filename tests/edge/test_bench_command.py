@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from edge.bench.networks import float_twin, usable_runtimes
 from edge.bench.page import REMARK, page
 from edge.bench.stages import FORMAT, STAGES
 from edge.bench.starting import starts
+from edge.bench.table import table
 from edge.bundle import open_bundle
 from edge.commands import bench
 from edge.errors import DataError, ModelAbiError, UsageError
@@ -161,7 +163,13 @@ def test_a_file_that_holds_no_results_is_told_in_one_line(tmp_path, text):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("bad", ["[]", "[0]", "[-1]", "[NaN]", "[1e999]", '["1"]', "[true]", "3", "null"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "[]", "[0]", "[-1]", "[NaN]", pytest.param(f"[1{400 * '0'}]", id="huge"), "[1e999]", '["1"]', "[true]", "3",
+        "null",
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("where", ["stages", "threads", "real_time_factors"])
 def test_figures_that_are_none_are_told_with_their_place(measured, tmp_path, where, bad):
     found = read(measured / "a.json")
@@ -272,7 +280,7 @@ def test_an_interpreter_goes_first_as_often_as_last(monkeypatch):
     assert os.sched_getaffinity(0) == allowed
 
 
-@pytest.mark.parametrize(("once_s", "expected"), [(0.1, 20), (6.0, 10), (1000.0, 3)])
+@pytest.mark.parametrize(("once_s", "expected"), [(0.1, 20), (4.5, 10), (1000.0, 3)])
 def test_a_slow_machine_measures_less_often_and_says_so_before(monkeypatch, once_s, expected):
     now = [0.0]
 
@@ -347,13 +355,29 @@ def test_a_table_has_a_line_for_each_interpreter_and_nothing_of_a_sender_leaves_
     assert call("--table", measured / "a.json", sent) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + 2 * len(found["runs"])
-    assert {line.count("|") for line in lines} == {len(STAGES) + 7}
+    assert {line.count("|") for line in lines} == {len(STAGES) + 8}
     assert "<" not in lines[-1]
     run = found["runs"][-1]
     medians = run["stages"]["decision"]["p50_us_of_repetitions"]
     delay = max(one["delay_ms"] for one in run["decisions"])
-    share = 50 * sum(run["real_time_factors"])
+    share = run["cpu_percent"]
     assert lines[-1].endswith(f" {sum(medians) / 2:.1f} | {share:.2f} | {delay:.0f} |")
+
+
+@pytest.mark.parametrize("odd", [None, 3, "x", True, [], {}, math.nan, math.inf, pytest.param(10**400, id="huge")])
+@pytest.mark.parametrize("key", ["machine", "before", "date", "bundle", "decisions", "cpu_percent"])
+def test_what_a_sender_left_out_or_wrote_oddly_costs_its_cell_only(measured, tmp_path, key, odd):
+    found = read(measured / "a.json")
+    (found["runs"][-1] if key in ("decisions", "cpu_percent") else found)[key] = odd
+    for run in found["runs"]:
+        run["decisions"] = [{"delay_ms": odd}, odd] if key == "decisions" else run["decisions"]
+    found["before"] = {"load_1min": odd} if key == "before" else found["before"]
+    sent = tmp_path / "sent.json"
+    sent.write_text(json.dumps(found))
+    whole, lines = (table([path]).splitlines() for path in (measured / "a.json", sent))
+    assert [line.count("|") for line in lines] == [line.count("|") for line in whole]
+    cells = [line.split("|") for line in (whole[-1], lines[-1])]
+    assert sum(a != b for a, b in zip(*cells, strict=True)) == 1
 
 
 def test_a_table_and_a_comparison_are_two_calls(measured):
@@ -477,3 +501,31 @@ def test_one_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
     python.chmod(0o755)
     with pytest.raises(DataError, match="gave no answer"):
         Elsewhere(python, open_bundle())
+
+
+def test_a_machine_that_is_busy_is_told_of(monkeypatch, capsys):
+    def measured(*_, **__):
+        raise UsageError("enough")
+
+    monkeypatch.setattr("edge.bench.measuring.measure", measured)
+    for load in (0.2, 3.0):
+        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
+        with pytest.raises(UsageError, match="enough"):
+            call()
+        assert ("load: got 3.0" in capsys.readouterr().err) == (load > 1)
+
+
+def test_kernels_are_compiled_in_one_environment_only(monkeypatch):
+    asked = []
+
+    def started(bundle, names, *, python, cold):
+        asked.append((python, names, cold))
+        return []
+
+    monkeypatch.setattr("edge.bench.starting.starts", started)
+    runs = [
+        {"environment": place, "interpreter": name} for place, name in ((0, "litert"), (0, "litert"), (1, "tflite"))
+    ]
+    other = Path("python")
+    bench._starts(Path("bundle"), runs, [other])
+    assert asked == [(None, ["litert"], True), (other, ["tflite"], False)]
