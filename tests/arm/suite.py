@@ -4,8 +4,8 @@
 
 They are those whose outcome depends on the processor: whatever computes, compiles, or maps machine code. What only
 reads and writes text, or waits for sockets and threads, is the same on every machine. Tests that run a network are made
-with both interpreters (and the NumPy of each), the others once. Expected values come with the tests: features, cues and
-decisions are those of x86-64.
+with both interpreters (and the NumPy of each), the others once. Those that are marked slow are left out. Expected values
+come with the tests: features, cues and decisions are those of x86-64.
 """
 
 import argparse
@@ -18,10 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
 from counting import write_result
 from emulator import CPUS, RUNTIMES, child_python, run_guest
 from figures import with_tables
-from outcomes import MADE_BY, outcomes, outcomes_page
+from junit import file_of, outcomes
+from outcomes import MADE_BY, outcomes_page
 
 ROOT = Path(__file__).resolve().parents[2]
 GUEST = Path(__file__).with_name("guest_tests.py")
@@ -37,7 +40,7 @@ WITH_BOTH = (
 
 WITH_FIRST = (
     "native", "elf_object", "doctor", "frontend", "spectrum", "cues", "ring", "gate", "endpoint", "quality", "lpcc",
-    "void", "bundle", "drift",
+    "void", "drift",
 )  # fmt: skip
 """Those that are run with the first interpreter only."""
 
@@ -48,7 +51,7 @@ def run(cpu: str, runtime: str, files: Sequence[str], options: Sequence[str]) ->
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         environment = {"VIVAVOCE_CHILD_PYTHON": str(child_python(cpu)), "HYPOTHESIS_STORAGE_DIRECTORY": folder}
-        arguments = ["-q", "-p", "no:cacheprovider", f"--junit-xml={report}", *options]
+        arguments = ["-q", "-p", "no:cacheprovider", "-m", "not slow", f"--junit-xml={report}", *options]
         arguments += [f"tests/edge/test_{file}.py" for file in files]
         done = run_guest(
             GUEST, *arguments, cpu=cpu, runtime=runtime, environment=environment, sites=("site-test",), capture=True
@@ -56,7 +59,7 @@ def run(cpu: str, runtime: str, files: Sequence[str], options: Sequence[str]) ->
         if not report.is_file():
             print(done.stdout, done.stderr, file=sys.stderr)
             raise SystemExit(f"{cpu}, {runtime}: pytest ended without a report; what it printed says why")
-        found = outcomes(report, root=str(ROOT))
+        found = outcomes(report, root=str(ROOT), by=file_of)
     if found["total"]["failed"]:
         print(done.stdout, file=sys.stderr)
     print(f"{cpu}, {runtime}: {found['total']}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
