@@ -3,9 +3,9 @@
     make arm-tests
 
 They are those whose outcome depends on the processor: whatever computes, compiles, or maps machine code. What only
-reads and writes text, or waits for sockets and threads, is the same on every machine. Tests that run a network are made
-with both interpreters (and the NumPy of each), the others once. Those that are marked slow are left out. Expected values
-come with the tests: features, cues and decisions are those of x86-64.
+reads and writes text, or waits for sockets and threads, is the same on every machine; what is marked slow is left out.
+Tests that run a network are made with both interpreters (and the NumPy of each), the others once. Expected values come
+with the tests: features, cues and decisions are those of x86-64.
 """
 
 import argparse
