@@ -3,6 +3,7 @@
 #
 #   make run             the gate over a short sample scene, on a fresh machine
 #   make test            every test
+#   make pythons         the tests in other Pythons, each with an environment of its own: PYTHONS="python3.12 python3.13"
 #   make check           linters, types, import rules, spelling
 #   make models          the shipped bundle from the data: DATA=folder with manifest.csv, WORK=folder for checkpoints
 #   make results         what results/ holds, measured again, and the bundle told how it stands to its limits
@@ -24,6 +25,7 @@
 INSTALL_BUDGET := 900
 RUN_BUDGET     := 120
 TEST_BUDGET    := 2400
+PYTHONS_BUDGET := 7200
 CHECK_BUDGET   := 300
 MODELS_BUDGET  := 14400
 RESULTS_BUDGET := 7200
@@ -34,6 +36,7 @@ ARM_TESTS_BUDGET := 5400
 FIRMWARE_BUDGET := 900
 
 PYTHON ?= python3
+PYTHONS ?= python3.12 python3.13
 DATA   ?= ../shared/data
 WORK   ?= build/models
 NAME   ?= $(shell uname -n)
@@ -45,7 +48,7 @@ TFLITE_PYTHON ?= $(shell for p in $(PYTHON) python3.11; do \
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help run test check models results limits tables bench bench-peers bench-frontend bench-scale bench-startup bench-daemon arm arm-tests firmware clean
+.PHONY: help run test pythons check models results limits tables bench bench-peers bench-frontend bench-scale bench-startup bench-daemon bench-paired arm arm-tests firmware clean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -86,6 +89,9 @@ debian = { $(1); } >/dev/null 2>&1 || { \
 .venv-train/.installed: $(PACKAGE) constraints/device-litert.txt constraints/train.txt constraints/test.txt
 	$(call install,.venv-train,$(PYTHON),train$(comma)litert$(comma)micro$(comma)test,train test)
 
+.venv-py%/.installed: $(PACKAGE) constraints/train.txt constraints/test.txt
+	$(call install,.venv-py$*,$(PYTHON),train$(comma)litert$(comma)micro$(comma)test,train test)
+
 .venv-scale/.installed: $(PACKAGE) constraints/scale.txt constraints/test.txt
 	$(call install,.venv-scale,$(PYTHON),scale$(comma)test,scale test)
 
@@ -125,6 +131,14 @@ test: .venv-train/.installed .venv-scale/.installed $(if $(TFLITE_PYTHON),.venv-
 	@$(if $(TFLITE_PYTHON),VIVAVOCE_TFLITE_PYTHON="$(CURDIR)/.venv-tflite/bin/python") \
 		$(LIMIT) $(TEST_BUDGET) .venv-train/bin/python -m pytest $(PYTEST_ARGS)
 	@$(LIMIT) $(TEST_BUDGET) .venv-scale/bin/python -m pytest -k beam tests/train/test_engines.py
+
+pythons: .venv/.installed
+	@found=; for python in $(PYTHONS); do \
+		version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])') || exit 1; \
+		$(MAKE) --no-print-directory PYTHON="$$python" ".venv-py$$version/.installed" || exit 1; \
+		found="$$found .venv-py$$version/bin/python"; \
+	done; \
+	$(LIMIT) $(PYTHONS_BUDGET) .venv/bin/python tests/bench/pythons.py $(PYTHONS_ARGS) $$found
 
 check: .venv-dev/.installed
 	@$(LIMIT) $(CHECK_BUDGET) .venv-dev/bin/ruff check .
@@ -257,6 +271,6 @@ bench-startup: .venv/.installed .venv-peers/.installed
 	$(LIMIT) $(BENCH_BUDGET) .venv/bin/python tests/bench/startup.py --peer-python .venv-peers/bin/python
 
 clean:
-	rm -rf .venv .venv-dev .venv-train .venv-scale .venv-tflite .venv-peers .venv-openwakeword .venv-bench build/lib build/bdist.* build/arm dist vivavoce.egg-info
+	rm -rf .venv .venv-dev .venv-train .venv-py* .venv-scale .venv-tflite .venv-peers .venv-openwakeword .venv-bench build/lib build/bdist.* build/arm dist vivavoce.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find edge train quantize firmware_bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -21,11 +21,12 @@ from itertools import pairwise
 from unittest import mock
 
 import numpy as np
+import pytest
 
 from edge.frontend import Frontend
 from edge.frontend_tables import FrontendSettings, FrontendTables, build_tables
 
-__all__ = ["CONTRACTED", "differences", "frontend_as_compiled", "log1pf"]
+__all__ = ["CONTRACTED", "differences", "frontend_as_compiled", "log1pf", "reference_frontend"]
 
 CONTRACTED = platform.machine() == "aarch64"
 """Whether the wheel for this machine has products and sums with one rounding."""
@@ -91,6 +92,14 @@ def _as_compiled() -> FrontendTables:
     for name, table in channel_weights(FrontendSettings()).items():
         changed.part(name)[: table.size] = table
     return changed
+
+
+def reference_frontend():
+    """Return pymicro-features' frontend where its tables are the definition's; skip the test on other machines."""
+    module = pytest.importorskip("pymicro_features", reason="pymicro-features is not installed")
+    if differences():
+        pytest.skip("pymicro-features computes other tables on this machine (tests/c_tables.py)")
+    return module.MicroFrontend()
 
 
 def frontend_as_compiled() -> Frontend:
