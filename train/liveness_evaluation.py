@@ -22,6 +22,7 @@ from train.corpus import Clip
 from train.liveness_report import clusters_of, near_and_quiet
 from train.liveness_scenes import look_back, render_raw
 from train.metrics import cluster_interval, equal_error_rate, error_rates, rate_interval
+from train.paired_difference import error_differences
 
 __all__ = ["evaluate_raw", "evaluate_simulated", "judge_audio"]
 
@@ -186,9 +187,21 @@ def evaluate_simulated(
     if table is not None:
         _write_table(table, clips, evidence, [ruling.decision for ruling in rulings], void_scores, baseline)
     if floats is not None:
-        float_scores = np.array([one.score for one in judge_audio(floats, clips)])
-        report["float"] = {"eer": equal_error_rate(float_scores[live], float_scores[~live])}
+        of_floats = judge_audio(floats, clips)
+        float_scores = np.array([one.score for one in of_floats])
+        float_accepted = np.array([gate.rule(one).decision == "accept" for one in of_floats])
+        float_ratios = bundle.liveness.slope * float_scores + bundle.liveness.offset
+        report["float"] = {
+            "eer": equal_error_rate(float_scores[live], float_scores[~live]),
+            "slices": {
+                name: figures_of(
+                    chosen, clips, scores=float_scores, accepted=float_accepted, ratios=float_ratios, costs=costs
+                )
+                for name, chosen in chosen_by_name.items()
+            },
+        }
         report["int8_minus_float_eer"] = report["all"]["eer"] - report["float"]["eer"]  # type: ignore[index,call-overload]
+        report["int8_minus_float"] = error_differences(scores, float_scores, live, clusters, chosen_by_name)
     return report
 
 
