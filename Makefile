@@ -9,6 +9,7 @@
 #   make limits          the bundle told how it stands to the limits of train/task.toml, from what results/ holds
 #   make tables          the tables of the README, from what results/ holds
 #   make bench-peers     cost, memory, start-up and detections beside pymicro-wakeword and openWakeWord
+#   make bench-paired    recall and false accepts of one word beside microWakeWord's, on the same clips of dev
 #   make bench-frontend  the frontend beside the C frontend, in one process; the transform of the cues beside two others
 #   make bench-scale     the same shards by one process, by two, and by Apache Beam: clips/s, memory, hashes, kills
 #   make bench-daemon    the daemon: latency through a microphone, faults, a day of sound, own playback, updates, drift
@@ -43,7 +44,7 @@ TFLITE_PYTHON ?= $(shell for p in $(PYTHON) python3.11; do \
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help run test check models results limits tables bench-peers bench-frontend bench-scale bench-startup bench-daemon arm arm-tests firmware clean
+.PHONY: help run test check models results limits tables bench-peers bench-paired bench-frontend bench-scale bench-startup bench-daemon arm arm-tests firmware clean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -170,6 +171,10 @@ bench-peers: .venv/.installed .venv-peers/.installed $(if $(TFLITE_PYTHON),.venv
 	$(LIMIT) $(BENCH_BUDGET) .venv/bin/python tests/bench/peers.py --data $(DATA) \
 		--peer-python .venv-peers/bin/python \
 		$(if $(TFLITE_PYTHON),--openwakeword-python .venv-openwakeword/bin/python)
+
+bench-paired: .venv-train/.installed .venv-peers/.installed
+	$(LIMIT) $(BENCH_BUDGET) .venv-train/bin/python tests/bench/paired_wake.py --data $(DATA) \
+		--peer-python .venv-peers/bin/python
 
 # ------------------------------------------------------------------------------------------------ aarch64, emulated
 
