@@ -11,6 +11,7 @@
 #   make tables          the tables of the README, from what results/ holds, and of docs/benchmarks, from its machines/
 #   make bench           this machine into docs/benchmarks/machines: NAME=what to call it; let it do nothing else meanwhile
 #   make bench-peers     cost, memory, start-up and detections beside pymicro-wakeword and openWakeWord
+#   make bench-paired    recall and false accepts of one word beside microWakeWord's, on the same clips of dev
 #   make bench-frontend  the frontend beside the C frontend, in one process; the transform of the cues beside two others
 #   make bench-scale     the same shards by one process, by two, and by Apache Beam: clips/s, memory, hashes, kills
 #   make bench-daemon    the daemon: latency through a microphone, faults, a day of sound, own playback, updates, drift
@@ -191,6 +192,10 @@ bench-peers: .venv/.installed .venv-peers/.installed $(if $(TFLITE_PYTHON),.venv
 	$(LIMIT) $(BENCH_BUDGET) .venv/bin/python tests/bench/peers.py --data $(DATA) \
 		--peer-python .venv-peers/bin/python \
 		$(if $(TFLITE_PYTHON),--openwakeword-python .venv-openwakeword/bin/python)
+
+bench-paired: .venv-train/.installed .venv-peers/.installed
+	$(LIMIT) $(BENCH_BUDGET) .venv-train/bin/python tests/bench/paired_wake.py --data $(DATA) \
+		--peer-python .venv-peers/bin/python
 
 # ------------------------------------------------------------------------------------------------ aarch64, emulated
 
