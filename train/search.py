@@ -10,17 +10,21 @@ References
 """
 
 import json
+import sqlite3
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from edge.errors import DataError
 from train.resumption import differences
@@ -76,7 +80,7 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with self._storage():
             self._optuna = optuna.create_study(
-                storage=f"sqlite:///{self._path}",
+                storage=_sqlite(self._path),
                 study_name=study.learner.role,
                 direction="minimize",
                 pruner=optuna.pruners.MedianPruner(_BEFORE_MODEL, _PATIENCE_EPOCHS),
@@ -256,6 +260,14 @@ class Search:
                 f"{self._path}: the search cannot be read or written ({said}); free some space and give the same "
                 "command again, or remove the file if it is damaged"
             ) from error
+
+
+def _sqlite(path: Path) -> optuna.storages.RDBStorage:
+    """Open a storage: under any name, which in a URL could mean something, and with no connection that stays open."""
+    connect = partial(sqlite3.connect, path, timeout=20, check_same_thread=False)
+    return optuna.storages.RDBStorage(
+        f"sqlite:///{path.name}", engine_kwargs={"poolclass": NullPool, "creator": connect}
+    )
 
 
 def _suggest(trial: optuna.Trial, name: str, dimension: Dimension) -> None:
