@@ -205,8 +205,8 @@ class WakeStage:
 
     def _run(self) -> npt.NDArray[np.float64]:
         first = self._due - self._context
-        # Before the network is run, so that a run that fails costs no more than its own scores. What is moved stays where
-        # it was, too.
+        # Before the network is run, so that a run that fails costs no more than its own scores. What is moved stays
+        # where it was, too.
         if self._due == self._window.shape[1]:
             kept = self._size - self._stride
             self._window[:, :kept] = self._window[:, self._due - kept :]
