@@ -40,7 +40,7 @@ __all__ = [
 WAKE_VARIABLE = "VIVAVOCE_WAKE"
 """Environment variable that says what runs the wake network: ``auto``, ``kernel`` or ``interpreter``."""
 
-PROOF_STEPS = 32
+PROOF_STEPS = 24
 """Steps on which the kernel is compared with the interpreter at every load."""
 
 _Runner = Literal["auto", "kernel", "interpreter"]

@@ -20,6 +20,7 @@ def make_wake_network(
     loud: float = 1.0,
     activation: str = "RELU6",
     one_scale: bool = False,
+    halves: bool = False,
     change: Callable[[Any, Any], None] = lambda model, schema: None,
 ) -> bytes:
     """Write a network of the topology of :mod:`train.wake_network`.
@@ -32,6 +33,8 @@ def make_wake_network(
         Of the layers that have one.
     one_scale : bool
         One scale for all weights of a layer, and not one for each output.
+    halves : bool
+        All scales are powers of two: half of what is rounded lies in the middle of two steps.
     change : callable
         Changes the model (an object of the schema) before it is written.
     """
@@ -43,7 +46,7 @@ def make_wake_network(
     graph.tensors, graph.operators = [], []
     built = schema.BuiltinOperator
     codes: dict[int, int] = {}
-    kept, fed = (6 / 255, -128), (26 / 256, -128)
+    kept, fed = ((1 / 32, -128), (1 / 8, -128)) if halves else ((6 / 255, -128), (26 / 256, -128))
 
     def tensor(name, shape, quantised=None, values=None, axis=0):
         entry = schema.TensorT()
@@ -93,6 +96,8 @@ def make_wake_network(
         # Sums of random products spread by the root of their number; the scale brings them to the outputs' range.
         spread = 74 * 74 * np.sqrt(n_inputs)
         scales = quantised[0] / quantised_in[0] * 90 * loud / spread * rng.uniform(0.5, 2, 1 if one_scale else n)
+        if halves:
+            scales = 2.0 ** np.round(np.log2(scales))
         held = tensor("weights", filters, (scales, 0), weights, axis=3 if deep else 0)
         biases = rng.integers(-round(spread), round(spread), n).astype(np.int32)
         bias = tensor("bias", (n,), (np.float32(quantised_in[0]) * scales, 0), biases)
@@ -127,7 +132,7 @@ def make_wake_network(
         old = cut(state, first, first + n - 1, kept)
         joined = join([old, reshape(at, (1, 1, width), kept)], n)
         newer.append(cut(joined, 1, n, kept))
-        between = (float(rng.uniform(0.005, 0.03)), int(rng.integers(-30, 30)))
+        between = (1 / 64 if halves else float(rng.uniform(0.005, 0.03)), int(rng.integers(-30, 30)))
         seen = convolve(reshape(joined, (1, n, 1, width), kept), (1, n, 1, width), width, kept, between, deep=True)
         at = convolve(seen, (width, 1, 1, width), width, between, kept, relu=activation)
         first += n - 1

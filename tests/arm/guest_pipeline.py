@@ -82,7 +82,7 @@ def count_steps(regions: Regions, bundle: Bundle, sound: Sound) -> None:
         part = slice(lead + max(0, i - 1) * STEP_HOPS, lead + max(1, i) * STEP_HOPS)
         regions.count("hop.frontend", parts.frontend.push, blocks[part], STEP_HOPS)
         regions.count("step.wake", parts.wake.push, rows[part], STEP_HOPS // stride)
-        # On the first of the windows that the stage keeps, and a state of its own: that of the stage is put back.
+        # On the first of the windows in memory, from the state that the stage left: its numbers make no difference.
         regions.count("step.network", lambda _: network.step(), steps, STEP_HOPS // stride)
 
 

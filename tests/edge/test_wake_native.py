@@ -33,6 +33,7 @@ SIZES = {
     "saturated": {"loud": 30.0},
     "faint": {"loud": 1e-9},
     "one scale a layer": {"one_scale": True},
+    "ties": {"halves": True, "width": 32},
 }
 
 
