@@ -1,0 +1,198 @@
+"""What is measured: interpreters in turn, here and in other environments, float networks, threads, starts."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from benching import FakeBench
+
+import edge.pipeline
+from edge.bench.elsewhere import Elsewhere
+from edge.bench.machine import cores_in_order
+from edge.bench.measuring import measure
+from edge.bench.networks import benches_here, float_twin, usable_runtimes
+from edge.bench.stages import FORMAT, STAGES
+from edge.bench.starting import starts
+from edge.bundle import open_bundle
+from edge.errors import DataError, ModelAbiError, UsageError
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_an_interpreter_goes_first_as_often_as_last(monkeypatch):
+    order = []
+
+    def fakes(bundle, runtimes, **_):
+        return [FakeBench(name, then=order.append) for name in runtimes]
+
+    monkeypatch.setattr("edge.bench.measuring.benches_here", fakes)
+    allowed = os.sched_getaffinity(0)
+    found = measure(open_bundle(), runtimes=("litert", "tflite"), repetitions=4)
+    # The first round warms up, and does not count.
+    assert order[2:] == ["litert", "tflite", "tflite", "litert"] * 2
+    assert [len(run["real_time_factors"]) for run in found["runs"]] == [4, 4]
+    assert os.sched_getaffinity(0) == allowed
+
+
+@pytest.mark.parametrize(("once_s", "expected"), [(0.1, 20), (4.5, 10), (1000.0, 3)])
+def test_a_slow_machine_measures_less_often_and_says_so_before(monkeypatch, once_s, expected):
+    now = [0.0]
+
+    def pass_time(_):
+        now[0] += once_s
+
+    plans = []
+    monkeypatch.setattr("edge.bench.measuring.benches_here", lambda *_, **__: [FakeBench("litert", then=pass_time)])
+    monkeypatch.setattr("edge.bench.measuring.time.perf_counter", lambda: now[0])
+    found = measure(open_bundle(), runtimes=("litert",), threads=(2,), planned=plans.append)
+    assert found["repetitions"] == expected
+    ((runs, threads, repetitions, seconds),) = plans
+    assert (runs, threads, repetitions) == (("litert int8",), (1, 2), expected)
+    assert seconds == pytest.approx(expected * once_s)
+
+
+def test_a_start_is_measured_and_a_failing_one_is_told(tmp_path):
+    bundle = open_bundle()
+    runtime = usable_runtimes(bundle)[0]
+    (found,) = starts(bundle.path, [runtime], warm=1, cold=False)
+    assert (found["kind"], len(found["seconds"])) == ("warm", 1)
+    assert found["peak_rss_kib"] > 10_000
+    (failed,) = starts(tmp_path / "none", [runtime], warm=1, cold=False)
+    assert "none" in failed["fault"]
+
+
+def folder_of_floats(root, bundle):
+    """Lay out checkpoints whose networks are the bundle's own."""
+    for role, name in (("wake", bundle.wake.file), ("liveness", bundle.liveness.file)):
+        (root / role).mkdir(parents=True)
+        (root / role / "model_float.tflite").write_bytes(bundle.content(name))
+    return root
+
+
+def test_float_networks_that_are_none_are_told(tmp_path):
+    bundle = open_bundle()
+    with pytest.raises(DataError, match=r"wake/model_float.tflite: cannot be read"):
+        float_twin(bundle, tmp_path)
+    with pytest.raises(UsageError, match="got inputs of int8, expected float32"):
+        float_twin(bundle, folder_of_floats(tmp_path, bundle))
+    (tmp_path / "wake/model_float.tflite").write_bytes(b"none")
+    with pytest.raises(ModelAbiError):
+        float_twin(bundle, tmp_path)
+
+
+@pytest.fixture
+def other_environment(tmp_path, monkeypatch):
+    """Return a Python that is this one under another name, and finds this package."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    return python
+
+
+def test_another_environment_measures_the_same_things(other_environment):
+    bundle = open_bundle()
+    there = Elsewhere(other_environment, bundle)
+    try:
+        assert [bench.interpreter for bench in there.benches] == list(usable_runtimes(bundle))
+        assert "numpy" in there.environment["versions"]
+        found = there.benches[0].once()
+        assert set(found["durations"]) == set(STAGES)
+        assert len(found["durations"]["push"]) == 900
+        assert [one["decision"] for one in found["decisions"]] == ["accept", "reject"]
+    finally:
+        there.close()
+
+
+def test_another_environment_must_have_another_interpreter(other_environment):
+    bundle = open_bundle()
+    with pytest.raises(UsageError, match="no interpreter that is not measured already"):
+        Elsewhere(other_environment, bundle, known=usable_runtimes(bundle))
+
+
+def test_a_fault_there_is_told_as_one_here(other_environment, tmp_path):
+    with pytest.raises(UsageError, match=r"model_float.tflite: cannot be read"):
+        Elsewhere(other_environment, open_bundle(), floats=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        ("exit 3", "ended with code 3"),
+        ("echo no such module >&2; exit 1", "no such module"),
+        ("echo hello", "not JSON"),
+        ("echo [1]", "expected an object"),
+        ("echo {}", "expected 'vivavoce-bench-2'"),
+        (f'echo \'{{"format": "{FORMAT}"}}\'', "another bundle"),
+    ],
+)
+def test_a_python_that_cannot_measure_is_told_in_one_line(tmp_path, program, told):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{program}\n")
+    python.chmod(0o755)
+    with pytest.raises((UsageError, DataError)) as error:
+        Elsewhere(python, open_bundle())
+    assert told in str(error.value)
+    assert str(python) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_python_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(UsageError, match="cannot be started"):
+        Elsewhere(tmp_path / "none", open_bundle())
+
+
+def test_one_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("edge.bench.elsewhere._TIMEOUT_S", 0.2)
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\nexec {shutil.which('sleep')} 600\n")
+    python.chmod(0o755)
+    with pytest.raises(DataError, match="gave no answer"):
+        Elsewhere(python, open_bundle())
+
+
+def test_threads_reach_the_liveness_network_alone_on_as_many_cores(monkeypatch):
+    loaded = []
+    load = edge.pipeline.load_model
+
+    def noted(content, **options):
+        loaded.append((options["name"], options.get("threads", 1), len(os.sched_getaffinity(0))))
+        return load(content, **options)
+
+    monkeypatch.setattr(edge.pipeline, "load_model", noted)
+    bundle = open_bundle()
+    n = len(cores_in_order())
+    benches_here(bundle, usable_runtimes(bundle)[:1], cores=cores_in_order(), threads=[n])
+    liveness = [(threads, cores) for name, threads, cores in loaded if name == bundle.liveness.file]
+    assert liveness == [(1, 1), (1, 1), (n, n), (n, n)]
+    assert {threads for name, threads, _ in loaded if name == bundle.wake.file} == {1}
+
+
+def test_float_networks_are_measured_beside_those_of_integers():
+    bundle = open_bundle()
+    runtime = usable_runtimes(bundle)[0]
+    benches = benches_here(bundle, [runtime], floats=bundle)
+    assert [(bench.interpreter, bench.numbers) for bench in benches] == [(runtime, "int8"), (runtime, "float32")]
+
+
+def test_what_another_environment_measured_stands_under_its_interpreter_and_it_is_let_go(monkeypatch):
+    closed = []
+
+    class There:
+        def __init__(self, python, bundle, *, known, **_):
+            assert (python, known) == (Path("there"), ["litert"])
+            self.environment = {"python": "CPython 3.11.0", "versions": {"numpy": "1.26.4"}}
+            self.benches = [FakeBench("tflite", peak_rss_kib=7)]
+
+        def close(self):
+            closed.append(self)
+
+    monkeypatch.setattr("edge.bench.measuring.benches_here", lambda *_, **__: [FakeBench("litert", peak_rss_kib=5)])
+    monkeypatch.setattr("edge.bench.measuring.Elsewhere", There)
+    found = measure(open_bundle(), runtimes=("litert",), pythons=[Path("there")], repetitions=2)
+    assert [(run["interpreter"], run["environment"]) for run in found["runs"]] == [("litert", 0), ("tflite", 1)]
+    assert [one["peak_rss_kib"] for one in found["environments"]] == [5, 7]
+    assert found["environments"][1]["python"] == "CPython 3.11.0"
+    assert len(closed) == 1
