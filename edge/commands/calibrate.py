@@ -56,7 +56,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     files.add_argument("--channel", type=int, metavar="N", help="channel to listen to, from 0 [the mean of all]")
     talk = parser.add_argument_group("recordings that are made now")
     add_recording_arguments(
-        talk, word="smart mirror", speaker="id of the person, with --keep", wait="do not wait for Enter"
+        talk,
+        word="what to say, for example 'smart mirror'",
+        speaker="id of the person, with --keep",
+        wait="do not wait for Enter",
     )
     talk.add_argument(
         "--keep", type=named_path, metavar="DIR", help="keep the recordings, as 'vivavoce collect' does [deletes them]"
