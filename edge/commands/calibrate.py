@@ -80,7 +80,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     talk = parser.add_argument_group("recordings that are made now")
     add_recording_arguments(
         talk,
-        word="'smart mirror'; beside --live what was said",
+        word="what to say, for example 'smart mirror'; beside --live what was said",
         speaker="id of the person, with --keep",
         wait="do not wait for Enter",
     )

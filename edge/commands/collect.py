@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=_folder, metavar="DIR", help="folder of the recordings; made, or added to")
     add_recording_arguments(
         parser,
-        word="'hey house'",
+        word="what to say, for example 'hey house'",
         speaker="id of the person, best a pseudonym",
         wait="do not wait for Enter, and confirm --delete",
     )

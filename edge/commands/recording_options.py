@@ -13,14 +13,10 @@ def add_recording_arguments(parser: argparse._ActionsContainer, *, word: str, sp
     Parameters
     ----------
     parser : argparse.ArgumentParser or argument group
-    word : str
-        An example of a phrase, in quotes, and what else is to be said of it.
-    speaker : str
-        Help of ``--speaker``; the default is told behind it.
-    wait : str
-        Help of ``--yes``.
+    word, speaker, wait : str
+        Help of ``--word``, of ``--speaker`` (the default is told behind it), and of ``--yes``.
     """
-    parser.add_argument("--word", type=plain_text, metavar="PHRASE", help=f"what to say, for example {word}")
+    parser.add_argument("--word", type=plain_text, metavar="PHRASE", help=word)
     parser.add_argument("--takes", type=int, default=10, metavar="N", help="how often the word is said [%(default)s]")
     parser.add_argument("--speaker", type=plain_text, default="speaker1", metavar="ID", help=f"{speaker} [%(default)s]")
     parser.add_argument(

@@ -156,3 +156,28 @@ def test_sound_that_does_not_start_is_told(serve, chromium, silent):
         page.wait_for_selector("#trouble:not([hidden])", timeout=SLOW_MS)
         assert page.locator("#trouble").inner_text().startswith("The sound of this browser does not start.")
         assert not page.locator("input[value=browser]").is_checked()
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("NotFoundError", "The browser finds no microphone. Connect one and choose it again, or "),
+        ("NotReadableError", "The microphone cannot be opened: another program may have it. End that program and "),
+        ("AbortError", "The microphone cannot be used (of a test). Choose it again, or "),
+    ],
+)
+def test_a_microphone_that_the_browser_cannot_open_is_told(serve, chromium, watched, silent, fault, told):
+    with serve(silent) as address, chromium(heard=silent) as context:
+        context.add_init_script(
+            f"MediaDevices.prototype.getUserMedia = () => Promise.reject(new DOMException('of a test', '{fault}'))"
+        )
+        page = context.new_page()
+        wrong = watched(page)
+        page.goto(address)
+        page.wait_for_selector("body[data-connected=true]")
+        page.get_by_label("This browser").click()
+        page.wait_for_selector("#trouble:not([hidden])")
+        assert page.locator("#trouble").inner_text().startswith(told)
+        assert page.locator("#trouble").inner_text().endswith("or take the sound of this device.")
+        assert not page.locator("input[value=browser]").is_checked()
+        assert wrong == []

@@ -4,7 +4,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+pytest.importorskip("websockets", reason="the demo in a browser needs websockets (the extra `web`)")
+
+from live_web_house import Sound, served
+
+from edge.bundle import open_bundle
+from edge.errors import AudioError
+from edge.live_demo.listener import Listener
 
 ROOT = Path(__file__).resolve().parents[2]
 VERDICTS = "#history li"
@@ -163,3 +172,28 @@ def test_decisions_are_marked_again_after_the_page_is_loaded_again(serve, chromi
         both_decided(page)
         page.wait_for_timeout(500)  # the picture is drawn fifteen times a second
         assert page.locator("#spectrogram").evaluate(MARKS) == {"accept": True, "reject": True}
+
+
+class Busy(Sound):
+    """A microphone that another program has."""
+
+    def blocks(self):
+        raise AudioError("USB: cannot be opened, expected a microphone that is free; stop what else uses it")
+
+
+def test_microphone_of_the_device_that_is_busy_is_told_in_full(chromium, watched):
+    bundle = open_bundle()
+    source = Busy(np.zeros(160, np.int16), live=True)
+    with served(Listener(bundle), bundle, source) as house, chromium() as context:
+        page = context.new_page()
+        wrong = watched(page)
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(house.server.address)
+        page.wait_for_selector("#banner:not([hidden])")
+        assert page.locator("#banner").inner_text() == (
+            "USB: cannot be opened, expected a microphone that is free; stop what else uses it."
+        )
+        assert page.locator("#source-text").inner_text().startswith("lost, tried again in ")
+        assert page.locator("#verdict-word").inner_text() == "Not listening"
+        assert page.locator("#dot").get_attribute("data-on") == "false"
+        assert wrong == []

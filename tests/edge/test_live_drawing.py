@@ -102,7 +102,7 @@ def test_forty_columns_have_a_smaller_picture():
 
 def test_forty_columns_have_room_for_why_a_microphone_is_not_heard_and_what_to_do():
     told = (
-        "HDA Intel PCH: ALC257 Analog (hw:0,0): cannot be opened (Device unavailable), expected a microphone that is "
+        "USB PnP Sound Device: Audio 2 (hw:1,0): cannot be opened (Device unavailable), expected a microphone that is "
         "free; stop what else uses it, or name another (see: vivavoce collect --list-devices)"
     )
     shown = lines(state(note=told), 40, 24)
