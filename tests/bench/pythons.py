@@ -61,7 +61,7 @@ def main() -> int:
         "--out",
         type=Path,
         metavar="FILE",
-        help=f"the file of results [{RESULT.relative_to(ROOT)}, or {PARTIAL.relative_to(ROOT)} if not everything is run]",
+        help=f"the file of results [{RESULT.relative_to(ROOT)}, or {PARTIAL.relative_to(ROOT)} for a part]",
     )
     args = parser.parse_args()
     results = {}
