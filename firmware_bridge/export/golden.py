@@ -124,7 +124,11 @@ def golden_vectors(bundle: Bundle, wake: Model, pcm: npt.NDArray[np.int16]) -> d
     settings = FrontendSettings.from_dict(bundle.frontend)
     features = reference_features(pcm, settings)
     if not np.array_equal(features, Frontend(settings).push(pcm)):
-        raise DataError("golden vectors: features of edge differ from those of pymicro-features; report it")
+        raise DataError(
+            "golden vectors: features of edge differ from those of pymicro-features, whose tables depend on the "
+            "machine (aarch64, and the GNU C library from 2.41 on, round otherwise); export them on x86-64 with an "
+            "older one, as Debian 12 has, and report it if they differ there, too"
+        )
     logits, found = wake_logits(bundle, wake, features)
     return {
         "pcm.s16": pcm.astype("<i2").tobytes(),

@@ -48,6 +48,7 @@ WITH_FIRST = (
 def run(cpu: str, runtime: str, files: Sequence[str], options: Sequence[str]) -> dict[str, Any]:
     """Run the tests once; return their outcomes."""
     began = time.monotonic()
+    print(f"{cpu}, {runtime}: begun", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         environment = {"VIVAVOCE_CHILD_PYTHON": str(child_python(cpu)), "HYPOTHESIS_STORAGE_DIRECTORY": folder}

@@ -22,6 +22,7 @@ sys.path += [str(ROOT), str(ROOT / "tests")]
 from junit import OUTCOMES, folder_of, outcomes
 
 RESULT = ROOT / "results" / "pythons.json"
+PARTIAL = ROOT / "build" / "pythons.json"
 FOLDERS = ("edge", "firmware_bridge", "contracts", "train", "quantize")
 PACKAGES = ("numpy", "numba", "ai-edge-litert", "tensorflow", "scipy", "soundfile", "soxr", "tflite-micro", "pytest")
 
@@ -55,7 +56,13 @@ def main() -> int:
     parser.add_argument("pythons", nargs="+", metavar="PYTHON", help="of an environment with vivavoce[train,test]")
     parser.add_argument("--folder", action="append", choices=FOLDERS, help="tests of one folder, not of all")
     parser.add_argument("--pytest", action="append", default=[], metavar="OPTION", help="for pytest, as --pytest=-x")
-    parser.add_argument("-o", "--out", type=Path, default=RESULT, help="the file of results [%(default)s]")
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help=f"the file of results [{RESULT.relative_to(ROOT)}, or {PARTIAL.relative_to(ROOT)} for a part]",
+    )
     args = parser.parse_args()
     results = {}
     for python in args.pythons:
@@ -65,7 +72,7 @@ def main() -> int:
         results[found["python"]] = {"versions": found, "events": events, **came}
         print(f"{found['python']}: " + ", ".join(f"{came['total'][name]} {name}" for name in OUTCOMES), flush=True)
     body = {"pytest_options": args.pytest, "results": results}
-    write_result(args.out, "make pythons", body)
+    write_result(args.out or (PARTIAL if args.folder or args.pytest else RESULT), "make pythons", body)
     return int(any(of["total"]["failed"] for of in results.values()))
 
 

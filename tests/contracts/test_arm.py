@@ -5,6 +5,8 @@ import json
 
 import pytest
 from arm.figures import TOLERANCE, changes, figures, largest_change, page, with_tables, worse
+from arm.outcomes import MADE_BY, outcomes_page
+from junit import file_of, folder_of, outcomes
 
 from tests.contracts.conftest import ROOT
 
@@ -78,3 +80,56 @@ def test_the_page_quotes_the_file():
 def test_a_page_without_a_place_for_tables_is_told():
     with pytest.raises(SystemExit, match="no place for the tables"):
         with_tables("text\n", "| a |")
+
+
+# ------------------------------------------------------------------------------------------------ tests on the boards
+
+REPORT = """<testsuites><testsuite name="pytest">
+<testcase classname="tests.edge.test_ring" name="test_a" />
+<testcase classname="tests.edge.test_ring.TestMore" name="test_b"><failure message="x">y</failure></testcase>
+<testcase classname="tests.edge.test_gate" name="test_c[1]"><skipped message="no /here/data" /></testcase>
+<testcase classname="tests.edge.test_gate" name="test_c[2]"><skipped message="no /here/data" /></testcase>
+<testcase classname="tests.edge.test_gate" name="test_d"><error message="x">y</error></testcase>
+</testsuite></testsuites>"""
+
+
+@pytest.fixture
+def came(tmp_path):
+    (tmp_path / "report.xml").write_text(REPORT)
+    return outcomes(tmp_path / "report.xml", root="/here", by=file_of)
+
+
+def test_outcomes_are_counted_by_file_with_every_failure_and_every_reason(came):
+    assert came == {
+        "total": {"passed": 1, "skipped": 2, "failed": 2},
+        "failures": ["test_gate::test_d", "test_ring::test_b"],
+        "skips": {"no ./data": 2},
+        "groups": {
+            "test_ring": {"passed": 1, "skipped": 0, "failed": 1},
+            "test_gate": {"passed": 0, "skipped": 2, "failed": 1},
+        },
+    }
+
+
+def test_outcomes_are_counted_by_folder(tmp_path, came):
+    found = outcomes(tmp_path / "report.xml", root="/here", by=folder_of)
+    assert found == came | {"groups": {"edge": came["total"]}}
+
+
+def test_outcomes_of_several_boards_are_one_table(came):
+    other = came | {"total": {"passed": 5, "skipped": 0, "failed": 0}, "skips": {}}
+    text = outcomes_page({"cortex-a53": {"litert": came, "tflite": other}})
+    assert text.splitlines() == [
+        "| tests | A53, litert | A53, tflite |", "|---|---|---|", "| passed | 1 | 5 |", "| skipped | 2 | 0 |",
+        "| failed | 2 | 0 |", "", "Skipped were:", "", "* no ./data (2 on A53 with litert)",
+    ]  # fmt: skip
+
+
+def test_the_page_quotes_the_outcomes_and_none_is_a_failure():
+    file = ROOT / "results" / "arm_tests.json"
+    if not file.exists():
+        pytest.skip("no results/arm_tests.json: write it with make arm-tests")
+    results = json.loads(file.read_bytes())["results"]
+    text = (ROOT / "docs" / "arm.md").read_text(encoding="utf-8")
+    assert with_tables(text, outcomes_page(results), made_by=MADE_BY) == text
+    assert {of["total"]["failed"] for by in results.values() for of in by.values()} == {0}

@@ -84,7 +84,7 @@ def start(installation, program=PROGRAM, **environment):
         env=kept | {k: str(v) for k, v in environment.items()},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1800,
     )
     if done.returncode == 77:
         pytest.skip("this kernel cannot forbid memory that is written and executed (Linux 6.3 can)")
