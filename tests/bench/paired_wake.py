@@ -235,8 +235,8 @@ def main() -> int:
             f"the word '{WORD}' by both, at the cut-offs that they come with, on the same samples: recordings between "
             "stretches of noise at their own floor, as they are and in the conditions of 'vivavoce train evaluate'; "
             "every trial begins with a new model; heard: at least one report; reports of the peer at most a second "
-            "apart are one; differences are paired, and talkers are resampled. Our cut-offs were chosen on train and "
-            "dev: on dev false accepts flatter ours. What the peer's network was trained on is not known here"
+            "apart are one; differences are paired, and talkers are resampled. Our cut-offs were chosen on dev: "
+            "there false accepts flatter ours. What the peer's network was trained on is not known here"
         ),
         "results": {
             **figures(trials, ours, joined(trials, told, str(PEER_PROGRAM.name))),
