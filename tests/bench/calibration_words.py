@@ -74,7 +74,7 @@ def homes_of(split: str, data: Path, cache: Path, seed: int, kept: Path) -> list
     homes = []
     for number, pair in enumerate(tqdm(chosen, desc=split, unit="home", mininterval=5)):
         rng = generator(f"home of a word {split}", seed, number)
-        snr_db, kept = rng.uniform(*_ROOM_SNR_DB), {name: [int(rng.integers(2**32))] for name in ("hearing", "behind")}
+        snr_db, same = rng.uniform(*_ROOM_SNR_DB), {name: [int(rng.integers(2**32))] for name in ("hearing", "behind")}
         bank = RoomBank([whole.bank.rooms[rooms[number % len(rooms)]]])
         simulator = Simulator(split, bank, whole.loudspeakers, whole.noise_pool, kinds=())
         index = order.index(pair[1])
@@ -86,7 +86,7 @@ def homes_of(split: str, data: Path, cache: Path, seed: int, kept: Path) -> list
                     "variant": "plain", "codec": "none", "distance_m": metres, "tv_ratio_db": None,
                     "snr_db": snr_db + draw.normal(0.0, _SNR_SPREAD_DB),
                 }  # fmt: skip
-                rendered = simulator.render(read_clip(clip), "live", _Draws(draw, kept), conditions=conditions)
+                rendered = simulator.render(read_clip(clip), "live", _Draws(draw, same), conditions=conditions)
                 halves[i % 2].append(float(listener.hear([rendered.samples])[index]))
         cutoff = bundle.words[index].cutoff
         homes.append(Home(*pair, tuple(margins(half, cutoff) for half in halves)))  # type: ignore[arg-type]
