@@ -274,7 +274,7 @@ def main() -> int:
     from edge.bundle import DEFAULT_BUNDLE, open_bundle
     from edge.bundle_identity import bundle_hash
     from edge.calibration_prior import Share, prior_beside, prior_for, prior_text
-    from edge.calibration_words import MOST_ADDED_AN_HOUR, MOST_MARGIN, Wishes, fit_shift
+    from edge.calibration_words import MOST_ADDED_AN_HOUR, MOST_MARGIN, MOST_MISSED, Wishes, fit_shift
     from edge.sensitivity import SENSITIVITIES
     from train.atomic_file import put_bytes
     from train.corpus import data_hash
@@ -349,7 +349,7 @@ def main() -> int:
         "homes": len(homes), "talkers": len({home.talker for home in homes}),
         "takes": int(sum(half.size for home in homes for half in home.halves)),
         "metres": METRES, "recordings_of_long_form": recordings, "hours_at_three_speeds": round(float(hours.sum()), 3),
-        "settings": {"most_margin": MOST_MARGIN, "most_added_an_hour": MOST_ADDED_AN_HOUR},
+        "settings": {"most_missed": MOST_MISSED, "most_margin": MOST_MARGIN, "most_added_an_hour": MOST_ADDED_AN_HOUR},
         "approaches": report,
         "by_home": [
             {"talker": home.talker, "word": home.word, "takes": sum(half.size for half in home.halves),
