@@ -225,8 +225,15 @@ def offer(
     freely = fit_shift(found, prior, word.id, wishes._replace(most_added=math.inf))
     further = _further(found, shift, freely, price, prior)
     if shift == 0:
-        enough = "too few to move it" if not further else "what would hear them costs more than is allowed"
-        why = f"{missed} of {found.size} takes were missed: {enough if missed else 'none to mend'}"
+        if not missed:
+            reason = "none to mend"
+        elif further:
+            reason = "what would hear them costs more than is allowed"
+        elif np.sum(found > FARTHEST_SHIFT) == found.size - missed:
+            reason = "by so much that no cut-off whose price is known hears them; come nearer, or mend what drowns them"
+        else:
+            reason = "too few to move it"
+        why = f"{missed} of {found.size} takes were missed: {reason}"
         return Offer(word, None, why, further)
     folds = min(_MOST_FOLDS, found.size)
     held_out = 0

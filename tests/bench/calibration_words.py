@@ -279,6 +279,7 @@ def main() -> int:
     from train.atomic_file import put_bytes
     from train.corpus import data_hash
     from train.results import open_test_split, write_result
+    from train.simulator.recipe import shipped_recipe
 
     content, sha256 = data_hash(args.data), bundle_hash(DEFAULT_BUNDLE)
     if args.split == "test":
@@ -288,8 +289,10 @@ def main() -> int:
     bundle = open_bundle()
     order = [word.id for word in bundle.words]
     of = f"{sha256[:12]}-{content[:12]}-{args.split}"
-    kept = args.kept or args.cache
-    homes = homes_of(args.split, args.data, args.cache, args.seed, kept / f"word-homes-{of}-{args.seed}.npz")
+    recipe, kept = shipped_recipe().hash, args.kept or args.cache
+    homes = homes_of(
+        args.split, args.data, args.cache, args.seed, kept / f"word-homes-{of}-{recipe[:12]}-{args.seed}.npz"
+    )
     counts, hours = accepts_of(args.split, args.data, kept / f"accepts-{of}.npz")
     recordings = hours.size
     source = (
@@ -349,7 +352,8 @@ def main() -> int:
         "homes": len(homes), "talkers": len({home.talker for home in homes}),
         "takes": int(sum(half.size for home in homes for half in home.halves)),
         "metres": METRES, "recordings_of_long_form": recordings, "hours_at_three_speeds": round(float(hours.sum()), 3),
-        "settings": {"most_missed": MOST_MISSED, "most_margin": MOST_MARGIN, "most_added_an_hour": MOST_ADDED_AN_HOUR},
+        "settings": {"recipe_sha256": recipe,
+                     "most_missed": MOST_MISSED, "most_margin": MOST_MARGIN, "most_added_an_hour": MOST_ADDED_AN_HOUR},
         "approaches": report,
         "by_home": [
             {"talker": home.talker, "word": home.word, "takes": sum(half.size for half in home.halves),

@@ -125,7 +125,11 @@ class TestOffer:
         ("found", "why"),
         [
             ([0.5] * 6, "0 of 6 takes were missed: none to mend"),
-            ([0.5] * 5 + [-2.0], "1 of 6 takes were missed: too few to move it"),
+            (
+                [0.5] * 5 + [-2.0],
+                "1 of 6 takes were missed: by so much that no cut-off whose price is known hears them",
+            ),
+            ([1.9] * 19 + [-0.9], "1 of 20 takes were missed: too few to move it"),
         ],
     )
     def test_why_it_stays_is_said(self, bundle, found, why):
