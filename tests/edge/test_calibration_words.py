@@ -127,7 +127,7 @@ class TestOffer:
             ([0.5] * 6, "0 of 6 takes were missed: none to mend"),
             (
                 [0.5] * 5 + [-2.0],
-                "1 of 6 takes were missed: by so much that no cut-off whose price is known hears them",
+                "1 of 6 takes were missed: by so much that no cut-off whose price is known",
             ),
             ([1.9] * 19 + [-0.9], "1 of 20 takes were missed: too few to move it"),
         ],
