@@ -1,18 +1,20 @@
 """The cut-off of a word, fitted to how a home says it: lower where takes are missed, at a price that was measured.
 
 A person who was asked to say a word, and said it, is either heard or missed. How far the best smoothed score of a take
-lies above the word's cut-off, in log-odds, is its *margin*. A home whose margins are lower than those of other homes
-has its cut-off lowered by the difference of the means, shrunk by its reliability
-``between² / (between² + within² / n)``: the best linear prediction of the home's own mean. The two spreads are those of
-talkers that the network never heard (:mod:`edge.calibration_prior`). Margins count up to a limit in both directions, so
-that a cough is one miss and no more.
+lies above the word's cut-off, in log-odds, is its *margin*. The home's mean margin is shrunk toward that of the word
+over other homes, by its reliability ``between² / (between² + within² / n)`` (the best linear prediction; the spreads
+are those of talkers that the network never heard, see :mod:`edge.calibration_prior`). The cut-off is wanted so low that
+of further takes, by a normal distribution, one in ten is missed; where fewer are missed already it stays. Margins count
+up to a limit in both directions, so that a cough is one miss and no more.
 
 Of that, no more is done than is paid for: the cut-off moves to a shift whose false accepts were counted, as many of
 them as somebody allows, and only as far as takes are heard by it that were missed.
 """
 
 import argparse
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +34,7 @@ from edge.sensitivity import FARTHEST_SHIFT, SENSITIVITIES, log_odds, moved_by
 __all__ = [
     "MOST_ADDED_AN_HOUR",
     "MOST_MARGIN",
+    "MOST_MISSED",
     "SPEECH_HOURS_A_DAY",
     "Offer",
     "Wishes",
@@ -50,6 +53,10 @@ SPEECH_HOURS_A_DAY = 4.0
 MOST_MARGIN = 2.0
 """Margins beyond it, either way, count as this."""
 
+MOST_MISSED = 0.1
+"""Share of takes that may be missed: from there on a home is met as far as somebody pays for it."""
+
+_LOW_END = NormalDist().inv_cdf(MOST_MISSED)
 _LONGEST_S = 30.0
 _SURE = 1e-6
 _MOST_FOLDS = 20
@@ -132,6 +139,8 @@ class Offer(NamedTuple):
     """What would hold instead; None to leave the bundle's."""
     why: str
     """Why it is left, for people; empty where it is not."""
+    further: str = ""
+    """What would hear more takes, at which price; empty where nothing would."""
 
 
 def margins(scores: npt.ArrayLike, cutoff: float) -> Floats:
@@ -154,7 +163,9 @@ def fit_shift(found: Floats, prior: WordsPrior, word: str, wishes: Wishes) -> fl
     """
     about = prior.of[word]
     reliability = prior.between**2 / (prior.between**2 + prior.within**2 / found.size)
-    wished = reliability * (float(found.mean()) - about.mean)
+    usual = about.mean + reliability * (float(found.mean()) - about.mean)
+    # A new take lies about the home's mean as takes do, and a little more for what is not known of the mean.
+    wished = usual + _LOW_END * math.sqrt(prior.within**2 + (1.0 - reliability) * prior.between**2)
     price = dict(zip(prior.shifts, about.false_accepts, strict=True))
 
     def heard(shift: float) -> int:
@@ -210,15 +221,25 @@ def offer(
         return fit_shift(some, prior, word.id, wishes)
 
     shift, missed = shift_of(found), int(np.sum(found <= 0))
+    price = dict(zip(prior.shifts, prior.of[word.id].false_accepts, strict=True))
+    freely = fit_shift(found, prior, word.id, wishes._replace(most_added=math.inf))
+    further = _further(found, shift, freely, price, prior)
     if shift == 0:
-        enough = "too few to move it, or what would hear them costs more false accepts than are allowed"
-        return Offer(word, None, f"{missed} of {found.size} takes were missed: {enough if missed else 'none to mend'}")
+        if not missed:
+            reason = "none to mend"
+        elif further:
+            reason = "what would hear them costs more than is allowed"
+        elif np.sum(found > FARTHEST_SHIFT) == found.size - missed:
+            reason = "by so much that no cut-off whose price is known hears them; come nearer, or mend what drowns them"
+        else:
+            reason = "too few to move it"
+        why = f"{missed} of {found.size} takes were missed: {reason}"
+        return Offer(word, None, why, further)
     folds = min(_MOST_FOLDS, found.size)
     held_out = 0
     for fold in range(folds):
         left = np.arange(found.size) % folds == fold
         held_out += int(np.sum(found[left] <= shift_of(found[~left])))
-    price = dict(zip(prior.shifts, prior.of[word.id].false_accepts, strict=True))
     home = WordCutoff(
         cutoff=round(moved_by(word.cutoff, shift), 6),
         takes=found.size,
@@ -229,7 +250,18 @@ def offer(
         ),
         false_accepts=(round(price[0.0] / prior.hours, 4), round(price[shift] / prior.hours, 4)),
     )
-    return Offer(word, home, "")
+    return Offer(word, home, "", further)
+
+
+def _further(found: Floats, shift: float, freely: float, price: Mapping[float, int], prior: WordsPrior) -> str:
+    heard, most = int(np.sum(found > shift)), int(np.sum(found > freely))
+    if most <= heard:
+        return ""
+    added = (price[freely] - price[0.0]) / prior.hours
+    return (
+        f"{most} of {found.size} takes would be heard for {added:.1f} false accepts more in an hour of speech: "
+        f"--most-false-accepts {math.ceil(100.0 * added) / 100.0:g}"
+    )
 
 
 def lines_of_word(name: str, home: WordCutoff, before: float | None = None) -> list[str]:

@@ -219,6 +219,8 @@ def _finish(
         words[made.word.id] = made.cutoff
     elif made is not None and made.cutoff is None:
         terminal.say(f"The cut-off of '{made.word.phrase}' stays: {made.why}.")
+        if made.further:
+            terminal.say(f"  {made.further}")
     calibration = replace(calibration, words=words)
     write_calibration(args.out, calibration, bundle)
     record = {"event": "calibrated", "file": str(args.out), **json.loads(calibration_text(calibration))}
@@ -236,6 +238,8 @@ def _wanted(args: argparse.Namespace, made: "Offer", terminal: "Terminal") -> bo
     terminal.say("What the takes say of the word:")
     for line in lines_of_word(made.word.id, made.cutoff, made.word.cutoff):
         terminal.say(f"  {line}")
+    if made.further:
+        terminal.say(f"  {made.further}")
     if args.cutoff is None and not terminal.interactive:
         terminal.say("It stays as it was: there is no terminal to ask on. To take it, add --cutoff yes.")
         return False

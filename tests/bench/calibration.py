@@ -419,12 +419,15 @@ def main() -> int:
 
     sys.path.insert(0, str(ROOT))
     import json
+    from contextlib import suppress
+    from dataclasses import replace
 
     from calibration_homes import COUNTS, score_homes
 
     from edge.bundle import DEFAULT_BUNDLE, open_bundle
     from edge.bundle_identity import bundle_hash
-    from edge.calibration_prior import prior_beside, prior_text
+    from edge.calibration_prior import prior_beside, prior_text, read_prior
+    from edge.errors import DataError
     from edge.sensitivity import log_odds
     from train.atomic_file import put_bytes
     from train.corpus import data_hash
@@ -450,7 +453,11 @@ def main() -> int:
         "made by tests/bench/calibration.py"
     )
     prior = prior_of(dev, spreads, cut, source)
-    put_bytes(args.prior or prior_beside(DEFAULT_BUNDLE), prior_text(prior, sha256))
+    path = args.prior or prior_beside(DEFAULT_BUNDLE)
+    # What it says of words is made by another benchmark, and holds as long as the bundle does.
+    with suppress(OSError, DataError):
+        prior = replace(prior, words=read_prior(path, path.read_bytes(), bundle_sha256=sha256).words)
+    put_bytes(path, prior_text(prior, sha256))
     print(prior)
     if args.split == "dev":
         print(json.dumps({"coverage": coverage(dev, prior, part.accept_cutoff, cut),

@@ -74,7 +74,7 @@ def homes_of(split: str, data: Path, cache: Path, seed: int, kept: Path) -> list
     homes = []
     for number, pair in enumerate(tqdm(chosen, desc=split, unit="home", mininterval=5)):
         rng = generator(f"home of a word {split}", seed, number)
-        snr_db, kept = rng.uniform(*_ROOM_SNR_DB), {name: [int(rng.integers(2**32))] for name in ("hearing", "behind")}
+        snr_db, same = rng.uniform(*_ROOM_SNR_DB), {name: [int(rng.integers(2**32))] for name in ("hearing", "behind")}
         bank = RoomBank([whole.bank.rooms[rooms[number % len(rooms)]]])
         simulator = Simulator(split, bank, whole.loudspeakers, whole.noise_pool, kinds=())
         index = order.index(pair[1])
@@ -86,7 +86,7 @@ def homes_of(split: str, data: Path, cache: Path, seed: int, kept: Path) -> list
                     "variant": "plain", "codec": "none", "distance_m": metres, "tv_ratio_db": None,
                     "snr_db": snr_db + draw.normal(0.0, _SNR_SPREAD_DB),
                 }  # fmt: skip
-                rendered = simulator.render(read_clip(clip), "live", _Draws(draw, kept), conditions=conditions)
+                rendered = simulator.render(read_clip(clip), "live", _Draws(draw, same), conditions=conditions)
                 halves[i % 2].append(float(listener.hear([rendered.samples])[index]))
         cutoff = bundle.words[index].cutoff
         homes.append(Home(*pair, tuple(margins(half, cutoff) for half in halves)))  # type: ignore[arg-type]
@@ -274,11 +274,12 @@ def main() -> int:
     from edge.bundle import DEFAULT_BUNDLE, open_bundle
     from edge.bundle_identity import bundle_hash
     from edge.calibration_prior import Share, prior_beside, prior_for, prior_text
-    from edge.calibration_words import MOST_ADDED_AN_HOUR, MOST_MARGIN, Wishes, fit_shift
+    from edge.calibration_words import MOST_ADDED_AN_HOUR, MOST_MARGIN, MOST_MISSED, Wishes, fit_shift
     from edge.sensitivity import SENSITIVITIES
     from train.atomic_file import put_bytes
     from train.corpus import data_hash
     from train.results import open_test_split, write_result
+    from train.simulator.recipe import shipped_recipe
 
     content, sha256 = data_hash(args.data), bundle_hash(DEFAULT_BUNDLE)
     if args.split == "test":
@@ -288,8 +289,10 @@ def main() -> int:
     bundle = open_bundle()
     order = [word.id for word in bundle.words]
     of = f"{sha256[:12]}-{content[:12]}-{args.split}"
-    kept = args.kept or args.cache
-    homes = homes_of(args.split, args.data, args.cache, args.seed, kept / f"word-homes-{of}-{args.seed}.npz")
+    recipe, kept = shipped_recipe().hash, args.kept or args.cache
+    homes = homes_of(
+        args.split, args.data, args.cache, args.seed, kept / f"word-homes-{of}-{recipe[:12]}-{args.seed}.npz"
+    )
     counts, hours = accepts_of(args.split, args.data, kept / f"accepts-{of}.npz")
     recordings = hours.size
     source = (
@@ -349,7 +352,8 @@ def main() -> int:
         "homes": len(homes), "talkers": len({home.talker for home in homes}),
         "takes": int(sum(half.size for home in homes for half in home.halves)),
         "metres": METRES, "recordings_of_long_form": recordings, "hours_at_three_speeds": round(float(hours.sum()), 3),
-        "settings": {"most_margin": MOST_MARGIN, "most_added_an_hour": MOST_ADDED_AN_HOUR},
+        "settings": {"recipe_sha256": recipe,
+                     "most_missed": MOST_MISSED, "most_margin": MOST_MARGIN, "most_added_an_hour": MOST_ADDED_AN_HOUR},
         "approaches": report,
         "by_home": [
             {"talker": home.talker, "word": home.word, "takes": sum(half.size for half in home.halves),

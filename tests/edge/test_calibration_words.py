@@ -49,17 +49,19 @@ def scores_of(bundle, name, found, other=0.01):
 
 
 class TestShift:
-    def test_as_other_homes_say_it_nothing_moves(self):
-        assert fit_shift(np.array([-0.1, 1.1, 0.5, 0.5, 0.5]), WORDS, "alexa", FREE) == 0.0
+    def test_who_is_heard_well_by_and_large_keeps_it(self):
+        clear = replace(WORDS, of={"alexa": WordPrior(1.9, CHEAP)})
+        assert fit_shift(np.array([-0.1, 1.9, 1.9, 1.9, 1.9]), clear, "alexa", FREE) == 0.0
 
     def test_who_is_missed_is_met(self):
-        # Reliability 8 / 9, mean -0.6: wished is -0.98; at -0.7 all are heard, and there it stays.
+        # More is wished; at -0.7 all are heard, and there it stays.
         assert fit_shift(np.full(8, -0.65), WORDS, "alexa", FREE) == -0.7
 
     def test_few_takes_are_trusted_less(self):
         found = [-0.2, -0.6]
-        shifts = [fit_shift(np.array(found * n), replace(WORDS, within=2.0), "alexa", FREE) for n in (1, 4, 100)]
-        # Means lie 0.9 below the word's: 0.2, 0.49 and 0.87 of it in sight, of which as much is used as hears somebody.
+        alike = replace(WORDS, between=0.15, within=0.3)
+        shifts = [fit_shift(np.array(found * n), alike, "alexa", FREE) for n in (1, 4, 100)]
+        # Reliabilities of 1/3, 2/3 and 0.98: wished are -0.22, -0.50 and -0.77, used as far as somebody is heard.
         assert shifts == [0.0, -0.3, -0.7]
 
     def test_a_cough_is_one_miss_and_no_more(self):
@@ -69,7 +71,7 @@ class TestShift:
     def test_nothing_is_paid_for_that_hears_nobody(self):
         assert fit_shift(np.array([0.1, 0.1, 0.1, 0.1, -2.0]), WORDS, "alexa", FREE) == 0.0
 
-    @pytest.mark.parametrize(("most", "shift"), [(0.0, 0.0), (0.5, -0.1), (1.0, -0.2), (2.0, -0.4), (100.0, -0.9)])
+    @pytest.mark.parametrize(("most", "shift"), [(0.0, 0.0), (0.5, -0.1), (1.0, -0.2), (2.0, -0.4), (100.0, -1.0)])
     def test_it_costs_no_more_than_is_allowed(self, most, shift):
         found = np.array([-0.05, -0.15, -0.25, -0.35, -0.45, -0.55, -0.65, -0.75, -0.85, -0.95])
         assert fit_shift(found, WORDS, "jarvis", Wishes(most)) == shift
@@ -100,6 +102,17 @@ class TestOffer:
         assert "in an hour of speech: before 0.0, after 1.0" in told
         assert "4 hours of speech: before 0, after 4" in told
 
+    def test_what_a_lower_one_would_cost_is_said(self, bundle):
+        rows = scores_of(bundle, "jarvis", [-0.05, -0.15, -0.25, 0.5, 0.5, -0.6, -0.7, 0.5])
+        word = word_of(bundle, "jarvis")
+        assert offer(bundle, word, rows, WORDS, Wishes(1.0)).further == (
+            "8 of 8 takes would be heard for 4.0 false accepts more in an hour of speech: --most-false-accepts 4"
+        )
+        made = offer(bundle, word, rows, WORDS, Wishes(0.1))
+        assert made.cutoff is None
+        assert made.further.startswith("8 of 8 takes")
+        assert offer(bundle, word, rows, WORDS, FREE).further == ""
+
     def test_takes_of_another_word_prove_nothing(self, bundle):
         rows = scores_of(bundle, "alexa", [-0.5] * 6) + scores_of(bundle, "jarvis", [0.5] * 3, other=0.02)
         made = offer(bundle, word_of(bundle), rows, WORDS, FREE)
@@ -112,7 +125,11 @@ class TestOffer:
         ("found", "why"),
         [
             ([0.5] * 6, "0 of 6 takes were missed: none to mend"),
-            ([0.5] * 5 + [-2.0], "1 of 6 takes were missed: too few to move it"),
+            (
+                [0.5] * 5 + [-2.0],
+                "1 of 6 takes were missed: by so much that no cut-off whose price is known",
+            ),
+            ([1.9] * 19 + [-0.9], "1 of 20 takes were missed: too few to move it"),
         ],
     )
     def test_why_it_stays_is_said(self, bundle, found, why):
@@ -123,7 +140,7 @@ class TestOffer:
     @pytest.mark.parametrize("prior", [None, replace(WORDS, of={})])
     def test_where_nobody_measured_the_price_it_stays(self, bundle, prior):
         made = offer(bundle, word_of(bundle), scores_of(bundle, "alexa", [-0.5] * 6), prior, FREE)
-        assert made == Offer(word_of(bundle), None, made.why)
+        assert made == Offer(word_of(bundle), None, made.why, "")
         assert "nobody measured" in made.why
 
 
