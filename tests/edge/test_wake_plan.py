@@ -7,7 +7,8 @@ from wake_network_maker import make_wake_network
 from edge.bundle import open_bundle
 from edge.flatbuffer import root
 from edge.interpreter import load_model
-from edge.wake_plan import UnfitNetworkError, _multipliers, read_plan
+from edge.wake_plan import UnfitNetworkError, read_plan
+from edge.wake_scaling import multipliers
 
 
 def operators(model, schema, kind):
@@ -213,5 +214,5 @@ def test_an_offset_that_leads_outside_is_a_value_error():
 )
 def test_factors_are_rounded_to_the_nearest_multiplier(factor, multiplier, shift):
     # A wrong last bit shows in one output of some 2^24 only.
-    found = _multipliers(factor, np.ones(1, np.float32), 1.0)
+    found = multipliers(factor, np.ones(1, np.float32), 1.0)
     assert [values.tolist() for values in found] == [[multiplier], [shift]]
