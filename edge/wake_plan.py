@@ -20,7 +20,6 @@ References
 ----------
 .. [1] ``tensorflow/compiler/mlir/lite/schema/schema.fbs``: the numbers of the fields.
 .. [2] TensorFlow Lite 8-bit quantization specification.
-.. [3] ``tensorflow/lite/kernels/kernel_util.cc``, ``internal/quantization_util.cc``: multipliers, shifts and limits.
 """
 
 from typing import Any, NamedTuple
@@ -29,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.flatbuffer import Table, root
+from edge.wake_scaling import UnfitNetworkError, limits, multipliers
 
 __all__ = ["Block", "Layer", "UnfitNetworkError", "WakePlan", "read_plan"]
 
@@ -39,12 +39,6 @@ _NAMES = {
     _RESHAPE: "RESHAPE", _STRIDED_SLICE: "STRIDED_SLICE",
 }  # fmt: skip
 _VALID = 1  # Padding
-_RELUS = {1: (0.0, None), 2: (-1.0, 1.0), 3: (0.0, 6.0)}  # ActivationFunctionType: lowest and highest output
-_LARGEST_SHIFT = 31
-
-
-class UnfitNetworkError(Exception):
-    """The network is another than the kernel can run; no fault, as the interpreter can."""
 
 
 class Layer(NamedTuple):
@@ -243,12 +237,12 @@ class _Graph:
         sums = weights.reshape(n, -1) if axis == 0 else weights.reshape(-1, n).T
         # A product of (input - zero point) is that of the input, and a constant; 32 bits wrap as those of the sums do.
         biases = bias.values(np.int32).astype(np.int64) - zero_point * sums.sum(axis=1, dtype=np.int64)
-        multipliers, shifts = _multipliers(scale, filters.scales, out_scale)
-        low, high = _limits(activation, out_scale, out_zero)
+        factors, shifts = multipliers(scale, filters.scales, out_scale)
+        low, high = limits(activation, out_scale, out_zero)
         return Layer(
             sums if axis == 0 else sums.T,
             biases.astype(np.int32),
-            np.broadcast_to(multipliers, n),
+            np.broadcast_to(factors, n),
             np.broadcast_to(shifts, n),
             out_zero,
             low,
@@ -344,36 +338,4 @@ def _operator(entry: Table, codes: list[int]) -> _Operator:
         raise UnfitNetworkError(f"an operator with {len(outputs)} outputs")
     return _Operator(
         codes[entry.number(0, "I")], tuple(entry.numbers(1, np.int32).tolist()), outputs[0], entry.table(4)
-    )
-
-
-def _multipliers(
-    scale: float, scales: npt.NDArray[np.float32], out_scale: float
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Return each factor from sums to outputs as an integer of 31 bits, and how far it is shifted right."""
-    fractions, exponents = np.frexp(scale * scales.astype(np.float64) / out_scale)
-    multipliers = np.floor(fractions * 2.0**31 + 0.5).astype(np.int64)
-    exponents = exponents + (multipliers == 1 << 31)
-    multipliers = np.where(multipliers == 1 << 31, 1 << 30, multipliers)
-    multipliers = np.where(exponents < -_LARGEST_SHIFT, 0, multipliers)
-    exponents = np.where(exponents < -_LARGEST_SHIFT, 0, exponents)
-    if (exponents > 0).any() or (multipliers < 0).any():
-        raise UnfitNetworkError("a layer whose sums are scaled up")
-    return multipliers.astype(np.int32), (-exponents).astype(np.int32)
-
-
-def _limits(activation: int, scale: float, zero_point: int) -> tuple[int, int]:
-    """Return the lowest and the highest output of a layer."""
-    if activation and activation not in _RELUS:
-        raise UnfitNetworkError(f"activation {activation}")
-    low, high = _RELUS.get(activation, (None, None))
-    lowest, highest = -128, 127
-
-    def steps(value: float) -> int:
-        exact = np.float32(value) / np.float32(scale)
-        return zero_point + int(np.copysign(np.floor(np.abs(exact) + 0.5), exact))
-
-    return (
-        lowest if low is None else max(lowest, steps(low)),
-        highest if high is None else min(highest, steps(high)),
     )

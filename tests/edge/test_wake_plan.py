@@ -8,6 +8,7 @@ from edge.bundle import open_bundle
 from edge.flatbuffer import root
 from edge.interpreter import load_model
 from edge.wake_plan import UnfitNetworkError, read_plan
+from edge.wake_scaling import multipliers
 
 
 def operators(model, schema, kind):
@@ -197,3 +198,21 @@ def test_an_offset_that_leads_outside_is_a_value_error():
         root(content, b"TFL2")
     with pytest.raises(ValueError, match="offset"):
         root(content[:4] + b"TFL3" + b"\0" * 4, b"TFL3")
+
+
+@pytest.mark.parametrize(
+    ("factor", "multiplier", "shift"),
+    [
+        (0.5, 1 << 30, 0),
+        (0.75 + 0.4 * 2**-31, 3 << 29, 0),
+        (0.75 + 0.5 * 2**-31, (3 << 29) + 1, 0),
+        (0.5 - 2**-40, 1 << 30, 0),  # 31 bits of ones and more: rounded up to the next power of two
+        (0.75 * 2**-20, 3 << 29, 20),
+        (0.5 * 2**-31, 1 << 30, 31),
+        (0.4 * 2**-31, 0, 0),
+    ],
+)
+def test_factors_are_rounded_to_the_nearest_multiplier(factor, multiplier, shift):
+    # A wrong last bit shows in one output of some 2^24 only.
+    found = multipliers(factor, np.ones(1, np.float32), 1.0)
+    assert [values.tolist() for values in found] == [[multiplier], [shift]]
