@@ -286,8 +286,8 @@ def lines_of_word(name: str, home: WordCutoff, before: float | None = None) -> l
     if home.false_accepts is not None:
         one, other = home.false_accepts
         day, later = (SPEECH_HOURS_A_DAY * rate for rate in home.false_accepts)
-        lines.append(
-            f"{name}: heard though nobody said it, in an hour of speech: before {one:.1f}, after {other:.1f}; in a day "
-            f"with {SPEECH_HOURS_A_DAY:.0f} hours of speech: before {day:.0f}, after {later:.0f}"
-        )
+        lines += [
+            f"{name}: heard though nobody said it, in an hour of speech: before {one:.1f}, after {other:.1f}",
+            f"{name}: in a day with {SPEECH_HOURS_A_DAY:.0f} hours of speech: before {day:.0f}, after {later:.0f}",
+        ]
     return lines

@@ -79,6 +79,9 @@ class TestShift:
     def test_it_goes_no_farther_than_was_measured(self):
         assert fit_shift(np.full(50, -1.95), WORDS, "alexa", FREE) == 0.0
         assert fit_shift(np.full(50, -0.95), WORDS, "alexa", FREE) == FARTHEST_SHIFT
+        # Nor where a prior knows more: together with a sensitivity it would be cut anyway.
+        farther = replace(WORDS, shifts=(0.0, -1.0, -1.5), of={"alexa": WordPrior(0.5, (0, 0, 0))})
+        assert fit_shift(np.full(50, -1.2), farther, "alexa", FREE) == 0.0
 
     def test_it_is_raised_only_if_asked_and_only_as_far_as_nobody_is_missed(self):
         found = np.array([1.9, 1.9, 1.9, 1.9, 0.35])
