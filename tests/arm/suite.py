@@ -33,14 +33,14 @@ PARTIAL = ROOT / "build" / "arm" / "tests.json"
 PAGE = ROOT / "docs" / "arm.md"
 
 WITH_BOTH = (
-    "frontend_tables", "single_log", "interpreter", "wake", "hearing", "pipeline", "esphome_stage",
+    "frontend_tables", "single_log", "interpreter", "wake", "wake_native", "hearing", "pipeline", "esphome_stage",
     "scorers",
 )  # fmt: skip
 """Files of ``tests/edge``, without ``test_``, that are run with each interpreter."""
 
 WITH_FIRST = (
     "native", "elf_object", "doctor", "frontend", "spectrum", "cues", "ring", "gate", "endpoint", "quality", "lpcc",
-    "void", "drift",
+    "void", "drift", "wake_plan",
 )  # fmt: skip
 """Those that are run with the first interpreter only."""
 
