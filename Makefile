@@ -3,12 +3,15 @@
 #
 #   make run             the gate over a short sample scene, on a fresh machine
 #   make test            every test
+#   make pythons         the tests in other Pythons, each with an environment of its own: PYTHONS="python3.12 python3.13"
 #   make check           linters, types, import rules, spelling
 #   make models          the shipped bundle from the data: DATA=folder with manifest.csv, WORK=folder for checkpoints
 #   make results         what results/ holds, measured again, and the bundle told how it stands to its limits
 #   make limits          the bundle told how it stands to the limits of train/task.toml, from what results/ holds
-#   make tables          the tables of the README, from what results/ holds
+#   make tables          the tables of the README, from what results/ holds, and of docs/benchmarks, from its machines/
+#   make bench           this machine into docs/benchmarks/machines: NAME=what to call it; let it do nothing else meanwhile
 #   make bench-peers     cost, memory, start-up and detections beside pymicro-wakeword and openWakeWord
+#   make bench-paired    recall and false accepts of one word beside microWakeWord's, on the same clips of dev
 #   make bench-frontend  the frontend beside the C frontend, in one process; the transform of the cues beside two others
 #   make bench-scale     the same shards by one process, by two, and by Apache Beam: clips/s, memory, hashes, kills
 #   make bench-daemon    the daemon: latency through a microphone, faults, a day of sound, own playback, updates, drift
@@ -23,6 +26,7 @@
 INSTALL_BUDGET := 900
 RUN_BUDGET     := 120
 TEST_BUDGET    := 2400
+PYTHONS_BUDGET := 7200
 CHECK_BUDGET   := 300
 MODELS_BUDGET  := 14400
 RESULTS_BUDGET := 7200
@@ -33,8 +37,10 @@ ARM_TESTS_BUDGET := 5400
 FIRMWARE_BUDGET := 900
 
 PYTHON ?= python3
+PYTHONS ?= python3.12 python3.13
 DATA   ?= ../shared/data
 WORK   ?= build/models
+NAME   ?= $(shell uname -n)
 
 # tflite-runtime was never built for anything newer than Python 3.11; where there is none, the test that compares the two
 # interpreters says that it was skipped.
@@ -43,7 +49,7 @@ TFLITE_PYTHON ?= $(shell for p in $(PYTHON) python3.11; do \
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help run test check models results limits tables bench-peers bench-frontend bench-scale bench-startup bench-daemon arm arm-tests firmware clean
+.PHONY: help run test pythons check models results limits tables bench bench-peers bench-frontend bench-scale bench-startup bench-daemon bench-paired arm arm-tests firmware clean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -83,6 +89,9 @@ debian = { $(1); } >/dev/null 2>&1 || { \
 
 .venv-train/.installed: $(PACKAGE) constraints/device-litert.txt constraints/train.txt constraints/test.txt
 	$(call install,.venv-train,$(PYTHON),train$(comma)litert$(comma)micro$(comma)test,train test)
+
+.venv-py%/.installed: $(PACKAGE) constraints/train.txt constraints/test.txt
+	$(call install,.venv-py$*,$(PYTHON),train$(comma)litert$(comma)micro$(comma)test,train test)
 
 .venv-scale/.installed: $(PACKAGE) constraints/scale.txt constraints/test.txt
 	$(call install,.venv-scale,$(PYTHON),scale$(comma)test,scale test)
@@ -124,6 +133,14 @@ test: .venv-train/.installed .venv-scale/.installed $(if $(TFLITE_PYTHON),.venv-
 		$(LIMIT) $(TEST_BUDGET) .venv-train/bin/python -m pytest $(PYTEST_ARGS)
 	@$(LIMIT) $(TEST_BUDGET) .venv-scale/bin/python -m pytest -k beam tests/train/test_engines.py
 
+pythons: .venv/.installed
+	@found=; for python in $(PYTHONS); do \
+		version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])') || exit 1; \
+		$(MAKE) --no-print-directory PYTHON="$$python" ".venv-py$$version/.installed" || exit 1; \
+		found="$$found .venv-py$$version/bin/python"; \
+	done; \
+	$(LIMIT) $(PYTHONS_BUDGET) .venv/bin/python tests/bench/pythons.py $(PYTHONS_ARGS) $$found
+
 check: .venv-dev/.installed
 	@$(LIMIT) $(CHECK_BUDGET) .venv-dev/bin/ruff check .
 	@$(LIMIT) $(CHECK_BUDGET) .venv-dev/bin/ruff format --check .
@@ -161,6 +178,11 @@ results: .venv-train/.installed
 tables: .venv-train/.installed
 	$(LIMIT) $(RUN_BUDGET) .venv-train/bin/python -m train.readme_tables
 
+bench: .venv/.installed $(if $(TFLITE_PYTHON),.venv-tflite/.installed)
+	$(LIMIT) $(BENCH_BUDGET) .venv/bin/vivavoce bench --out docs/benchmarks/machines/$(NAME).json --page build/bench.html \
+		$(if $(TFLITE_PYTHON),--interpreter-python .venv-tflite/bin/python) \
+		$(if $(wildcard $(WORK)/*/model_float.tflite),--floats $(WORK))
+
 limits: VIVAVOCE = $(LIMIT) $(RUN_BUDGET) .venv-train/bin/vivavoce
 limits: .venv-train/.installed
 	$(VIVAVOCE) train frame --out build/limits.json
@@ -170,6 +192,10 @@ bench-peers: .venv/.installed .venv-peers/.installed $(if $(TFLITE_PYTHON),.venv
 	$(LIMIT) $(BENCH_BUDGET) .venv/bin/python tests/bench/peers.py --data $(DATA) \
 		--peer-python .venv-peers/bin/python \
 		$(if $(TFLITE_PYTHON),--openwakeword-python .venv-openwakeword/bin/python)
+
+bench-paired: .venv-train/.installed .venv-peers/.installed
+	$(LIMIT) $(BENCH_BUDGET) .venv-train/bin/python tests/bench/paired_wake.py --data $(DATA) \
+		--peer-python .venv-peers/bin/python
 
 # ------------------------------------------------------------------------------------------------ aarch64, emulated
 
@@ -250,6 +276,6 @@ bench-startup: .venv/.installed .venv-peers/.installed
 	$(LIMIT) $(BENCH_BUDGET) .venv/bin/python tests/bench/startup.py --peer-python .venv-peers/bin/python
 
 clean:
-	rm -rf .venv .venv-dev .venv-train .venv-scale .venv-tflite .venv-peers .venv-openwakeword .venv-bench build/lib build/bdist.* build/arm dist vivavoce.egg-info
+	rm -rf .venv .venv-dev .venv-train .venv-py* .venv-scale .venv-tflite .venv-peers .venv-openwakeword .venv-bench build/lib build/bdist.* build/arm dist vivavoce.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find edge train quantize firmware_bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -19,6 +19,7 @@ __all__ = [
     "CHECKSUM_NAME",
     "FORMAT",
     "FORMAT_VERSION",
+    "LANGUAGE",
     "MANIFEST_NAME",
     "MAX_FILE_BYTES",
     "MAX_MANIFEST_BYTES",
@@ -26,6 +27,7 @@ __all__ = [
     "SHA256",
     "SIGNATURE_NAME",
     "VERSION",
+    "WEBSITE",
     "parse_manifest",
     "read_bundle_file",
     "version_order",
@@ -59,8 +61,10 @@ VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,3}")
 """A version; :func:`version_order` compares two."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
 """A hash, as it is written."""
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")  # the shape of BCP 47
-_WEBSITE = re.compile(r"https?://[!-~]{1,1000}")
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")
+"""A code of a language, of the shape of BCP 47: ISO 639 and what may follow it."""
+WEBSITE = re.compile(r"https?://[A-Za-z0-9\[][!-~]{0,999}")
+"""An address, with a host."""
 
 _ADDED: dict[int, dict[str, Any]] = {
     # A bundle that was not judged has no limits to tell of, which is not the same as meeting all of them.
@@ -108,7 +112,7 @@ def parse_manifest(path: Path, written: dict[str, Any]) -> Manifest:
     minimum = top.text("minimum_vivavoce_version", VERSION, what)
     _check_program(path, minimum)
     author = None if top.null("author") else top.line("author")
-    website = None if top.null("website") else top.text("website", _WEBSITE, "an address such as https://example.org")
+    website = None if top.null("website") else top.text("website", WEBSITE, "an address such as https://example.org")
     languages = _languages(top)
     words: list[Word] = []
     for entry in top.tables("words"):
@@ -239,6 +243,6 @@ def _files(top: Table) -> dict[str, FileEntry]:
 def _languages(top: Table) -> tuple[str, ...]:
     value = top.take("trained_languages")
     listed = value if isinstance(value, list) and len(value) <= _MAX_LANGUAGES else [None]
-    if not all(isinstance(item, str) and _LANGUAGE.fullmatch(item) for item in listed):
+    if not all(isinstance(item, str) and LANGUAGE.fullmatch(item) for item in listed):
         raise top.fault("trained_languages", show(value), 'a list of language codes such as "en", or an empty one')
     return tuple(listed)

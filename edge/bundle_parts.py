@@ -21,6 +21,8 @@ class Word:
     """What is said, e.g. "smart mirror"."""
     cutoff: float
     """Smoothed score above which the word counts as heard, 0 to 1."""
+    moved: float = 0.0
+    """How far a calibration moved the log-odds of the cut-off; 0 for the bundle's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,22 +6,22 @@ is made of the network's output, and may lower cut-offs of words; the cut-offs o
 
     {
       "format": "vivavoce-calibration",
-      "format_version": 1,
+      "format_version": 2,
       "bundle": {"sha256": ..., "version": ...},     the bundle that it is for, see edge.bundle_identity.bundle_hash
       "microphone": "USB PnP Sound Device",          the one that heard it; empty where nobody said
       "made": "2026-11-25T20:53:40+00:00",
       "evidence": {"live": 10, "replay": 20, "loudspeakers": ["phone", "tv"]},
       "liveness": {"slope": 0.9957, "offset": -0.2},  probability = sigmoid(slope * output + offset)
-      "words": {"alexa": 0.95},                       cut-offs of words that were missed
+      "words": {"alexa": {"cutoff": 0.95, ...}},      cut-offs of words that were missed, see edge.calibration_entries
       "expected": {"refused_live": {...}, "passed_replays": {...}}, each {"before", "after"}: [low, middle, high]
     }
 
-The file is for one bundle. Whoever calibrates again keeps the former file beside it (``FILE.former``), and
+In the first version of the format a word had its cut-off and nothing else; such files are still read. The file is for
+one bundle. Whoever calibrates again keeps the former file beside it (``FILE.former``), and
 :func:`undo` exchanges the two.
 """
 
 import json
-import math
 import os
 import re
 from collections.abc import Mapping
@@ -31,24 +31,37 @@ from typing import Any
 
 from edge.bundle import Bundle
 from edge.bundle_identity import bundle_hash
+from edge.bundle_parts import Word
+from edge.calibration_entries import (
+    Expectation,
+    WordCutoff,
+    read_expectation,
+    read_word,
+    told_expectation,
+    told_word,
+)
 from edge.errors import DataError, UsageError
 from edge.files import read_file, write_whole
 from edge.regular_file import read_regular
+from edge.sensitivity import log_odds
 from edge.strict_json import Table, load_object
 
 __all__ = [
     "Calibration",
     "Expectation",
+    "WordCutoff",
     "calibrated",
     "calibration_text",
     "former_of",
     "neutral",
     "read_calibration",
     "undo",
+    "words_of",
     "write_calibration",
 ]
 
-_FORMAT, _FORMAT_VERSION = "vivavoce-calibration", 1
+_FORMAT, _FORMAT_VERSION = "vivavoce-calibration", 2
+_FIRST_VERSION = 1
 _MOST_BYTES = 1 << 16
 _MOST_TAKES = 100_000
 _STEEPEST = 100.0
@@ -57,16 +70,6 @@ _MOST_NAMES = 50
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)")
 _REMEDY = "calibrate again: vivavoce calibrate"
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """Shares that are expected, with the limits of a 90 % credible interval, each ``(low, middle, high)``, 0 to 1."""
-
-    before: tuple[float, float, float]
-    """By the bundle as it is."""
-    after: tuple[float, float, float]
-    """By the calibration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +93,7 @@ class Calibration:
     slope: float
     offset: float
     """Probability = sigmoid(slope * output + offset)."""
-    words: Mapping[str, float] = field(default_factory=dict)
+    words: Mapping[str, WordCutoff] = field(default_factory=dict)
     """Cut-offs of words, by id: only those that differ from the bundle's."""
     refused_live: Expectation | None = None
     """Which share of live words is refused; None for one that changes nothing."""
@@ -134,9 +137,17 @@ def calibrated(bundle: Bundle, calibration: Calibration, *, where: str) -> Bundl
     unknown = sorted(set(calibration.words) - {word.id for word in bundle.words})
     if unknown:
         raise UsageError(f"{where}: words: got {unknown[0]!r}, expected words of the bundle {bundle.path}; {_REMEDY}")
-    words = tuple(replace(word, cutoff=calibration.words.get(word.id, word.cutoff)) for word in bundle.words)
+    words = tuple(_moved(word, calibration.words.get(word.id)) for word in bundle.words)
     part = replace(bundle.liveness, slope=calibration.slope, offset=calibration.offset)
     return replace(bundle, words=words, liveness=part)
+
+
+def _moved(word: Word, home: WordCutoff | None) -> Word:
+    if home is None or home.cutoff == word.cutoff:
+        return word
+    ends = not (0 < home.cutoff < 1 and 0 < word.cutoff < 1)
+    moved = 0.0 if ends else log_odds(home.cutoff) - log_odds(word.cutoff)
+    return replace(word, cutoff=home.cutoff, moved=moved)
 
 
 def calibration_text(calibration: Calibration) -> bytes:
@@ -153,19 +164,13 @@ def calibration_text(calibration: Calibration) -> bytes:
             "loudspeakers": list(calibration.loudspeakers),
         },
         "liveness": {"slope": calibration.slope, "offset": calibration.offset},
-        "words": dict(calibration.words),
+        "words": {name: told_word(word) for name, word in calibration.words.items()},
         "expected": {
-            "refused_live": _told(calibration.refused_live),
-            "passed_replays": _told(calibration.passed_replays),
+            "refused_live": told_expectation(calibration.refused_live),
+            "passed_replays": told_expectation(calibration.passed_replays),
         },
     }
     return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
-
-
-def _told(expected: Expectation | None) -> dict[str, list[float]] | None:
-    if expected is None:
-        return None
-    return {name: [round(x, 4) for x in getattr(expected, name)] for name in ("before", "after")}
 
 
 def read_calibration(path: Path) -> Calibration:
@@ -181,7 +186,7 @@ def read_calibration(path: Path) -> Calibration:
     top = Table(path, written, remedy=_REMEDY, error=DataError)
     if (found := top.take("format")) != _FORMAT:
         raise top.fault("format", repr(found)[:80], repr(_FORMAT))
-    top.integer("format_version", _FORMAT_VERSION, _FORMAT_VERSION)
+    version = top.integer("format_version", _FIRST_VERSION, _FORMAT_VERSION)
     bundle, evidence, liveness = top.table("bundle"), top.table("evidence"), top.table("liveness")
     cutoffs, expected = top.table("words"), top.table("expected")
     calibration = Calibration(
@@ -195,9 +200,9 @@ def read_calibration(path: Path) -> Calibration:
         # A slope that is not positive would call every loudspeaker a person.
         slope=liveness.number("slope", 1.0 / _STEEPEST, _STEEPEST),
         offset=liveness.number("offset", -_FARTHEST, _FARTHEST),
-        words={name: cutoffs.number(name, 0.0, 1.0) for name in cutoffs.names},
-        refused_live=_expectation(expected, "refused_live"),
-        passed_replays=_expectation(expected, "passed_replays"),
+        words={name: read_word(cutoffs, name, number_alone=version == _FIRST_VERSION) for name in cutoffs.names},
+        refused_live=read_expectation(expected, "refused_live"),
+        passed_replays=read_expectation(expected, "passed_replays"),
     )
     for table in (bundle, evidence, liveness, cutoffs, expected, top):
         table.end()
@@ -227,22 +232,18 @@ def _names(table: Table, key: str) -> tuple[str, ...]:
     return tuple(one_by_one.line(name) for name in one_by_one.names)
 
 
-def _expectation(table: Table, key: str) -> Expectation | None:
-    if table.null(key):
-        return None
-    entry = table.table(key)
-    before, after = (_limits(entry, name) for name in ("before", "after"))
-    entry.end()
-    return Expectation(before, after)
+def words_of(path: Path, bundle: Bundle) -> dict[str, WordCutoff]:
+    """Return the cut-offs of words that a file holds for a bundle; none if it is for another one, or is not there.
 
-
-def _limits(table: Table, key: str) -> tuple[float, float, float]:
-    value = table.take(key)
-    good = isinstance(value, list) and len(value) == 3 and all(type(one) in (int, float) for one in value)
-    if not good or not all(math.isfinite(one) for one in value) or not 0 <= value[0] <= value[1] <= value[2] <= 1:
-        raise table.fault(key, repr(value)[:80], "three shares from 0 to 1, none below the one before it")
-    low, middle, high = (float(one) for one in value)
-    return low, middle, high
+    Raises
+    ------
+    DataError
+        If what stands there is no calibration.
+    """
+    if not os.path.lexists(path):
+        return {}
+    there = read_calibration(path)
+    return dict(there.words) if there.bundle_sha256 == bundle_hash(bundle.path) else {}
 
 
 def former_of(path: Path) -> Path:

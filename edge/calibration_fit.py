@@ -25,6 +25,7 @@ from edge.bundle_parts import LivenessPart
 from edge.calibration import Expectation
 from edge.calibration_prior import Prior
 from edge.errors import DataError
+from edge.sensitivity import log_odds
 
 __all__ = [
     "LEAST_SLOPE",
@@ -36,8 +37,8 @@ __all__ = [
     "check_takes",
     "expectations",
     "fit_line",
-    "log_odds",
     "ratios",
+    "share_expected",
 ]
 
 LEAST_TAKES = 5
@@ -79,13 +80,6 @@ UNCHANGED = Line(1.0, 0.0)
 def ratios(part: LivenessPart, scores: npt.ArrayLike) -> Floats:
     """Return the bundle's log-likelihood ratios of outputs of its network, natural logarithm, positive for live."""
     return part.slope * np.asarray(scores, np.float64) + part.offset
-
-
-def log_odds(probability: float) -> float:
-    """Return the natural logarithm of the odds of a probability, 0 to 1; infinite at the ends."""
-    if probability <= 0.0:
-        return -math.inf
-    return math.log(probability / (1.0 - probability)) if probability < 1.0 else math.inf
 
 
 def check_takes(live: Floats, replay: Floats, prior: Prior) -> None:
@@ -186,8 +180,8 @@ def expectations(live: Floats, replay: Floats, prior: Prior, accept_cutoff: floa
     held_out = _held_out(live, replay, prior)
     return tuple(  # type: ignore[return-value]
         Expectation(
-            _share(int(np.sum((values >= cut) == passes)), values.size, share.before),
-            _share(int(np.sum((after >= cut) == passes)), values.size, share.after),
+            share_expected(int(np.sum((values >= cut) == passes)), values.size, share.before),
+            share_expected(int(np.sum((after >= cut) == passes)), values.size, share.after),
         )
         for values, after, share, passes in (
             (live, held_out[0], prior.refused_live, False),
@@ -208,7 +202,8 @@ def _held_out(live: Floats, replay: Floats, prior: Prior) -> tuple[Floats, Float
     return found
 
 
-def _share(hits: int, n: int, prior: tuple[float, float]) -> tuple[float, float, float]:
+def share_expected(hits: int, n: int, prior: tuple[float, float]) -> tuple[float, float, float]:
+    """Return a share with its 90 % limits, after so many hits, from a Beta distribution over homes."""
     return beta_interval(prior[0] + hits, prior[1] + n - hits)
 
 

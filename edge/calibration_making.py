@@ -10,13 +10,15 @@ import numpy.typing as npt
 from edge.bundle import Bundle
 from edge.bundle_identity import bundle_hash
 from edge.calibration import Calibration
-from edge.calibration_fit import Floats, check_takes, expectations, fit_line, log_odds, ratios
+from edge.calibration_fit import Floats, check_takes, expectations, fit_line, ratios
 from edge.calibration_prior import Prior
+from edge.calibration_words import lines_of_word
 from edge.endpoint import loudest_stretch
 from edge.events import SAMPLE_RATE_HZ
 from edge.gate import UNSURE_FLAGS
 from edge.pipeline import judging
 from edge.quality import flags_of_rate, merged
+from edge.sensitivity import log_odds
 
 __all__ = ["Judge", "Judged", "lines_of", "make_calibration"]
 
@@ -138,6 +140,9 @@ def lines_of(calibration: Calibration, bundle: Bundle | None = None) -> list[str
     ):
         if share is not None:
             lines.append(f"{name}: before {_told(share.before)}, after {_told(share.after)}")
+    own = {} if bundle is None else {word.id: word.cutoff for word in bundle.words}
+    for name, home in calibration.words.items():
+        lines += lines_of_word(name, home, own.get(name))
     if bundle is not None:
         # The output of the network where the gate opens: by one number a person sees which way it moved.
         odds = log_odds(bundle.liveness.accept_cutoff)

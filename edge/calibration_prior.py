@@ -5,17 +5,27 @@ is made by ``tests/bench/calibration.py --prior`` with the bundle's own network:
 
     {
       "format": "vivavoce-calibration-prior",
-      "format_version": 1,
+      "format_version": 2,
       "bundle_sha256": ...,                                  null inside a bundle
       "source": "40 simulated homes of dev ...",
       "slope_spread": 0.8, "offset_spread": 0.5,             of the log-likelihood ratio, see edge.calibration_fit
       "live": {"mean": 1.0, "between": 0.9, "within": 0.7},  log-likelihood ratios of people's takes
       "refused_live": {"before": [a, b], "after": [a, b]},   Beta distributions of the shares over homes
-      "passed_replays": {"before": [a, b], "after": [a, b]}
+      "passed_replays": {"before": [a, b], "after": [a, b]},
+      "words": {                                             of cut-offs, see edge.calibration_words; may be null
+        "source": "...",
+        "between": 0.7, "within": 0.8,                       log-odds of takes' scores over the cut-off
+        "missed": {"before": [a, b], "after": [a, b]},
+        "shifts": [0.5, 0.4, ..., -1.0], "hours": 1.99,      where the price of a cut-off was measured, on how much
+        "of": {"alexa": {"mean": 0.4, "false_accepts": [0, 0, ..., 3]}}
+      }
     }
+
+``words`` is made by ``tests/bench/calibration_words.py``; the first version of the format had none, and is still read.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,14 +36,27 @@ from edge.errors import DataError, UsageError
 from edge.regular_file import read_regular
 from edge.strict_json import Table, load_object
 
-__all__ = ["PRIOR_NAME", "Prior", "Share", "Spread", "prior_beside", "prior_for", "prior_text", "read_prior"]
+__all__ = [
+    "PRIOR_NAME",
+    "Prior",
+    "Share",
+    "Spread",
+    "WordPrior",
+    "WordsPrior",
+    "prior_beside",
+    "prior_for",
+    "prior_text",
+    "read_prior",
+]
 
 PRIOR_NAME = "calibration_prior.json"
 """Name of the file inside a bundle."""
 
-_FORMAT, _FORMAT_VERSION = "vivavoce-calibration-prior", 1
+_FORMAT, _FORMAT_VERSION = "vivavoce-calibration-prior", 2
+_FIRST_VERSION = 1
 _MOST_BYTES = 1 << 16
 _LEAST, _MOST = 1e-3, 1e3
+_MOST_ACCEPTS, _MOST_SHIFTS = 1_000_000, 100
 _REMEDY = "install the bundle again"
 
 
@@ -59,6 +82,36 @@ class Share:
     """By calibrations."""
 
 
+@dataclass(frozen=True, slots=True)
+class WordPrior:
+    """What is known of one word."""
+
+    mean: float
+    """Log-odds of takes' scores over the word's cut-off: the mean over homes."""
+    false_accepts: tuple[int, ...]
+    """How often speech of others was taken for it, for each of the shifts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordsPrior:
+    """What is known of words."""
+
+    source: str
+    """What it was made from."""
+    between: float
+    """Standard deviation of the homes' means about those of the words, log-odds."""
+    within: float
+    """Standard deviation within a home."""
+    missed: Share
+    """Of takes of the word."""
+    shifts: tuple[float, ...]
+    """Of the log-odds of cut-offs, falling, 0 among them: where false accepts were counted."""
+    hours: float
+    """Speech in which they were counted."""
+    of: Mapping[str, WordPrior]
+    """By the words' ids."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prior:
     """What the file says."""
@@ -73,6 +126,8 @@ class Prior:
     """Of people."""
     refused_live: Share
     passed_replays: Share
+    words: WordsPrior | None = None
+    """Of cut-offs of words; None where nobody measured it."""
 
 
 def prior_beside(bundle: Path) -> Path:
@@ -119,7 +174,7 @@ def read_prior(path: Path, content: bytes, *, bundle_sha256: str | None = None) 
     top = Table(path, written, remedy=_REMEDY, error=DataError)
     if (found := top.take("format")) != _FORMAT:
         raise top.fault("format", repr(found)[:80], repr(_FORMAT))
-    top.integer("format_version", _FORMAT_VERSION, _FORMAT_VERSION)
+    version = top.integer("format_version", _FIRST_VERSION, _FORMAT_VERSION)
     about = top.take("bundle_sha256")
     if bundle_sha256 is not None and about != bundle_sha256:
         raise top.fault("bundle_sha256", repr(about)[:80], f"{bundle_sha256}, the bundle that is used")
@@ -131,6 +186,7 @@ def read_prior(path: Path, content: bytes, *, bundle_sha256: str | None = None) 
         live=Spread(live.number("mean"), live.number("between", _LEAST, _MOST), live.number("within", _LEAST, _MOST)),
         refused_live=_share(top, "refused_live"),
         passed_replays=_share(top, "passed_replays"),
+        words=None if version == _FIRST_VERSION or top.null("words") else _words(top.table("words")),
     )
     live.end()
     top.end()
@@ -147,6 +203,32 @@ def _share(top: Table, key: str) -> Share:
         pairs.append((one, other))
     table.end()
     return Share(*pairs)
+
+
+def _words(table: Table) -> WordsPrior:
+    shifts = tuple(numbers(table, "shifts", 1, _MOST_SHIFTS))
+    if 0.0 not in shifts or list(shifts) != sorted(set(shifts), reverse=True):
+        raise table.fault("shifts", repr(shifts)[:80], "falling numbers, 0 among them")
+    of = table.table("of")
+    words = {}
+    for name in of.names:
+        entry = of.table(name)
+        counts = numbers(entry, "false_accepts", len(shifts), len(shifts))
+        if not all(0 <= one <= _MOST_ACCEPTS and one == int(one) for one in counts):
+            raise entry.fault("false_accepts", repr(counts)[:80], "whole numbers from 0")
+        words[name] = WordPrior(entry.number("mean"), tuple(int(one) for one in counts))
+        entry.end()
+    prior = WordsPrior(
+        source=table.line("source"),
+        between=table.number("between", _LEAST, _MOST),
+        within=table.number("within", _LEAST, _MOST),
+        missed=_share(table, "missed"),
+        shifts=shifts,
+        hours=table.number("hours", _LEAST, _MOST),
+        of=words,
+    )
+    table.end()
+    return prior
 
 
 def prior_for(bundle: Bundle) -> Prior:

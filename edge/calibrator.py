@@ -7,7 +7,7 @@ import argparse
 import os
 import shlex
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bundle import Bundle
+from edge.bundle_parts import find_word
 from edge.calibration import Calibration, read_calibration
 from edge.calibration_fit import LEAST_TAKES
 from edge.calibration_making import Judge, make_calibration
 from edge.calibration_prior import prior_for
+from edge.calibration_words import Offer, WordListener, offer, wishes_of
 from edge.collector import Collector, is_yes
 from edge.errors import UsageError
 from edge.output import PROGRAM
@@ -78,6 +80,8 @@ class Calibrator(Collector):
         self._agreed = self._is_far = False
         self.calibration: Calibration | None = None
         """What was found."""
+        self.offer: Offer | None = None
+        """What becomes of the cut-off of the word; None where it is no word of the bundle."""
         self._terms = argparse.Namespace(
             **{
                 name: getattr(args, name)
@@ -127,6 +131,7 @@ class Calibrator(Collector):
                 self._say(
                     f"Left out: {out} of {len(judged)} {name}, the gate gives no answer to them ({', '.join(flags)})."
                 )
+        self.offer = self._offered([row for row, one in zip(takes, live, strict=True) if not one.flags])
         return make_calibration(
             self._bundle,
             self._prior,
@@ -135,6 +140,16 @@ class Calibrator(Collector):
             microphone=self._device,
             loudspeakers=sorted({row["loudspeaker"] for row in replays}),
         )
+
+    def _offered(self, takes: Sequence[Mapping[str, str]]) -> Offer | None:
+        try:
+            word = find_word(self._bundle.words, self._label, "the bundle")
+        except UsageError:
+            self._say(f"'{self._label}' is no word of the bundle: cut-offs stay as they are.")
+            return None
+        listener = WordListener(self._bundle, self._call.interpreter)
+        scores = [listener.hear([self._collection.read(row)], row["path"]) for row in takes]
+        return offer(self._bundle, word, scores, self._prior.words, wishes_of(self._call))
 
     def _agree(self) -> bool:
         self._agreed = super()._agree() if self._call.keep is not None else self._agree_to_nothing_kept()

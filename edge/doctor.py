@@ -23,6 +23,7 @@ from edge.events import SAMPLE_RATE_HZ
 from edge.finding import Finding
 from edge.frontend import Frontend
 from edge.kernel_form import wanted_form
+from edge.wake_native import WAKE_VARIABLE, choose_wake_network
 
 __all__ = ["FEATURES_SHA256", "examine", "known_signal"]
 
@@ -98,6 +99,7 @@ def _bundle(bundle: Path | None, trust: BundleTrust) -> Iterator[Finding]:
     yield Finding("bundle", "ok", f"version {opened.bundle_version}, {len(opened.words)} words, {opened.path}")
     yield from _signature(opened)
     yield _limits(opened)
+    yield _guarded("wake", lambda: _wake(opened))
     yield _guarded("decision", lambda: _decision(opened))
 
 
@@ -197,6 +199,32 @@ def _limits(bundle: Bundle) -> Finding:
     return Finding(
         "limits", "note", bundle.limits.summary(), f"rely on it for no more than that; {bundle.path / CARD_NAME}"
     )
+
+
+def _wake(bundle: Bundle) -> Finding:
+    """Say what runs the network that never rests."""
+    part = bundle.wake
+    chosen = choose_wake_network(bundle.content(part.file), name=part.file)
+    interpreter = chosen.network.runtime
+    if chosen.proof is not None:
+        steps, took = chosen.proof.steps, 1e3 * chosen.proof.seconds
+        origin = native.kernels().origin
+        return Finding(
+            "wake", "ok", f"the kernel ({origin}) runs the network; {steps} steps of {interpreter} gave the same "
+            f"integers, proved in {took:.1f} ms",
+        )  # fmt: skip
+    if chosen.fault is not None:
+        return Finding(
+            "wake", "fault", f"{interpreter} runs the network, as the kernel differs from it: {chosen.fault}",
+            "vivavoce doctor --warm; if that does not help, report it with this output",
+        )  # fmt: skip
+    if chosen.unfit is not None:
+        return Finding(
+            "wake", "note", f"{interpreter} runs the network, as the kernel cannot: {chosen.unfit}",
+            "it works, and costs more of the processor; a network of 'vivavoce train wake' would be run by the kernel",
+        )  # fmt: skip
+    asked = f"{interpreter} runs the network, as {WAKE_VARIABLE} asks"
+    return Finding("wake", "note", asked, "unset it for the kernel")
 
 
 def _decision(bundle: Bundle) -> Finding:

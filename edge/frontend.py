@@ -11,10 +11,17 @@ import numpy.typing as npt
 
 from edge import native
 from edge.errors import FrontendError
-from edge.frontend_tables import ENERGIES_SIZE, WORK_SIZE, FrontendSettings, build_tables
+from edge.frontend_tables import ENERGIES_SIZE, FEATURE_TOP, WORK_SIZE, FrontendSettings, build_tables
 from edge.samples import INT16, wrong_samples
 
-__all__ = ["FEATURE_SCALE", "FEATURE_TOP", "FEATURE_ZERO_POINT", "Frontend", "quantise_features"]
+__all__ = [
+    "FEATURE_SCALE",
+    "FEATURE_TOP",
+    "FEATURE_ZERO_POINT",
+    "QUANTISED_FEATURES",
+    "Frontend",
+    "quantise_features",
+]
 
 _SMALL_FRAMES = 8
 """Frames of a push that is copied into a buffer whose address is known; of a larger one the address is looked up."""
@@ -25,13 +32,12 @@ FEATURE_SCALE = 26 / 256
 FEATURE_ZERO_POINT = -128
 """The quantised feature that stands for 0."""
 
-FEATURE_TOP = 666
-"""The feature that :func:`quantise_features` takes for the highest step: 26 in units of 10/256, rounded."""
-
-# What the formula gives for every feature up to the top; all beyond are alike. It costs a tenth of the instructions.
-_QUANTISED: npt.NDArray[np.int8] = np.minimum(
+# It costs a tenth of the instructions of the formula.
+QUANTISED_FEATURES: npt.NDArray[np.int8] = np.minimum(
     (np.arange(FEATURE_TOP + 1) * 256 + FEATURE_TOP // 2) // FEATURE_TOP + FEATURE_ZERO_POINT, 127
 ).astype(np.int8)
+"""What :func:`quantise_features` gives for every feature up to the top, ``(FEATURE_TOP + 1,) int8``; all beyond are
+alike."""
 
 
 class Frontend:
@@ -156,4 +162,4 @@ def quantise_features(features: npt.NDArray[np.uint16]) -> npt.NDArray[np.int8]:
     (..., channels) int8
         ``(v * 256 + 333) // 666 - 128``, saturated.
     """
-    return _QUANTISED.take(features, mode="clip")
+    return QUANTISED_FEATURES.take(features, mode="clip")

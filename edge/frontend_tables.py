@@ -5,6 +5,9 @@ features serves a workstation, a Raspberry Pi and a microcontroller. Every table
 the settings, once, with the rounding of the reference (single-precision arithmetic where the reference
 uses it); nothing else in the project holds a band edge, a weight or a gain.
 
+Tables are the same on every machine: of the functions that a C library or NumPy rounds as it likes, ``log1p`` is
+:mod:`edge.single_log`, and all others are taken in double precision, of which the last bits are rounded away.
+
 References
 ----------
 .. [1] TensorFlow Lite, ``tensorflow/lite/experimental/microfrontend/lib`` (behaviour only).
@@ -24,6 +27,7 @@ import numpy.typing as npt
 from edge.errors import FrontendError
 from edge.events import SAMPLE_RATE_HZ
 from edge.settings import check_types, settings_from_dict
+from edge.single_log import log1p
 
 __all__ = ["FFT_SIZE", "FrontendSettings", "FrontendTables", "build_tables"]
 
@@ -42,6 +46,8 @@ LOG_COEFFICIENT = 45426
 """ln(2), 16 fraction bits."""
 OVER_4, OVER_2 = 8191, 16383
 """A quarter and a half of the largest int16: what the reference divides by in its transform."""
+FEATURE_TOP = 666
+"""The feature that is quantised to the highest step of the networks: 26 in units of 10/256, rounded."""
 _GAIN_LUT_INTERVALS = 32
 _LOG_SEGMENTS = 128
 _MAX_CHANNELS = 128
@@ -208,7 +214,7 @@ class FrontendTables:
 def _window(size: int) -> npt.NDArray[np.int16]:
     arg = np.float32(np.float32(np.pi) * np.float32(2.0) / np.float32(size))
     phase = arg * (np.arange(size, dtype=np.float32) + np.float32(0.5))
-    hann = np.float32(0.5) - np.float32(0.5) * np.cos(phase.astype(np.float32))
+    hann = np.float32(0.5) - np.float32(0.5) * np.cos(phase.astype(np.float64)).astype(np.float32)
     weights: npt.NDArray[np.float32] = np.floor(hann * np.float32(1 << WINDOW_BITS) + np.float32(0.5))
     return weights.astype(np.int16)
 
@@ -229,9 +235,8 @@ def _twiddles() -> npt.NDArray[np.int16]:
     return np.concatenate(stages)
 
 
-def _mel(hz: float | np.float32) -> np.float32:
-    mel: np.float32 = np.float32(1127.0) * np.log1p(np.float32(np.float32(hz) / np.float32(700.0)))
-    return mel
+def _mel(hz: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    return np.float32(1127.0) * log1p(np.asarray(hz, np.float32) / np.float32(700.0))
 
 
 def _filterbank(
@@ -240,7 +245,7 @@ def _filterbank(
     """Place triangles on the mel axis: a bin adds to one channel's rising and to another's falling slope."""
     n_bins = FFT_SIZE // 2 + 1
     n_slopes = settings.channels + 1
-    low, high = _mel(settings.lower_band_hz), _mel(settings.upper_band_hz)
+    low, high = _mel([settings.lower_band_hz, settings.upper_band_hz])
     spacing = np.float32((high - low) / np.float32(n_slopes))
     centres = [np.float32(low + spacing * np.float32(i + 1)) for i in range(n_slopes)]
     hz_per_bin = np.float32(0.5) * np.float32(SAMPLE_RATE_HZ) / np.float32(n_bins - 1)
@@ -250,11 +255,12 @@ def _filterbank(
     edges = [start]
     one = np.float32(1 << FILTERBANK_BITS)
     half = np.float32(0.5)
+    mels = _mel(np.arange(n_bins, dtype=np.float32) * hz_per_bin)
     for slope, centre in enumerate(centres):
         below = low if slope == 0 else centres[slope - 1]
         k = edges[-1]
-        while k < n_bins and (mel := _mel(np.float32(k) * hz_per_bin)) <= centre:
-            weight = np.float32((centre - mel) / np.float32(centre - below))
+        while k < n_bins and mels[k] <= centre:
+            weight = np.float32((centre - mels[k]) / np.float32(centre - below))
             weights[k] = math.floor(weight * one + half)
             unweights[k] = math.floor((np.float32(1.0) - weight) * one + half)
             k += 1
@@ -273,7 +279,8 @@ def _gain_curve(settings: FrontendSettings) -> npt.NDArray[np.int64]:
 
     def gain(x: int) -> int:
         base = np.float32(np.float32(x) / np.float32(1 << input_bits)) + np.float32(settings.pcan_offset)
-        value = np.float32(1 << settings.pcan_gain_bits) * np.power(base, -np.float32(settings.pcan_strength))
+        power = np.float32(math.pow(base, -np.float32(settings.pcan_strength)))
+        value = np.float32(1 << settings.pcan_gain_bits) * power
         return 0x7FFF if value > 0x7FFF else int(np.float32(value + np.float32(0.5)))
 
     table = np.zeros(4 * _GAIN_LUT_INTERVALS, np.int64)

@@ -18,12 +18,12 @@ border-radius:10px;padding:14px 18px;margin:14px 0}h1{font-size:1.5rem}h2{font-s
 h3{font-size:1rem;margin:1em 0 .2em}.soft{color:var(--soft);font-size:.9rem}.bad{color:var(--bad);font-weight:650}
 .good{color:var(--good);font-weight:650}svg{width:100%;height:auto;display:block}svg text{font:11px system-ui,
 sans-serif;fill:var(--soft)}.pass{fill:var(--pass)}.ask{fill:var(--ask)}.block{fill:var(--block)}
-.axis{stroke:var(--rule);fill:none}.whisker{stroke:var(--pass);stroke-width:2}.was{stroke:var(--was);fill:none;
+.axis{stroke:var(--rule);fill:none}.quiet{fill:var(--rule)}.bars{stroke:var(--pass);fill:none}.whisker{stroke:var(--pass);stroke-width:2}.was{stroke:var(--was);fill:none;
 stroke-width:1.5}ul.legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 18px;padding:0;font-size:.9rem}
 .legend span{display:inline-block;width:12px;height:12px;margin-right:6px}.legend .pass{background:var(--pass)}
 .legend .ask{background:var(--ask)}.legend .block{background:var(--block)}.legend .was{border-top:2px solid var(--was);
 height:0;vertical-align:middle}table{border-collapse:collapse;font-size:.9rem}td,th{padding:3px 12px 3px 0;
-text-align:right;border-bottom:1px solid var(--rule)}th:first-child,td:first-child{text-align:left}
+text-align:right;border-bottom:1px solid var(--rule)}th:first-child,td:first-child,.words{text-align:left}
 .scroll{overflow-x:auto}@media print{section{break-inside:avoid}}
 """
 """Of the page and of the drawings."""
@@ -47,13 +47,13 @@ def section(title: str, body: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{body}</section>"
 
 
-def frame(parts: str, label: str, left: str, right: str, top: str) -> str:
+def frame(parts: str, label: str, left: str, right: str, top: str, bottom: str = "0") -> str:
     """Put axes around a drawing, with what stands at their ends."""
     base = HEIGHT - BOTTOM
     return (
         f'<svg viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" role="img" aria-label="{escape(label)}">{parts}'
         f'<path class="axis" d="M{LEFT} 8V{base}H{WIDTH}"/>'
         f'<text x="{LEFT - 5}" y="14" text-anchor="end">{top}</text>'
-        f'<text x="{LEFT - 5}" y="{base}" text-anchor="end">0</text><text x="{LEFT}" y="{HEIGHT - 6}">{escape(left)}'
-        f'</text><text x="{WIDTH}" y="{HEIGHT - 6}" text-anchor="end">{escape(right)}</text></svg>'
+        f'<text x="{LEFT - 5}" y="{base}" text-anchor="end">{bottom}</text><text x="{LEFT}" y="{HEIGHT - 6}">'
+        f'{escape(left)}</text><text x="{WIDTH}" y="{HEIGHT - 6}" text-anchor="end">{escape(right)}</text></svg>'
     )

@@ -19,12 +19,13 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.errors import BundleError, MissingExtraError, ModelAbiError, UsageError
+from edge.model_check import check_whole
 
 __all__ = [
     "INTERPRETER_VARIABLE",
@@ -225,6 +226,9 @@ def load_model(
     module = _import(chosen)
     resolver = getattr(module.OpResolverType, _RESOLVERS[kernels])
     try:
+        if chosen == "tflite":
+            # It would follow an offset beyond the end, and take the process with it.
+            check_whole(content)
         with _without_chatter():
             # The interpreter keeps a reference to the content and reads the weights from there.
             interpreter = module.Interpreter(
@@ -242,8 +246,16 @@ def load_model(
 # -------------------------------------------------------------------------------- roles and integers
 
 
+class _HasTensors(Protocol):
+    """What a network says about itself, whoever runs it: see :class:`Model`."""
+
+    name: str
+    inputs: dict[str, TensorSpec]
+    outputs: tuple[TensorSpec, ...]
+
+
 def check_abi(
-    model: Model,
+    model: _HasTensors,
     *,
     inputs: Mapping[str, Wanted],
     outputs: Sequence[Wanted],
@@ -254,6 +266,7 @@ def check_abi(
     Parameters
     ----------
     model : Model
+        Or what has the same attributes.
     inputs : mapping of str to (shape, types)
         Every input by name.
     outputs : sequence of (shape, types)

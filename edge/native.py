@@ -52,7 +52,7 @@ __all__ = [
     "warm",
 ]
 
-ABI = {"frontend_frames": "hnhqIhiQH", "power_spectra": "ffnnnnffff"}
+ABI = {"frontend_frames": "hnhqIhiQH", "power_spectra": "ffnnnnffff", "wake_step": "Hbbhiqhib"}
 """Arguments of each kernel: ``n`` an integer, every other letter a pointer to numbers of that type, as :mod:`struct`
 names it. :mod:`edge.kernels.entries` says which argument is what."""
 
@@ -61,7 +61,7 @@ CACHE_VARIABLE = "VIVAVOCE_CACHE_DIR"
 
 _BESIDE = Path(__file__).resolve().with_name("__pycache__")
 
-_SOURCES = ("frontend_tables.py", "spectrum_tables.py", "kernel_image.py", "kernels/*.py")
+_SOURCES = ("frontend_tables.py", "spectrum_tables.py", "wake_tables.py", "kernel_image.py", "kernels/*.py")
 """Files whose text decides what an image does."""
 
 # What a processor is, and which of its abilities a compiler may use for numbers. Other words of these lines depend on

@@ -30,6 +30,7 @@ from edge.quality import QualityMeter, flags_of_rate, merged
 from edge.ring import Ring
 from edge.sources import AudioSource
 from edge.wake import WakeStage
+from edge.wake_native import load_wake_network
 
 __all__ = ["FAILED", "NEVER", "LivenessScorer", "Pipeline", "WakeScorer", "hearing", "judging", "listening"]
 
@@ -73,6 +74,8 @@ class Pipeline:
         the error leaves :meth:`push`.
     clock : callable, optional
         Returns seconds; with it :attr:`judging_s` is measured.
+    threads : int, optional
+        Threads of the liveness network. The wake network runs on one.
 
     Raises
     ------
@@ -92,6 +95,7 @@ class Pipeline:
         listen: bool = True,
         on_failure: Callable[[Exception], object] | None = None,
         clock: Callable[[], float] | None = None,
+        threads: int = 1,
     ) -> None:
         self._hearing = listening(bundle, words=words, models=models, runtime=runtime) if listen else Deaf()
         self._bundle = bundle
@@ -106,7 +110,7 @@ class Pipeline:
         self._hop = math.gcd(self._hearing.hop_samples, _POST_ROLL_SAMPLES)
         self.period_samples = bundle.wake.stride_frames * FrontendSettings.from_dict(bundle.frontend).step_samples
         """Pipelines that began a multiple of this apart run their wake networks on the same frames, samples."""
-        self._liveness = judging(bundle, runtime)
+        self._liveness = judging(bundle, runtime, threads)
         self._gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
         # Room for the look-back, and for the chunk whose first samples may complete it.
         self._ring = Ring(LOOK_BACK_SAMPLES + self._hearing.delay_samples)
@@ -310,10 +314,7 @@ def hearing(bundle: Bundle, cutoffs: list[float], runtime: str | None) -> tuple[
     settings = FrontendSettings.from_dict(bundle.frontend)
     wake = bundle.wake
     stage = WakeStage(
-        # The reference kernels compute the same integers in every interpreter, and on a microcontroller; the fast
-        # ones differ by a few steps, which a network that runs 33 times a second turns into other detections. They
-        # cost 45 instead of 2 us a run on x86-64, 0.15 % of the time between two runs.
-        load_model(bundle.content(wake.file), runtime=runtime, name=wake.file, kernels="reference"),
+        load_wake_network(bundle.content(wake.file), runtime=runtime, name=wake.file),
         cutoffs,
         channels=settings.channels,
         stride_frames=wake.stride_frames,
@@ -324,11 +325,11 @@ def hearing(bundle: Bundle, cutoffs: list[float], runtime: str | None) -> tuple[
     return Frontend(settings), stage
 
 
-def judging(bundle: Bundle, runtime: str | None) -> LivenessStage:
-    """Make the stage that judges liveness, as the bundle says."""
+def judging(bundle: Bundle, runtime: str | None, threads: int = 1) -> LivenessStage:
+    """Make the stage that judges liveness, as the bundle says; its network runs on so many threads."""
     part = bundle.liveness
     return LivenessStage(
-        load_model(bundle.content(part.file), runtime=runtime, name=part.file),
+        load_model(bundle.content(part.file), runtime=runtime, name=part.file, threads=threads),
         CueSettings.from_dict(part.cues),
         slope=part.slope,
         offset=part.offset,

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from edge.answers import Action
 from edge.bundle import Bundle
-from edge.bundle_parts import find_word
+from edge.bundle_parts import Word, find_word
 from edge.errors import UsageError
 from edge.events import SAMPLE_RATE_HZ, Decision
 from edge.pipeline import FAILED
@@ -92,9 +92,7 @@ class GateSettings:
             find_word(bundle.words, name, f"the bundle {bundle.path}").id: one for name, one in self.words.items()
         }
         usual = WordSettings()
-        words = tuple(
-            replace(word, cutoff=self._cutoff(word.cutoff, chosen.get(word.id, usual))) for word in bundle.words
-        )
+        words = tuple(replace(word, cutoff=self._cutoff(word, chosen.get(word.id, usual))) for word in bundle.words)
         part = bundle.liveness
         accept = part.accept_cutoff if self.accept_cutoff < 0 else self.accept_cutoff
         reject = part.reject_cutoff if self.reject_cutoff < 0 else self.reject_cutoff
@@ -105,8 +103,10 @@ class GateSettings:
             )
         return replace(bundle, words=words, liveness=replace(part, accept_cutoff=accept, reject_cutoff=reject))
 
-    def _cutoff(self, bundles: float, word: WordSettings) -> float:
-        return word.cutoff if word.cutoff >= 0 else shifted(bundles, word.sensitivity or self.sensitivity)
+    def _cutoff(self, word: Word, chosen: WordSettings) -> float:
+        if chosen.cutoff >= 0:
+            return chosen.cutoff
+        return shifted(word.cutoff, chosen.sensitivity or self.sensitivity, word.moved)
 
 
 class Circumstances(NamedTuple):

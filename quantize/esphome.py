@@ -1,6 +1,7 @@
 """``vivavoce quantize esphome``: the words of a wake network as models for ESPHome, a folder to be put on a server."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +24,8 @@ Writes, for each word:
   WORD.tflite   the network with its state inside: int8 (1, stride, 40) in, uint8 (1, 1) out, no weight changed
   WORD.json     version 2 of ESPHome's manifest, with the cut-off of the word
 and parity.json: with --data, what the models and the network that they were made of hear in the clips of a split.
-The two
-differ in when they run (ESPHome's runs begin two frames earlier), in the wait of 100 frames after a start and after
-each
-word, and in that each model knows nothing of the other words.
+The two differ in when they run (ESPHome's runs begin two frames earlier), in the wait of 100 frames after a start and
+after each word, and in that each model knows nothing of the other words.
 
 example:
   vivavoce quantize esphome edge/data/bundle --data ../shared/data -o build/models/esphome
@@ -44,8 +43,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cutoffs", type=Path, metavar="FILE", help="cut-offs of a checkpoint's words [one half]")
     parser.add_argument("--author", default="vivavoce", metavar="TEXT", help="for the manifests [%(default)s]")
-    parser.add_argument("--website", default="", metavar="URL", help="for the manifests [not said]")
-    parser.add_argument("--language", action="append", metavar="CODE", help="of the voices; may come again [en]")
+    parser.add_argument("--website", metavar="URL", help="for the manifests, http or https [not said]")
+    parser.add_argument(
+        "--language",
+        action="append",
+        metavar="CODE",
+        help="of the voices, ISO 639 such as en or de-AT; may come again [en]",
+    )
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder with a manifest.csv, to compare on")
     parser.add_argument("--split", default="dev", metavar="SPLIT", help="whose clips are compared [%(default)s]")
     parser.add_argument("--limit", type=int, metavar="N", help="so many clips, evenly over the split [all]")
@@ -68,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     from quantize.replacement import replacing
     from quantize.scoring import word_cutoffs
 
+    _check_said(args.website, args.language or [])
     source = read_converted(args.network, "wake")
     words = source.spec["words"]
     cutoffs = word_cutoffs(args.network, args.cutoffs, words)
@@ -88,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
                 "wake_word": word["phrase"],
                 "author": args.author,
                 # ESPHome refuses an address that is none, such as an empty one, and does without the entry.
-                **({"website": args.website} if args.website else {}),
+                **({} if args.website is None else {"website": args.website}),
                 "model": f"{word['id']}.tflite",
                 "trained_languages": args.language or ["en"],
                 "version": 2,
@@ -117,6 +122,24 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check_said(website: str | None, languages: Sequence[str]) -> None:
+    """Check what is copied into the manifests, as ESPHome would at another time and place."""
+    from edge.bundle_manifest import LANGUAGE, WEBSITE
+    from edge.errors import UsageError
+    from edge.strict_json import show
+
+    if website is not None and not WEBSITE.fullmatch(website):
+        raise UsageError(
+            f"--website: got {show(website)}, expected an address such as https://example.org; give one or none"
+        )
+    for language in languages:
+        if not LANGUAGE.fullmatch(language):
+            raise UsageError(
+                f"--language: got {show(language)}, expected a code of ISO 639 such as en or de-AT; give the code of "
+                "the language, and --language again for another one"
+            )
+
+
 def _model(source: "Converted", word: int, name: str) -> bytes:
     from quantize.internal_state import with_internal_state
 
@@ -134,7 +157,6 @@ def _step_ms(path: Path, source: "Converted") -> int:
     if settings != replace(FrontendSettings(), step_ms=settings.step_ms):
         raise DataError(
             f"{path}: frontend: got {settings.to_dict()}, expected that of ESPHome, in which only step_ms can be "
-            f"chosen; "
-            "train the network with its features"
+            "chosen; train the network with its features"
         )
     return settings.step_ms

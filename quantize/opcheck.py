@@ -1,6 +1,7 @@
 """``vivavoce quantize opcheck``: whether a network runs on microcontrollers, and says the same there."""
 
 import argparse
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,8 +122,12 @@ def check(content: bytes, *, name: str, resolver: str, runs: int = _RUNS, seed: 
     """
     import numpy as np
 
-    from edge.errors import DataError
+    from edge.errors import DataError, MissingExtraError
     from edge.interpreter import load_model
+
+    # Looked at before the import below, which needs what only comes with these.
+    if None in map(importlib.util.find_spec, ("flatbuffers", "ai_edge_litert", "tflite_micro")):
+        raise MissingExtraError("TensorFlow Lite for Microcontrollers", "micro")
     from quantize.graph import Graph
     from quantize.micro import MicroModel
     from quantize.resolvers import ESPHOME_MAX_VARIABLES, missing_operators

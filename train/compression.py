@@ -46,7 +46,13 @@ def run_of(role: Role, *, epochs: int, rate: float, seed: int, data_hash: str) -
         "from": role.start.sha256,
         "seed": seed,
         "data_hash": data_hash,
-        "settings": {"epochs": epochs, "rate": rate, "examples": role.examples, "weight_decay": role.weight_decay},
+        "settings": {
+            "epochs": epochs,
+            "rate": rate,
+            "examples": role.examples,
+            "weight_decay": role.weight_decay,
+            "kept": role.kept,
+        },
     }
 
 
@@ -111,7 +117,7 @@ def compress(role: Role, variant: Variant, folder: Path, run: dict[str, Any]) ->
         callbacks = (pruning_callback(),) if quantised is None else (zeros_kept(quantised),)
     optimizer = tf_keras.optimizers.AdamW(cosine_rate(settings["rate"], steps), weight_decay=role.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    model.compile(optimizer, role.loss)
+    role.compile(model, optimizer)
     history = fit(
         model,
         role.training,

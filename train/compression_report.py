@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from train.compression_variants import DENSE, GIVEN
-from train.metrics import cluster_interval
+from train.paired import paired_differences
 
 __all__ = ["RULE", "differences", "table", "winner"]
 
@@ -63,20 +63,13 @@ def differences(
     dict
         By variant ``points`` (of the equal error rate; negative is better than dense) and ``interval_95``.
     """
-    everything = np.arange(len(clusters))
-    base = logits[DENSE]["int8"]
-    found: dict[str, dict[str, Any]] = {}
-    for name, said in logits.items():
-        if name == DENSE:
-            continue
-
-        def difference(chosen: npt.NDArray[np.intp], one: npt.NDArray[np.float32] = said["int8"]) -> float:
-            present = np.unique(chosen).size > 1
-            return equal_error(one, chosen) - equal_error(base, chosen) if present else float("nan")
-
-        low, high = cluster_interval(difference, [clusters], rounds=rounds)
-        found[name] = {"points": 100 * difference(everything), "interval_95": [100 * low, 100 * high]}
-    return found
+    return paired_differences(
+        {name: said["int8"] for name, said in logits.items()},
+        DENSE,
+        equal_error,
+        [clusters],
+        rounds=rounds,
+    )
 
 
 def table(body: Mapping[str, Any]) -> str:

@@ -10,26 +10,35 @@ import numpy.typing as npt
 
 from edge.cues import CueSettings
 from edge.frontend_tables import FrontendSettings
-from edge.strict_toml import from_tables
 from train.compression_scores import Judge, LivenessJudge, WakeJudge
 from train.compression_start import Start, fill, read_start
 from train.engines.choice import Engine
 from train.keras import tf_keras
-from train.liveness_network import LivenessShape, network
+from train.liveness_network import network
 from train.liveness_scenes import build_liveness_clips
-from train.liveness_training import LivenessSettings, liveness_batches, training_recipe
+from train.liveness_training import compile_liveness, liveness_batches, training_recipe
+from train.recorded_settings import recorded_liveness, recorded_wake
 from train.speeds import Speeds
 from train.wake_labels import weighted_loss
 from train.wake_network import WakeShape, Weights, device_form, to_feature_units, training_form
 from train.wake_representative import representative_inputs
 from train.wake_scenes import SceneMix, build_wake_scenes, other_words
-from train.wake_training import WakeSettings, chosen_scenes, spoken, wake_batches
-from train.wake_variety import VARIETIES, Variety
+from train.wake_training import chosen_scenes, spoken, wake_batches
 
 __all__ = ["ROLES", "LivenessRole", "Role", "WakeRole"]
 
 Arrays = dict[str, np.ndarray]
 _CALIBRATION_BATCH = 64
+
+_LIVENESS_KEPT = (
+    "batch", "weight_decay", "mixup_share", "mixup_most", "colour_db", "shift_frames", "dropout", "label_smoothing",
+    "kind_weights", "group_dro",
+)  # fmt: skip
+_WAKE_KEPT = ("batch", "positive_weight", "label_hold_s", "variety")
+"""Settings of the training that decide what fine-tuning makes of the weights."""
+
+_LATER = ("kind_weights", "group_dro")
+"""Not in the first records, when there was none of them."""
 
 
 class Role(ABC):
@@ -40,16 +49,21 @@ class Role(ABC):
     training: Any
     """``tf.data.Dataset`` of the examples to fine-tune on, augmented as in training; another order every epoch."""
     validation: Any
-    loss: Any
     weight_decay: float
     examples: int
     """How many there are to fine-tune on."""
+    kept: dict[str, Any]
+    """Settings of the training that fine-tuning keeps, as plain data."""
     input_range: tuple[float, float]
     """What the lowest and the highest byte of its input mean."""
 
     @abstractmethod
     def network(self, weights: Weights) -> Any:
         """Return a new network, in its form for training, with these weights."""
+
+    @abstractmethod
+    def compile(self, model: Any, optimizer: Any) -> None:
+        """Compile a network with the loss that it was trained with."""
 
     @abstractmethod
     def annotated(self, network: Any) -> Any:
@@ -99,11 +113,10 @@ class LivenessRole(Role):
         engine: Engine,
     ) -> None:
         self.start = start = read_start(
-            checkpoint, "liveness", settings=("shape", "clips", "raw_share", "devices", "weight_decay")
+            checkpoint, "liveness", settings=_needed("shape", "clips", "raw_share", "devices", *_LIVENESS_KEPT)
         )
         self._cues = cues = CueSettings.from_dict(start.spec["cues"])
-        given = start.settings["shape"]
-        self._shape = from_tables(LivenessShape, given, str(checkpoint / "record.json"))
+        self._settings = settings = recorded_liveness(start.settings, checkpoint / "record.json")
 
         def clips(split: str, n: int) -> Arrays:
             return build_liveness_clips(
@@ -113,28 +126,33 @@ class LivenessRole(Role):
                 n=n,
                 seed=start.settings.get("rendering_seed", start.record["seed"]),
                 cues=cues,
-                raw_share=start.settings["raw_share"],
-                speeds=Speeds(*start.settings.get("speeds", ())) if split == "train" else Speeds(),
-                recipe=training_recipe(start.settings["devices"]) if split == "train" else None,
+                raw_share=settings.raw_share,
+                speeds=Speeds(*settings.speeds) if split == "train" else Speeds(),
+                recipe=training_recipe(settings.devices) if split == "train" else None,
                 engine=engine,
             )
 
-        training, dev = clips("train", start.settings["clips"]), clips("dev", dev_examples)
+        training, dev = clips("train", settings.clips), clips("dev", dev_examples)
         if examples is not None:
             pairs = np.random.default_rng([seed, 11]).permutation(len(training["live"]) // 2)[: examples // 2]
             training = _part(training, np.sort(np.concatenate((2 * pairs, 2 * pairs + 1))))
         self.examples = len(training["live"])
         self.judge = LivenessJudge(dev)
-        self.training = liveness_batches(training, cues, LivenessSettings(), seed=seed)
+        self.training = liveness_batches(training, cues, settings, seed=seed)
         self.validation = liveness_batches(dev, cues, None, seed=seed, batch=_CALIBRATION_BATCH)
-        self.loss = tf_keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.03)
-        self.weight_decay = start.settings["weight_decay"]
+        self.weight_decay = settings.weight_decay
+        self.kept = {name: settings.to_dict()[name] for name in _LIVENESS_KEPT}
         low, high = start.spec["ranges"]["cues"]
         self.input_range = (low, high)
 
     def network(self, weights: Weights) -> Any:
         """Return a new network with these weights."""
-        return fill(network(self._shape, self._cues), weights, whose=self.start.path)
+        settings = self._settings
+        return fill(network(settings.shape, self._cues, dropout=settings.dropout), weights, whose=self.start.path)
+
+    def compile(self, model: Any, optimizer: Any) -> None:
+        """Compile a network with the loss of the liveness training."""
+        compile_liveness(model, optimizer, self._settings)
 
     def annotated(self, network: Any) -> Any:
         """Return what lies behind the two slices of the input: spectra and summary rows."""
@@ -183,17 +201,13 @@ class WakeRole(Role):
         seed: int,
         engine: Engine,
     ) -> None:
-        self.start = start = read_start(checkpoint, "wake", settings=("shape", "mix", "variety"))
+        self.start = start = read_start(checkpoint, "wake", settings=_needed("shape", "mix", *_WAKE_KEPT))
+        self._settings = settings = recorded_wake(start.settings, checkpoint / "record.json")
         given = start.settings["shape"]
         words = tuple(word["id"] for word in start.spec["words"])
         self._shape = shape = WakeShape(**{**given, "kernels": tuple(given["kernels"]), "words": len(words)})
-        variety = start.settings["variety"]
-        if isinstance(variety, str) and variety in VARIETIES:
-            self._variety = VARIETIES[variety]
-        else:
-            self._variety = from_tables(Variety, variety, str(checkpoint / "record.json"))
         frontend = FrontendSettings.from_dict(start.spec["frontend"])
-        synthetic = spoken(_settings(start), [word["phrase"] for word in start.spec["words"]], cache)
+        synthetic = spoken(settings, [word["phrase"] for word in start.spec["words"]], cache)
 
         def scenes(split: str, n: int | None) -> Arrays:
             found = build_wake_scenes(
@@ -220,17 +234,21 @@ class WakeRole(Role):
         training, dev = scenes("train", examples), scenes("dev", dev_examples)
         self.examples = len(training["word"])
         self.judge = WakeJudge(dev, start.spec)
-        self.training = wake_batches(training, shape, WakeSettings(), self._variety, seed=seed)
-        self.validation = wake_batches(dev, shape, WakeSettings(), None, seed=seed)
-        self.loss = weighted_loss
-        self.weight_decay = self._variety.weight_decay
+        self.training = wake_batches(training, shape, settings, settings.variety, seed=seed)
+        self.validation = wake_batches(dev, shape, settings, None, seed=seed)
+        self.weight_decay = settings.variety.weight_decay
+        self.kept = {name: settings.to_dict()[name] for name in _WAKE_KEPT}
         low, high = start.spec["ranges"]["features"]
         self.input_range = (low, high)
         self._sounds = chosen_scenes(training, seed)
 
     def network(self, weights: Weights) -> Any:
         """Return a new network with these weights."""
-        return fill(training_form(self._shape, dropout=self._variety.dropout), weights, whose=self.start.path)
+        return fill(training_form(self._shape, dropout=self._settings.variety.dropout), weights, whose=self.start.path)
+
+    def compile(self, model: Any, optimizer: Any) -> None:
+        """Compile a network with the loss of the wake training; of teachers nothing is asked again."""
+        model.compile(optimizer, weighted_loss)
 
     def annotated(self, network: Any) -> Any:
         """Return all of it."""
@@ -253,19 +271,12 @@ class WakeRole(Role):
         return representative_inputs(device, self._shape, self._sounds)
 
 
-def _settings(start: Start) -> WakeSettings:
-    """Return what the record says of synthesised speech; nothing was said before there was any."""
-    known = {"synth", "spoken_per_word", "spoken_per_near_miss", "scenes"} & start.settings.keys()
-    given = {name: start.settings[name] for name in known}
-    if isinstance(given.get("synth", ""), str):  # as the first records have it: names with commas between them
-        given["synth"] = [name for name in given.get("synth", "").split(",") if name]
-    if not isinstance(given.get("scenes", 1.0), float | int):
-        del given["scenes"]
-    return WakeSettings.from_dict(given, str(start.path / "record.json"))
-
-
 ROLES: dict[str, type[LivenessRole] | type[WakeRole]] = {"liveness": LivenessRole, "wake": WakeRole}
 """By name."""
+
+
+def _needed(*names: str) -> tuple[str, ...]:
+    return tuple(name for name in names if name not in _LATER)
 
 
 def _part(arrays: Arrays, chosen: npt.NDArray[np.intp]) -> Arrays:

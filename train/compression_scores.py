@@ -11,7 +11,16 @@ from edge.frontend import FEATURE_SCALE, FEATURE_ZERO_POINT
 from edge.interpreter import Model, Operators, dequantise, quantise
 from train.metrics import equal_error_rate
 
-__all__ = ["Judge", "LivenessJudge", "WakeJudge", "parity"]
+__all__ = [
+    "Judge",
+    "LivenessJudge",
+    "WakeJudge",
+    "mean_equal_error",
+    "mean_recall",
+    "parity",
+    "scene_clusters",
+    "scene_scores",
+]
 
 Logits = npt.NDArray[np.float32]
 
@@ -85,14 +94,12 @@ class WakeJudge:
 
     # As edge.pipeline runs it: they compute the same integers in every interpreter.
     kernels: Operators = "reference"
-    _AT = 0.01
 
     def __init__(self, scenes: dict[str, np.ndarray], spec: dict[str, Any]) -> None:
         self._features = scenes["features"]
         self._word = scenes["word"]
         self._spec = spec
-        # A scene without a word has no talker that others share.
-        self.clusters: Sequence[str] = [str(name) or f"scene {n}" for n, name in enumerate(scenes["talker"])]
+        self.clusters: Sequence[str] = scene_clusters(scenes["talker"])
 
     def logits(self, model: Model) -> Logits:
         """Run a network over all scenes, its state fed back, ``(scenes, runs, words) float32``."""
@@ -115,31 +122,65 @@ class WakeJudge:
 
     def equal_error(self, logits: Logits, chosen: npt.NDArray[np.intp]) -> float:
         """Return the mean over words of the equal error rate of some of the scenes."""
-        scores, word = self._scores(logits[chosen]), self._word[chosen]
-        rates = [
-            equal_error_rate(scores[word == one, one], scores[word != one, one])
-            for one in range(scores.shape[1])
-            if 0 < np.count_nonzero(word == one) < word.size
-        ]
-        return float(np.mean(rates)) if rates else float("nan")
+        return mean_equal_error(self._scores(logits[chosen]), self._word[chosen])
 
     def told(self, logits: Logits) -> dict[str, Any]:
         """Return the mean recall where one in a hundred scenes without the word is accepted."""
-        scores = self._scores(logits)
-        recalls = [
-            float(np.mean(scores[self._word == one, one] > np.quantile(scores[self._word != one, one], 1 - self._AT)))
-            for one in range(scores.shape[1])
-            if 0 < np.count_nonzero(self._word == one) < self._word.size
-        ]
-        return {"recall_at_1_percent_of_other_scenes": float(np.mean(recalls)) if recalls else float("nan")}
+        return {"recall_at_1_percent_of_other_scenes": mean_recall(self._scores(logits), self._word)}
 
     def _scores(self, logits: Logits) -> npt.NDArray[np.float64]:
-        """Return the highest score of each scene and word, smoothed as the device does."""
-        steps = self._spec["smoothing_steps"]
-        sums = np.cumsum(1 / (1 + np.exp(-logits.astype(np.float64))), axis=1)
-        sums[:, steps:] -= sums[:, :-steps].copy()
-        highest: npt.NDArray[np.float64] = sums.max(axis=1) / steps
-        return highest
+        return scene_scores(logits, self._spec["smoothing_steps"])
+
+
+def scene_clusters(talkers: Sequence[str] | npt.NDArray[Any]) -> list[str]:
+    """Return the talker of each scene; a scene without a word has no talker that others share."""
+    return [str(name) or f"scene {n}" for n, name in enumerate(talkers)]
+
+
+def scene_scores(logits: Logits, smoothing_steps: int) -> npt.NDArray[np.float64]:
+    """Return the highest score of each scene and word, smoothed as the device does.
+
+    Parameters
+    ----------
+    logits : (scenes, runs, words) float
+    smoothing_steps : int
+        Runs whose probabilities are averaged.
+
+    Returns
+    -------
+    (scenes, words) float64
+    """
+    sums = np.cumsum(1 / (1 + np.exp(-logits.astype(np.float64))), axis=1)
+    sums[:, smoothing_steps:] -= sums[:, :-smoothing_steps].copy()
+    highest: npt.NDArray[np.float64] = sums.max(axis=1) / smoothing_steps
+    return highest
+
+
+def mean_equal_error(scores: npt.NDArray[np.floating], word: npt.NDArray[np.integer]) -> float:
+    """Return the mean over words of the equal error rate of scenes; NaN if no word is in some and not in others.
+
+    Parameters
+    ----------
+    scores : (scenes, words) float
+        From :func:`scene_scores`.
+    word : (scenes,) int
+        Index of the word in each scene; others than those of `scores` are none of them.
+    """
+    rates = [equal_error_rate(scores[word == one, one], scores[word != one, one]) for one in _shown(scores, word)]
+    return float(np.mean(rates)) if rates else float("nan")
+
+
+def mean_recall(scores: npt.NDArray[np.floating], word: npt.NDArray[np.integer], *, accepted: float = 0.01) -> float:
+    """Return the mean over words of the recall where this share of the scenes without the word is accepted."""
+    recalls = [
+        float(np.mean(scores[word == one, one] > np.quantile(scores[word != one, one], 1 - accepted)))
+        for one in _shown(scores, word)
+    ]
+    return float(np.mean(recalls)) if recalls else float("nan")
+
+
+def _shown(scores: npt.NDArray[np.floating], word: npt.NDArray[np.integer]) -> list[int]:
+    return [one for one in range(scores.shape[1]) if 0 < np.count_nonzero(word == one) < word.size]
 
 
 def parity(as_int8: Logits, as_float: Logits) -> dict[str, float]:

@@ -20,7 +20,7 @@ from train.provenance import commit_hash, machine
 from train.resumption import claim, read_history
 from train.weight_averaging import averaging_callback
 
-__all__ = ["RunRecord", "checked_out", "cosine_rate", "fit", "save_checkpoint", "set_seed"]
+__all__ = ["DivergedError", "RunRecord", "checked_out", "cosine_rate", "fit", "save_checkpoint", "set_seed"]
 
 _LEAST_FREE_BYTES = 50_000_000
 """A checkpoint and the state of a run take about 10 MB."""
@@ -99,13 +99,17 @@ def cosine_rate(peak: float, steps: int) -> Any:
     )
 
 
+class DivergedError(DataError):
+    """The loss is no number any more: other settings or another seed may go well."""
+
+
 class _StopOnNan(tf_keras.callbacks.Callback):
     """End a run that diverges with an error instead of a useless checkpoint."""
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         loss = (logs or {}).get("loss", 0.0)
         if not np.isfinite(loss):
-            raise DataError(
+            raise DivergedError(
                 f"training diverged: the loss is {loss} at batch {batch}; lower --rate or use another --seed "
                 "(the last whole epoch is kept: the same command resumes from it)"
             )

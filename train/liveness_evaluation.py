@@ -22,6 +22,7 @@ from train.corpus import Clip
 from train.liveness_report import clusters_of, near_and_quiet
 from train.liveness_scenes import look_back, render_raw
 from train.metrics import cluster_interval, equal_error_rate, error_rates, rate_interval
+from train.paired_difference import error_differences
 
 __all__ = ["evaluate_raw", "evaluate_simulated", "judge_audio"]
 
@@ -40,8 +41,8 @@ def judge_audio(bundle: Bundle, clips: dict[str, np.ndarray]) -> list[LivenessSc
     ]
 
 
-def _share(hits: npt.NDArray[np.bool_]) -> float:
-    return float(hits.mean()) if hits.size else float("nan")
+def _only(figures: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: figures[name] for name in names if name in figures}
 
 
 def _eer(
@@ -129,6 +130,17 @@ def evaluate_simulated(
             "unsure_replay": float(np.mean(unsure[chosen & ~live])),
         }
 
+    def judged(chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        return figures_of(chosen, clips, scores=scores, accepted=accepted)
+
+    def live_of(chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        # Where nobody is, the share of nobody is none.
+        return {"bpcer": float("nan"), **_only(judged(chosen & live), "live", "bpcer", "bpcer_interval_95")}
+
+    def by_kind(kind: str) -> dict[str, Any]:
+        kept = ("replay", "apcer", "apcer_interval_95", "eer", "eer_interval_95")
+        return _only(judged(live | (clips["kind"] == kind)), *kept)
+
     near_quiet = chosen_by_name["near_and_quiet"]
     kinds = sorted(set(clips["kind"][~live]))
     report = {
@@ -145,17 +157,10 @@ def evaluate_simulated(
             **rates_of("near_and_quiet"),
             "f70_eer": equal_error_rate(baseline[near_quiet & live], baseline[near_quiet & ~live]),
         },
-        "live_over_television": {"live": int((live & (clips["television"] == 1)).sum()),
-                                 "bpcer": float(np.mean(~accepted[live & (clips["television"] == 1)]))},
-        "one_room": {"live": int((clips["variant"] == "plain").sum()),
-                     "bpcer": float(np.mean(~accepted[clips["variant"] == "plain"]))},
-        "two_rooms_no_loudspeaker": {"live": int((clips["variant"] == "two_rooms").sum()),
-                                     "bpcer": float(np.mean(~accepted[clips["variant"] == "two_rooms"]))},
-        "by_kind": {
-            kind: {"replay": int((clips["kind"] == kind).sum()), "apcer": _share(accepted[clips["kind"] == kind]),
-                   "eer": equal_error_rate(scores[live], scores[clips["kind"] == kind])}
-            for kind in kinds
-        },
+        "live_over_television": live_of(clips["television"] == 1),
+        "one_room": live_of(clips["variant"] == "plain"),
+        "two_rooms_no_loudspeaker": live_of(clips["variant"] == "two_rooms"),
+        "by_kind": {kind: by_kind(kind) for kind in kinds},
         "baseline_f70": {
             **_eer(baseline, live, clusters), "cutoff_hz": -baseline_cutoff,
             "bpcer": baseline_bpcer, "apcer": baseline_apcer,
@@ -186,9 +191,21 @@ def evaluate_simulated(
     if table is not None:
         _write_table(table, clips, evidence, [ruling.decision for ruling in rulings], void_scores, baseline)
     if floats is not None:
-        float_scores = np.array([one.score for one in judge_audio(floats, clips)])
-        report["float"] = {"eer": equal_error_rate(float_scores[live], float_scores[~live])}
+        of_floats = judge_audio(floats, clips)
+        float_scores = np.array([one.score for one in of_floats])
+        float_accepted = np.array([gate.rule(one).decision == "accept" for one in of_floats])
+        float_ratios = bundle.liveness.slope * float_scores + bundle.liveness.offset
+        report["float"] = {
+            "eer": equal_error_rate(float_scores[live], float_scores[~live]),
+            "slices": {
+                name: figures_of(
+                    chosen, clips, scores=float_scores, accepted=float_accepted, ratios=float_ratios, costs=costs
+                )
+                for name, chosen in chosen_by_name.items()
+            },
+        }
         report["int8_minus_float_eer"] = report["all"]["eer"] - report["float"]["eer"]  # type: ignore[index,call-overload]
+        report["int8_minus_float"] = error_differences(scores, float_scores, live, clusters, chosen_by_name)
     return report
 
 

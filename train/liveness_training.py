@@ -1,7 +1,7 @@
 """Training the liveness network: all that can be set about it, and the run."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +26,7 @@ from train.speeds import Speeds
 __all__ = [
     "LivenessSettings",
     "check_classes",
+    "compile_liveness",
     "dev_figures",
     "fit_liveness",
     "liveness_batches",
@@ -105,9 +106,15 @@ class LivenessSettings:
 
 
 def liveness_clips(
-    settings: LivenessSettings, *, data: Path, cache: Path, engine: Engine | None, seed: int
+    settings: LivenessSettings,
+    *,
+    data: Path,
+    cache: Path,
+    engine: Engine | None,
+    seed: int,
+    splits: Sequence[str] = ("train", "dev"),
 ) -> dict[str, Clips]:
-    """Render the clips of the splits ``train`` and ``dev``, or read them from the cache.
+    """Render the clips of splits, or read them from the cache.
 
     Raises
     ------
@@ -128,6 +135,7 @@ def liveness_clips(
             engine=engine,
         )
         for split, n in (("train", settings.clips), ("dev", settings.dev_clips))
+        if split in splits
     }
     for split, clips in made.items():
         check_classes(clips, f"{data}: split {split}")
@@ -263,12 +271,7 @@ def fit_liveness(
         callbacks = (pruning_callback(), *callbacks)
     optimizer = tf_keras.optimizers.AdamW(cosine_rate(settings.rate, steps), weight_decay=settings.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    if settings.group_dro:
-        loss = RobustLoss(settings.group_dro, settings.label_smoothing)
-        optimizer.group_weights = loss.weights  # saved with the optimiser
-    else:
-        loss = tf_keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing)
-    model.compile(optimizer, loss, metrics=[_binary_accuracy])
+    loss = compile_liveness(model, optimizer, settings, metrics=[_binary_accuracy])
     history = fit(
         model,
         dataset,
@@ -285,6 +288,27 @@ def fit_liveness(
     if settings.group_dro:
         metrics["group_weights"] = dict(zip(GROUPS, map(float, loss.weights.numpy()), strict=True))
     return stripped, {**metrics, **dev_figures(logits, dev)}
+
+
+def compile_liveness(model: Any, optimizer: Any, settings: LivenessSettings, **rest: Any) -> Any:
+    """Compile a network with the loss that its settings ask for, and return that loss.
+
+    Parameters
+    ----------
+    model : tf_keras.Model
+    optimizer : tf_keras.optimizers.Optimizer
+    settings : LivenessSettings
+        Its targets must come from :func:`liveness_batches` with the same settings.
+    rest
+        More for ``model.compile``.
+    """
+    if settings.group_dro:
+        loss = RobustLoss(settings.group_dro, settings.label_smoothing)
+        optimizer.group_weights = loss.weights  # saved with the optimiser
+    else:
+        loss = tf_keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing)
+    model.compile(optimizer, loss, **rest)
+    return loss
 
 
 def dev_figures(logits: np.ndarray, dev: Clips) -> dict[str, Any]:

@@ -1,38 +1,52 @@
 """Whether a network can learn a few examples by heart: if not, it has a fault, and more data will not help."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from edge.errors import DataError
+from train.fitting import DivergedError
 from train.keras import tf_keras
 from train.liveness_training import LivenessSettings, check_classes, fit_liveness
 from train.metrics import equal_error_rate
+from train.wake_network import to_feature_units
+from train.wake_training import WakeSettings, fit_wake, wake_shape
 
-__all__ = ["LARGEST_ERROR", "by_heart", "overfit_liveness"]
+__all__ = ["LARGEST_ERROR", "SMALL_LOSS", "by_heart", "few_scenes", "overfit_liveness", "overfit_wake"]
 
 LARGEST_ERROR = 0.01
 """Share of the examples that may still be got wrong."""
 
+SMALL_LOSS = 0.01
+"""Once nothing is wrong, training goes on to this loss: what is known by heart leaves next to none."""
 
-def by_heart(settings: LivenessSettings, epochs: int) -> LivenessSettings:
+_BATCH = 32
+"""A few hundred examples shall be some steps."""
+
+S = TypeVar("S", WakeSettings, LivenessSettings)
+
+
+def by_heart(settings: S, epochs: int) -> S:
     """Return the settings without anything that keeps a network from learning by heart."""
+    plain = {"epochs": epochs, "sparsity": 0.0, "ema": 0.0, "batch": min(settings.batch, _BATCH)}
+    if isinstance(settings, WakeSettings):
+        same = {"mask_frames": 0, "mask_channels": 0, "channel_shift": 0, "dropout": 0.0, "weight_decay": 0.0}
+        return replace(settings, variety=replace(settings.variety, **same), **plain)
     return replace(
         settings,
-        epochs=epochs,
         weight_decay=0.0,
         mixup_share=0.0,
         colour_db=0.0,
         shift_frames=0,
         dropout=0.0,
         label_smoothing=0.0,
-        sparsity=0.0,
-        ema=0.0,
         kind_weights={},
         group_dro=0.0,
+        **plain,
     )
 
 
@@ -53,7 +67,7 @@ def overfit_liveness(
     Returns
     -------
     dict
-        ``clips``; ``curve``: error rate on these clips (EER) and loss after every epoch; ``error``: the last one;
+        ``examples``; ``curve``: error rate on these clips (EER) and loss after every epoch; ``error``: the last one;
         ``learned``: whether it is below :data:`LARGEST_ERROR`.
 
     Raises
@@ -64,21 +78,113 @@ def overfit_liveness(
     check_classes(clips, "clips to overfit")
     live = clips["live"].astype(bool)
     shown = clips["cues"].astype(np.float32) / 255
+
+    def error(model: Any) -> float:
+        logits = _finite(model.predict(shown, batch_size=256, verbose=0)[:, 0])
+        return equal_error_rate(logits[live], logits[~live])
+
+    def fit(resume: Path, watch: Any) -> None:
+        fit_liveness(by_heart(settings, epochs), clips, clips, seed=seed, resume=resume, trained={}, callbacks=(watch,))
+
+    return _overfitted(fit, error, len(live))
+
+
+def few_scenes(scenes: dict[str, np.ndarray], n: int, seed: int) -> dict[str, np.ndarray]:
+    """Draw scenes to learn by heart, half of them with a word.
+
+    Parameters
+    ----------
+    scenes : dict
+        As :func:`train.wake_scenes.build_wake_scenes` returns them.
+    n, seed : int
+
+    Raises
+    ------
+    DataError
+        If there are too few.
+    """
+    rng = np.random.default_rng([seed, 5])
+    said = scenes["word"] >= 0
+    chosen = []
+    for kind, wanted in ((said, n // 2), (~said, n - n // 2)):
+        found = np.flatnonzero(kind)
+        if found.size < wanted:
+            raise DataError(
+                f"got {np.count_nonzero(said)} scenes with a word and {np.count_nonzero(~said)} without, expected "
+                f"{n // 2} and {n - n // 2}; ask for fewer --clips"
+            )
+        chosen.append(rng.permutation(found)[:wanted])
+    index = np.sort(np.concatenate(chosen))
+    return {name: values[index] for name, values in scenes.items()}
+
+
+def overfit_wake(
+    settings: WakeSettings, scenes: dict[str, np.ndarray], words: int, *, epochs: int, seed: int
+) -> dict[str, Any]:
+    """Fit the network to a few scenes without regularisation.
+
+    A scene is right if the probability of its word exceeds one half somewhere in it, and that of no other word does.
+
+    Parameters
+    ----------
+    settings : WakeSettings
+        Its regularisation is left out. Scenes begin at any phase of the stride, as in training.
+    scenes : dict
+        As :func:`few_scenes` returns them.
+    words : int
+    epochs, seed : int
+
+    Returns
+    -------
+    dict
+        As :func:`overfit_liveness`; the error is the share of the scenes that are wrong.
+
+    Raises
+    ------
+    DataError
+        If the run diverges.
+    """
+    shape = wake_shape(settings, words)
+    shown = np.asarray(to_feature_units(scenes["features"]), np.float32)
+    n, spoken = len(shown), scenes["word"]
+    expected = np.zeros((n, words), bool)
+    expected[np.flatnonzero(spoken >= 0), spoken[spoken >= 0]] = True
+
+    def error(model: Any) -> float:
+        logits = _finite(model.predict(shown, batch_size=64, verbose=0))
+        return float(np.mean(np.any((logits.max(axis=1) > 0) != expected, axis=1)))
+
+    def fit(resume: Path, watch: Any) -> None:
+        fit_wake(
+            by_heart(settings, epochs), scenes, scenes, shape, seed=seed, resume=resume, trained={}, callbacks=(watch,)
+        )
+
+    return _overfitted(fit, error, n)
+
+
+def _overfitted(fit: Callable[[Path, Any], None], error: Callable[[Any], float], examples: int) -> dict[str, Any]:
     curve: list[dict[str, float]] = []
 
     class Watch(tf_keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-            logits = self.model.predict(shown, batch_size=256, verbose=0)[:, 0]
-            if not np.isfinite(logits).all():
-                raise DataError(f"training diverged in epoch {epoch + 1}: an output is no number; lower --rate")
-            error = equal_error_rate(logits[live], logits[~live])
-            curve.append({"epoch": epoch + 1, "loss": float((logs or {})["loss"]), "error": error})
-            if error == 0.0:
+            try:
+                wrong = error(self.model)
+            except FloatingPointError as fault:
+                raise DivergedError(
+                    f"training diverged in epoch {epoch + 1}: an output is no number; lower --rate"
+                ) from fault
+            loss = float((logs or {})["loss"])
+            curve.append({"epoch": epoch + 1, "loss": loss, "error": wrong})
+            if wrong == 0.0 and loss < SMALL_LOSS:
                 self.model.stop_training = True
 
     with TemporaryDirectory() as folder:
-        fit_liveness(
-            by_heart(settings, epochs), clips, clips, seed=seed, resume=Path(folder), trained={}, callbacks=(Watch(),)
-        )
-    error = curve[-1]["error"]
-    return {"clips": len(live), "curve": curve, "error": error, "learned": error < LARGEST_ERROR}
+        fit(Path(folder), Watch())
+    last = curve[-1]["error"]
+    return {"examples": examples, "curve": curve, "error": last, "learned": last < LARGEST_ERROR}
+
+
+def _finite(logits: np.ndarray) -> np.ndarray:
+    if not np.isfinite(logits).all():
+        raise FloatingPointError
+    return logits

@@ -1,8 +1,14 @@
-"""``python -m train.readme_tables``: writes the tables of the README anew, from ``results/`` and the bundle."""
+"""``python -m train.readme_tables``: writes the tables of the README anew, from ``results/`` and the bundle.
+
+And the table of machines in ``docs/benchmarks``: what ``vivavoce bench --table`` prints of the files beside it.
+"""
 
 import re
+from functools import partial
 from pathlib import Path
+from typing import IO
 
+from edge.bench.table import table as table_of_machines
 from edge.bundle import open_bundle
 from edge.files import write_whole
 from train.protocol_table import protocol_table
@@ -44,7 +50,16 @@ def with_tables(text: str, made: dict[str, str]) -> str:
     return text
 
 
+def _put(content: bytes, file: IO[bytes]) -> None:
+    file.write(content)
+
+
 if __name__ == "__main__":
-    readme = _ROOT / "README.md"
-    written = with_tables(readme.read_text(encoding="utf-8"), tables(_ROOT / "results")).encode()
-    write_whole(readme, lambda file: file.write(written))
+    benchmarks = _ROOT / "docs" / "benchmarks"
+    machines = {"machines": table_of_machines(sorted(benchmarks.glob("machines/*.json"))) + "\n"}
+    for document, made in (
+        (_ROOT / "README.md", tables(_ROOT / "results")),
+        (benchmarks / "README.md", machines),
+    ):
+        written = with_tables(document.read_text(encoding="utf-8"), made).encode()
+        write_whole(document, partial(_put, written))

@@ -9,7 +9,7 @@ from edge.errors import DataError
 from edge.json_reading import parse_json
 from train.atomic_file import put_bytes, writing
 
-__all__ = ["claim", "read_history"]
+__all__ = ["claim", "differences", "read_history"]
 
 
 def claim(resume: Path, trained: dict[str, Any]) -> None:
@@ -33,7 +33,7 @@ def claim(resume: Path, trained: dict[str, Any]) -> None:
     if any(file.is_file() for file in (resume / "backup").rglob("*")):
         begun = _read(path)
         if begun.get("sha256") != sha256:
-            differs = _differences(begun.get("trained", {}), asked) if begun else "it does not say of what"
+            differs = differences(begun.get("trained", {}), asked) if begun else "it does not say of what"
             raise DataError(
                 f"{resume}: holds the state of another run ({differs}); remove this folder to train anew, "
                 "or give another --out"
@@ -70,8 +70,8 @@ def _read(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _differences(begun: dict[str, Any], asked: dict[str, Any]) -> str:
-    """Name what differs, e.g. ``seed: 1, now 2``."""
+def differences(begun: dict[str, Any], asked: dict[str, Any]) -> str:
+    """Name what differs between plain data, e.g. ``seed: 1, now 2``."""
     old, new = _flat(begun), _flat(asked)
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     told = [f"{key}: {old.get(key)}, now {new.get(key)}" for key in keys[:3]]

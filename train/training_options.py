@@ -1,6 +1,7 @@
 """Settings of a training from a file, and from options over it; imports nothing heavy."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
         "--settings",
         type=Path,
         metavar="FILE",
-        help="settings in JSON or TOML, as record.json of a checkpoint holds them",
+        help="settings in JSON or TOML, or record.json of a checkpoint: those that it was trained with",
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over all that is rendered")
     parser.add_argument("--rate", type=float, metavar="X", help="peak learning rate")
@@ -31,7 +32,7 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def given_settings(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+def given_settings(args: argparse.Namespace, *names: str, recorded: Callable[[Any, Path], Any]) -> dict[str, Any]:
     """Return the settings of the file, with the options that were given in place of its own.
 
     Parameters
@@ -39,6 +40,8 @@ def given_settings(args: argparse.Namespace, *names: str) -> dict[str, Any]:
     args : argparse.Namespace
     names : str
         Options that are settings, beside those of :func:`add_settings_options`.
+    recorded : callable
+        Reads the settings of a record: :func:`train.recorded_settings.recorded_wake`, or that of the other network.
 
     Raises
     ------
@@ -46,6 +49,8 @@ def given_settings(args: argparse.Namespace, *names: str) -> dict[str, Any]:
         If the file cannot be read, or holds no settings.
     """
     found = {} if args.settings is None else _read(args.settings)
+    if isinstance(found.get("settings"), dict):  # a record, which holds more than settings
+        found = recorded(found["settings"], args.settings).to_dict()
     for name in ("epochs", "rate", "batch", "sparsity", "ema", *names):
         value = getattr(args, name)
         if value is not None:

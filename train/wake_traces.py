@@ -11,14 +11,12 @@ import numpy.typing as npt
 
 from edge.bundle import Bundle
 from edge.events import SAMPLE_RATE_HZ
+from edge.noise_floor import between_noise
 from edge.pipeline import NEVER, hearing
 from train.corpus import Clip, read_clip
 from train.simulator.levels import to_int16
 
 __all__ = ["Trace", "count_detections", "in_noise_floor", "trace"]
-
-PAD_S = 1.2
-"""Noise floor on either side of a clip that is judged, s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +37,7 @@ def in_noise_floor(clip: Clip) -> npt.NDArray[np.int16]:
     The floor is the level of the quietest moments of the clip (5th percentile of 10 ms frames), between -80 and
     -50 dB re full scale; the noise is a fixed function of the clip's path.
     """
-    x = read_clip(clip)
-    frames = x[: x.size // 160 * 160].reshape(-1, 160)
-    floor = float(np.sqrt(np.percentile(np.mean(frames**2, axis=1), 5))) if frames.size else 0.0
-    floor = float(np.clip(floor, 1e-4, 3e-3))
-    seed = list(clip.path.encode())
-    pad = round(PAD_S * SAMPLE_RATE_HZ)
-    y = np.random.default_rng(seed).standard_normal(x.size + 2 * pad).astype(np.float32) * np.float32(floor)
-    y[pad : pad + x.size] += x
-    return to_int16(y)
+    return to_int16(between_noise(read_clip(clip), list(clip.path.encode())))
 
 
 def trace(bundle: Bundle, samples: npt.NDArray[np.int16], *, runtime: str | None = None) -> Trace:

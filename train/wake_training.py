@@ -160,8 +160,9 @@ def wake_scenes(
     engine: Engine | None,
     seed: int,
     synthetic: Sequence[Clip] = (),
+    splits: Sequence[str] = ("train", "dev"),
 ) -> dict[str, Scenes]:
-    """Render the scenes of the splits ``train`` and ``dev``, or read them from the cache.
+    """Render the scenes of splits, or read them from the cache.
 
     Parameters
     ----------
@@ -182,7 +183,7 @@ def wake_scenes(
             synthetic=synthetic,
             engine=engine,
         )
-        for split in ("train", "dev")
+        for split in splits
     }
 
 

@@ -3,17 +3,19 @@
 import importlib.metadata
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from edge.interpreter import installed_runtimes
 
-__all__ = ["energy_uj", "machine", "peak_rss_kib", "pinned", "state"]
+__all__ = ["cores_in_order", "energy_uj", "environment", "machine", "peak_rss_kib", "pinned", "state"]
 
 _ROOT = Path("/")
-_LIBRARIES = ("numpy", "numba", "soundfile", "soxr")
+_LIBRARIES = ("vivavoce", "numpy", "numba", "soundfile", "soxr")
+_FIRMWARE = ("soc", "scb")
+"""Where a Raspberry Pi's firmware is, by its model."""
 
 
 def machine(root: Path = _ROOT) -> dict[str, Any]:
@@ -27,17 +29,11 @@ def machine(root: Path = _ROOT) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``machine`` (the architecture), ``processor``, ``board``, ``cores``, ``memory_kib``, ``kernel``, ``system``,
-        ``python``, ``versions``; null for what the kernel does not tell.
+        ``machine`` (the architecture), ``processor``, ``board``, ``cores``, ``memory_kib``, ``kernel``, ``system``;
+        null for what the kernel does not tell.
     """
     cpu = _fields(root / "proc/cpuinfo")
     memory = _fields(root / "proc/meminfo").get("MemTotal", "").partition(" ")[0]
-    versions = dict(installed_runtimes())
-    for name in _LIBRARIES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return {
         "machine": platform.machine(),
         "processor": cpu.get("model name") or _arm_core(cpu) or platform.processor() or None,
@@ -46,9 +42,18 @@ def machine(root: Path = _ROOT) -> dict[str, Any]:
         "memory_kib": int(memory) if memory.isdecimal() else None,
         "kernel": platform.release(),
         "system": platform.system(),
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "versions": versions,
     }
+
+
+def environment() -> dict[str, Any]:
+    """Describe what this process runs on: ``python``, and ``versions`` of the interpreters and libraries."""
+    versions = dict(installed_runtimes())
+    for name in _LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {"python": f"{platform.python_implementation()} {platform.python_version()}", "versions": versions}
 
 
 def state(root: Path = _ROOT) -> dict[str, Any]:
@@ -58,7 +63,8 @@ def state(root: Path = _ROOT) -> dict[str, Any]:
     -------
     dict
         ``governors`` and ``frequencies_khz`` of the cores, ``temperatures_c`` by the name of the sensor, ``throttled``
-        (how often the cores were slowed down since the start, in all) and ``load_1min``; null or empty for what the
+        (how often the cores were slowed down since the start, in all), ``firmware_throttled`` (what the firmware of a
+        Raspberry Pi tells, in its bits: 0 for never since the start) and ``load_1min``; null or empty for what the
         kernel does not tell.
     """
     cores = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*"))
@@ -75,6 +81,7 @@ def state(root: Path = _ROOT) -> dict[str, Any]:
         "frequencies_khz": [value for value in frequencies if value is not None],
         "temperatures_c": temperatures,
         "throttled": sum(known) if known else None,
+        "firmware_throttled": _firmware_throttled(root),
         "load_1min": round(os.getloadavg()[0], 2),
     }
 
@@ -99,29 +106,46 @@ def peak_rss_kib(root: Path = _ROOT) -> int | None:
     return int(value) if value.isdecimal() else None
 
 
-@contextmanager
-def pinned(core: int | None) -> Iterator[int | None]:
-    """Keep this thread on one core meanwhile; yield the core, or None where that cannot be had.
+def cores_in_order(first: int | None = None) -> tuple[int, ...]:
+    """Return the cores that this process may use, in the order in which they are taken; none where nobody may choose.
 
     Parameters
     ----------
-    core : int or None
-        Its number; None for the last of those that are allowed, which is seldom the one that serves interrupts.
+    first : int, optional
+        The one to take first; by default the last of them, which is seldom the one that serves interrupts.
     """
-    if not hasattr(os, "sched_setaffinity"):
-        yield None
+    if not hasattr(os, "sched_getaffinity"):
+        return ()
+    allowed = sorted(os.sched_getaffinity(0), reverse=True)
+    return tuple(sorted(allowed, key=lambda core: core != first))
+
+
+@contextmanager
+def pinned(cores: Sequence[int]) -> Iterator[bool]:
+    """Keep this thread, and the threads that it starts, on these cores meanwhile; yield whether that could be had."""
+    if not cores or not hasattr(os, "sched_setaffinity"):
+        yield False
         return
-    allowed = os.sched_getaffinity(0)
-    chosen = max(allowed) if core is None else core
+    before = os.sched_getaffinity(0)
     try:
-        os.sched_setaffinity(0, {chosen})
+        os.sched_setaffinity(0, cores)
     except OSError:
-        yield None
+        yield False
         return
     try:
-        yield chosen
+        yield True
     finally:
-        os.sched_setaffinity(0, allowed)
+        os.sched_setaffinity(0, before)
+
+
+def _firmware_throttled(root: Path) -> int | None:
+    for bus in _FIRMWARE:
+        text = _text(root / f"sys/devices/platform/{bus}/soc:firmware/get_throttled")
+        try:
+            return int(text or "", 16)
+        except ValueError:
+            continue
+    return None
 
 
 def _text(path: Path) -> str | None:

@@ -1,204 +1,69 @@
-"""Measure: each stage by itself on the same sound, and the whole chain, in repetitions of all interpreters in turn."""
+"""Measure: repetitions of everything that there is to compare, in turn, and what a file of results says of them."""
 
-import json
-import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
-from importlib.resources import as_file, files
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from edge.answers import Answer
-from edge.bench.machine import energy_uj, machine, peak_rss_kib, pinned, state
-from edge.bench.statistics import histogram, summary
+from edge.bench.elsewhere import Elsewhere
+from edge.bench.machine import cores_in_order, energy_uj, environment, machine, pinned, state
+from edge.bench.networks import benches_here, float_twin
+from edge.bench.stages import FORMAT, STAGES, Round, sound_of_scene
+from edge.bench.statistics import described
 from edge.bundle import Bundle
 from edge.bundle_identity import bundle_hash
-from edge.endpoint import LOOK_BACK_SAMPLES
-from edge.errors import MissingExtraError, UsageError
-from edge.events import SAMPLE_RATE_HZ, Decision
-from edge.frontend import Frontend
-from edge.gate import Gate
-from edge.interpreter import Runtime, load_model
-from edge.liveness import LivenessStage
-from edge.pipeline import NEVER, Pipeline, hearing, judging
-from edge.policy import Circumstances, GateSettings, Policy
-from edge.sources import FileSource
+from edge.interpreter import Runtime
 
-__all__ = ["FORMAT", "STAGES", "Bench", "measure", "usable_runtimes"]
+__all__ = ["REPETITIONS", "Measured", "Plan", "measure"]
 
-FORMAT = "vivavoce-bench-1"
-"""What a file of results says that it is."""
-
-STAGES = {
-    "capture": "0.1 s from a file: reading, decoding",
-    "frontend": "features of 10 ms",
-    "wake": "one run of the wake network, every 30 ms",
-    "liveness": "judging one wake word: cues and network",
-    "gate": "decision and policy of one wake word",
-    "sink": "one answer as JSON into a local socket",
-    "push": "10 ms through the whole chain",
-}
-"""What is measured by itself, and what one measurement holds."""
-
-_RUNTIMES: tuple[Runtime, ...] = ("litert", "tflite")
-_JUDGEMENTS = 8
-_RULINGS = 32
-_LINE = b"\n"
+REPETITIONS = 20
+"""How often everything is measured, where that does not take too long."""
+_LEAST = 3
+"""The same where it does."""
+_ROOM_S = 45.0
+"""Time that repetitions have together where nobody says how many: with starts, the whole stays within two minutes."""
 
 
-def usable_runtimes(bundle: Bundle, asked: Sequence[Runtime] = ()) -> tuple[Runtime, ...]:
-    """Return the interpreters that work here, of those that were asked for or of both.
+class Measured(Protocol):
+    """One interpreter with networks of one kind of numbers, here or elsewhere."""
 
-    Raises
-    ------
-    MissingExtraError, UsageError
-        If one that was asked for does not work, or none does.
-    """
-    found: list[Runtime] = []
-    faults: list[MissingExtraError | UsageError] = []
-    for runtime in asked or _RUNTIMES:
-        try:
-            load_model(bundle.content(bundle.liveness.file), runtime=runtime)
-            found.append(runtime)
-        except (MissingExtraError, UsageError) as error:
-            faults.append(error)
-    if faults and (asked or not found):
-        raise faults[0]
-    return tuple(found)
+    @property
+    def interpreter(self) -> str:
+        """Which."""
+
+    @property
+    def numbers(self) -> str:
+        """What its networks compute with, e.g. ``int8``."""
+
+    def once(self) -> Round:
+        """Measure everything once."""
 
 
-class Bench:
-    """The stages with one interpreter, ready to be measured.
+class Plan(NamedTuple):
+    """What is about to be measured, told after a round that does not count."""
 
-    Parameters
-    ----------
-    bundle : Bundle
-    scene : Path
-        A recording with words in it; beside it a ``.json`` that says when they are spoken.
-    runtime : {"litert", "tflite"}
-    """
-
-    def __init__(self, bundle: Bundle, scene: Path, runtime: Runtime) -> None:
-        self.runtime = runtime
-        frontend, self._wake = hearing(bundle, [NEVER] * len(bundle.words), runtime)
-        self._frontend: Frontend = frontend
-        self._liveness: LivenessStage = judging(bundle, runtime)
-        self._gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
-        self._pipeline = Pipeline(bundle, runtime=runtime)
-        self._stride = bundle.wake.stride_frames
-        self._source = FileSource(scene, block=SAMPLE_RATE_HZ // 10)
-        self._bundle = bundle
-        told = json.loads(scene.with_suffix(".json").read_text())
-        self._words = [(float(one["start_s"]), float(one["end_s"])) for one in told["utterances"]]
-        self._blocks = list(FileSource(scene, block=frontend.settings.step_samples).blocks())
-        self.seconds = sum(block.size for block in self._blocks) / SAMPLE_RATE_HZ
-        sound = np.concatenate(self._blocks)
-        frontend.reset()
-        frames = frontend.push(sound)
-        self._frames = [frames[at : at + self._stride] for at in range(0, len(frames), self._stride)]
-        ends = np.linspace(min(LOOK_BACK_SAMPLES, sound.size), sound.size, _JUDGEMENTS).astype(int)
-        self._windows = [sound[max(0, end - LOOK_BACK_SAMPLES) : end] for end in ends]
-
-    def once(self) -> tuple[dict[str, list[int]], dict[str, Any]]:
-        """Measure everything once.
-
-        Returns
-        -------
-        durations : dict of str to list of int
-            By the keys of :data:`STAGES`, ns.
-        chain : dict
-            ``wall_s`` and ``cpu_s`` that the whole chain took for the sound, and ``decisions``: ``word``,
-            ``decision``, ``end_s`` (where the word ends by the scene's own account), ``sound_ms`` (sound after that
-            which was waited for), ``compute_ms`` (what the push took that decided), ``delay_ms`` (both).
-        """
-        self._frontend.reset()
-        self._wake.reset()
-        durations = {
-            "capture": _timed_steps(self._source.blocks()),
-            "frontend": _timed(self._frontend.push, self._blocks),
-            "wake": _timed(self._wake.push, self._frames),
-            "liveness": _timed(self._liveness.judge, self._windows),
-        }
-        push, chain, decisions = self._chain()
-        durations["push"] = push
-        if decisions:
-            # A scene has two or so, which is too few for a median.
-            durations["gate"] = _timed(self._rule, decisions * _RULINGS)
-            durations["sink"] = self._told(decisions * _RULINGS)
-        return durations, chain
-
-    def _chain(self) -> tuple[list[int], dict[str, Any], list[Decision]]:
-        pipeline, clock = self._pipeline, time.perf_counter_ns
-        pipeline.reset()
-        durations, decisions, told = [], [], []
-        cpu = time.process_time_ns()
-        for block in self._blocks:
-            began = clock()
-            events = list(pipeline.push(block))
-            took = clock() - began
-            durations.append(took)
-            for event in events:
-                if isinstance(event, Decision):
-                    decisions.append(event)
-                    decided_s = event.decided_sample / SAMPLE_RATE_HZ
-                    end_s = max((end for start, end in self._words if start < decided_s), default=decided_s)
-                    sound_ms = 1e3 * (decided_s - end_s)
-                    told.append(
-                        {
-                            "word": event.word,
-                            "decision": event.decision,
-                            "end_s": round(end_s, 3),
-                            "sound_ms": round(sound_ms, 3),
-                            "compute_ms": round(took / 1e6, 3),
-                            "delay_ms": round(sound_ms + took / 1e6, 3),
-                        }
-                    )
-        cpu = time.process_time_ns() - cpu
-        chain = {"wall_s": round(sum(durations) / 1e9, 6), "cpu_s": round(cpu / 1e9, 6), "decisions": told}
-        return durations, chain, decisions
-
-    def _rule(self, decision: Decision) -> None:
-        assert decision.evidence is not None
-        self._gate.rule(decision.evidence)
-        Policy(GateSettings()).push(decision, decision.decided_sample, Circumstances())
-
-    def _told(self, decisions: Sequence[Decision]) -> list[int]:
-        """Write answers into a socket that somebody reads."""
-        near, far = socket.socketpair()
-        with near, far:
-
-            def tell(answer: Answer) -> None:
-                near.sendall(json.dumps(answer.to_dict(), allow_nan=False).encode() + _LINE)
-
-            durations = []
-            for decision in decisions:
-                durations += _timed(tell, [self._answer(decision)])
-                while not far.recv(1 << 16).endswith(_LINE):
-                    pass
-        return durations
-
-    def _answer(self, decision: Decision) -> Answer:
-        wake, evidence = decision.wake, decision.evidence
-        assert wake is not None
-        assert evidence is not None
-        return Answer(
-            id="0" * 16, at_s=0.0, origin="bench", word=decision.word, phrase=decision.word, action="block",
-            decision=decision.decision, reasons=decision.reasons, wake_score=wake.score,
-            live_probability=decision.live_probability, live_score=evidence.score,
-            quality=evidence.quality, start_sample=wake.start_sample,
-            end_sample=decision.end_sample, decided_sample=decision.decided_sample, bundle=self._bundle.bundle_version,
-        )  # fmt: skip
+    runs: tuple[str, ...]
+    """Interpreters and their numbers."""
+    threads: tuple[int, ...]
+    """Threads with which liveness is judged."""
+    repetitions: int
+    seconds: float
+    """How long the repetitions will take, s."""
 
 
 def measure(
     bundle: Bundle,
     *,
     runtimes: Sequence[Runtime],
-    repetitions: int,
+    floats: Path | None = None,
+    pythons: Sequence[Path] = (),
+    threads: Sequence[int] = (),
+    repetitions: int | None = None,
     core: int | None = None,
+    planned: Callable[[Plan], object] = lambda plan: None,
     progress: Callable[[int, int], object] = lambda done, of: None,
 ) -> dict[str, Any]:
     """Measure the stages on this machine, all interpreters in turn, after one round that does not count.
@@ -207,10 +72,19 @@ def measure(
     ----------
     bundle : Bundle
     runtimes : sequence of {"litert", "tflite"}
-    repetitions : int
-        At least 1.
+        Interpreters of this environment.
+    floats : Path, optional
+        Folder of the checkpoints whose float networks are measured beside the bundle's.
+    pythons : sequence of Path
+        Pythons of other environments, whose interpreters are measured, too.
+    threads : sequence of int
+        Numbers of threads, above 1, with which liveness is judged beside the one that everything runs on.
+    repetitions : int, optional
+        At least 1; by default :data:`REPETITIONS`, or as many as there is time for.
     core : int, optional
         The core to stay on; the last one that is allowed by default.
+    planned : callable, optional
+        Called with the :class:`Plan` before the repetitions.
     progress : callable, optional
         Called with the repetitions that are done, and all.
 
@@ -218,13 +92,36 @@ def measure(
     -------
     dict
         What a file of results holds, without starts.
+
+    Raises
+    ------
+    DataError, UsageError, ModelAbiError
+        If float networks or another environment cannot be used.
     """
-    with as_file(files("edge") / "data") as data, pinned(core) as chosen:
-        benches = [Bench(bundle, data / "scene.flac", runtime) for runtime in runtimes]
+    cores = cores_in_order(core)
+    twin = None if floats is None else float_twin(bundle, floats)
+    with ExitStack() as stack:
+        benches: list[Measured] = [*benches_here(bundle, runtimes, floats=twin, cores=cores, threads=threads)]
+        places = [0] * len(benches)
+        environments = [environment()]
+        for python in pythons:
+            known = [bench.interpreter for bench in benches]
+            there = Elsewhere(python, bundle, floats=floats, cores=cores, threads=threads, known=known)
+            stack.callback(there.close)
+            places += [len(environments)] * len(there.benches)
+            benches += there.benches
+            environments.append(there.environment)
+        is_pinned = stack.enter_context(pinned(cores[:1]))
+        began = time.perf_counter()
         for bench in benches:
             bench.once()
+        one_s = time.perf_counter() - began
+        if repetitions is None:
+            repetitions = max(_LEAST, min(REPETITIONS, int(_ROOM_S / one_s)))
+        names = tuple(f"{bench.interpreter} {bench.numbers}" for bench in benches)
+        planned(Plan(names, (1, *threads), repetitions, repetitions * one_s))
         before, energy, began = state(), energy_uj(), time.perf_counter()
-        kept: list[list[tuple[dict[str, list[int]], dict[str, Any]]]] = [[] for _ in benches]
+        kept: list[list[Round]] = [[] for _ in benches]
         for number in range(repetitions):
             # Each goes first as often as last: what heats up or slows down over time does that to all alike.
             order = range(len(benches)) if number % 2 == 0 else range(len(benches) - 1, -1, -1)
@@ -232,11 +129,16 @@ def measure(
                 kept[at].append(benches[at].once())
             progress(number + 1, repetitions)
         took, used, after = time.perf_counter() - began, _used(energy, energy_uj()), state()
+    sound = sound_of_scene()
+    for place, described_there in enumerate(environments):
+        peaks = [held[-1]["peak_rss_kib"] for at, held in zip(places, kept, strict=True) if at == place]
+        described_there["peak_rss_kib"] = max((peak for peak in peaks if peak is not None), default=None)
     return {
         "format": FORMAT,
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": machine(),
-        "core": chosen,
+        "environments": environments,
+        "core": cores[0] if is_pinned else None,
         "before": before,
         "after": after,
         "bundle": {
@@ -245,44 +147,58 @@ def measure(
             "bytes": bundle.size,
             "files": {name: entry.bytes for name, entry in bundle.files.items()},
         },
-        "sound_s": benches[0].seconds,
+        "float_bytes": None
+        if twin is None
+        else {name: len(twin.content(name)) for name in (bundle.wake.file, bundle.liveness.file)},
+        "sound": sound,
         "repetitions": repetitions,
         "measuring_s": round(took, 3),
         "energy_j": used,
-        "peak_rss_kib": peak_rss_kib(),
-        "runs": [_run(bench, held) for bench, held in zip(benches, kept, strict=True)],
+        "runs": [
+            {
+                "environment": place,
+                "interpreter": bench.interpreter,
+                "numbers": bench.numbers,
+                **_run(held, sound["seconds"]),
+            }
+            for place, bench, held in zip(places, benches, kept, strict=True)
+        ],
     }
 
 
-def _run(bench: Bench, held: Sequence[tuple[dict[str, list[int]], dict[str, Any]]]) -> dict[str, Any]:
+def _run(held: Sequence[Round], sound_s: float) -> dict[str, Any]:
+    """Describe the repetitions of one interpreter."""
+    numbers = sorted(held[0]["threads"], key=int)
+    return {
+        "stages": _stages([one["durations"] for one in held]),
+        "threads": [{"threads": int(n), "stages": _stages([one["threads"][n] for one in held])} for n in numbers],
+        "real_time_factors": [round(one["wall_s"] / sound_s, 6) for one in held],
+        "cpu_percent": round(100 * float(np.median([one["cpu_s"] for one in held])) / sound_s, 4),
+        "pushes_us": [
+            round(float(median), 1) for median in np.median([one["durations"]["push"] for one in held], axis=0) / 1e3
+        ],
+        "decisions": _decisions(held),
+    }
+
+
+def _stages(of_repetitions: Sequence[dict[str, list[int]]]) -> dict[str, Any]:
     stages = {}
     for name in STAGES:
-        parts = [durations[name] for durations, _ in held if name in durations]
+        parts = [durations[name] for durations in of_repetitions if name in durations]
         if parts:
-            every = np.concatenate(parts)
-            stages[name] = {
-                **summary(every),
-                "p50_us_of_repetitions": [round(float(np.median(part)) / 1e3, 3) for part in parts],
-                "histogram": histogram(every),
-            }
-    walls = [chain["wall_s"] for _, chain in held]
-    cpus = [chain["cpu_s"] for _, chain in held]
-    return {
-        "interpreter": bench.runtime,
-        "stages": stages,
-        "real_time_factors": [round(wall / bench.seconds, 6) for wall in walls],
-        "cpu_percent": round(100 * float(np.median(cpus)) / bench.seconds, 4),
-        "decisions": _decisions([chain["decisions"] for _, chain in held]),
-    }
+            stages[name] = described(parts)
+    return stages
 
 
-def _decisions(of_repetitions: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+def _decisions(held: Sequence[Round]) -> list[dict[str, Any]]:
     """Join the repetitions: the sound gives the same decisions every time, and only the computing differs."""
     found = []
-    for same in zip(*of_repetitions, strict=True):
-        compute = float(np.median([one["compute_ms"] for one in same]))
-        delay = float(np.median([one["delay_ms"] for one in same]))
-        found.append({**same[0], "compute_ms": round(compute, 3), "delay_ms": round(delay, 3)})
+    for same in zip(*(one["decisions"] for one in held), strict=True):
+        took = {
+            key: round(float(np.median([one[key] for one in same])), 3)
+            for key in ("judging_ms", "compute_ms", "delay_ms")
+        }
+        found.append({**same[0], **took})
     return found
 
 
@@ -293,24 +209,3 @@ def _used(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]])
         for name, (value, most) in before.items()
         if name in after
     }
-
-
-def _timed(call: Callable[[Any], object], inputs: Sequence[Any]) -> list[int]:
-    """Call with every input; return how long each call took, ns."""
-    clock, durations = time.perf_counter_ns, []
-    for one in inputs:
-        began = clock()
-        call(one)
-        durations.append(clock() - began)
-    return durations
-
-
-def _timed_steps(blocks: Iterator[npt.NDArray[np.int16]]) -> list[int]:
-    """Return how long each block took to come, ns."""
-    clock, durations = time.perf_counter_ns, []
-    began = clock()
-    for _ in blocks:
-        now = clock()
-        durations.append(now - began)
-        began = clock()
-    return durations

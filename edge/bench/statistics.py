@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BINS_PER_DECADE", "Ratio", "bootstrap_ratio", "histogram", "summary"]
+__all__ = ["BINS_PER_DECADE", "Ratio", "bootstrap_ratio", "described", "histogram", "summary"]
 
 BINS_PER_DECADE = 20
 """Bins of a histogram for every factor of 10."""
@@ -63,6 +63,24 @@ def histogram(durations_ns: npt.ArrayLike) -> dict[str, Any]:
     bins = np.floor(np.log10(us) * BINS_PER_DECADE).astype(np.int64)
     first = int(bins.min())
     return {"first_bin": first, "counts": np.bincount(bins - first).tolist()}
+
+
+def described(parts_ns: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """Describe durations of several repetitions: what :func:`summary` says of all, and what each by itself was.
+
+    Parameters
+    ----------
+    parts_ns : sequence of sequences of int
+        Those of each repetition, ns; at least one each.
+
+    Returns
+    -------
+    dict
+        :func:`summary`, ``p50_us_of_repetitions`` (the median of each), and ``histogram`` (:func:`histogram`).
+    """
+    every = np.concatenate(parts_ns)
+    medians = [round(float(np.median(part)) / 1e3, 3) for part in parts_ns]
+    return {**summary(every), "p50_us_of_repetitions": medians, "histogram": histogram(every)}
 
 
 def bootstrap_ratio(first: Sequence[float], second: Sequence[float]) -> Ratio:

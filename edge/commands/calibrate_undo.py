@@ -34,6 +34,13 @@ def run(args: argparse.Namespace) -> int:
     now = undo(args.file)
     lines = [f"{args.file}: the calibration before holds again", *lines_of(now)]
     out(args).event(
-        {"event": "undone", "file": str(args.file), "slope": now.slope, "offset": now.offset}, "\n  ".join(lines)
+        {
+            "event": "undone",
+            "file": str(args.file),
+            "slope": now.slope,
+            "offset": now.offset,
+            "words": {name: word.cutoff for name, word in now.words.items()},
+        },
+        "\n  ".join(lines),
     )
     return 0

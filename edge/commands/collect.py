@@ -34,18 +34,16 @@ exit code: 0; 2 for a fault, told in one line; 130 if it was stopped with Ctrl-C
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from edge.cli import plain_text
+    from edge.commands.recording_options import add_recording_arguments
     from edge.manifest_file import SPLITS
 
     parser.epilog = _EPILOG
-    parser.add_argument("--word", type=plain_text, metavar="PHRASE", help="what to say, for example 'hey house'")
     parser.add_argument("--out", type=_folder, metavar="DIR", help="folder of the recordings; made, or added to")
-    parser.add_argument("--takes", type=int, default=10, metavar="N", help="how often the word is said [%(default)s]")
-    parser.add_argument(
-        "--speaker",
-        type=plain_text,
-        default="speaker1",
-        metavar="ID",
-        help="id of the person, best a pseudonym [%(default)s]",
+    add_recording_arguments(
+        parser,
+        word="'hey house'",
+        speaker="id of the person, best a pseudonym",
+        wait="do not wait for Enter, and confirm --delete",
     )
     parser.add_argument(
         "--room", type=plain_text, default="", metavar="NAME", help="where this is; another room gets takes of its own"
@@ -54,24 +52,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--device", type=plain_text, default="", metavar="NAME", help="what listens [the name of the microphone]"
     )
     parser.add_argument(
-        "--microphone", type=plain_text, metavar="SUBSTRING", help="part of the input's name [the system's default]"
-    )
-    parser.add_argument(
-        "--loudspeaker",
-        type=plain_text,
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="record the replays of this one; repeat for several, in turn [asks]",
-    )
-    parser.add_argument(
         "--split",
         default="train",
         choices=SPLITS,
         help="what the person's recordings are for; one split a person [%(default)s]",
     )
-    parser.add_argument("--consent", choices=("yes", "no"), help="the person's answer, where no terminal can ask")
-    parser.add_argument("--yes", action="store_true", help="do not wait for Enter, and confirm --delete")
     other = parser.add_argument_group("instead of recording")
     other.add_argument("--list-devices", action="store_true", help="list the microphones that are there")
     other.add_argument("--delete", type=plain_text, metavar="SPEAKER", help="remove everything of a person from --out")

@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     """Show it until the source ends, or somebody quits."""
     import sys
 
-    from edge.errors import MissingExtraError, UsageError
+    from edge.errors import AudioError, MissingExtraError, UsageError
     from edge.output import out, report_error
 
     if args.list_devices:
@@ -129,13 +129,22 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.word and args.liveness_only:
         raise UsageError("--word: got one with --liveness-only, expected none: no word is listened for; leave one out")
+    if args.open and not args.web:
+        raise UsageError("--open: got it without --web, expected both: there is no page to open; add --web")
     if args.web and (args.keep is not None or args.svg is not None):
         raise UsageError("--web: got it with --keep or --svg, which are of the demo in the terminal; leave one out")
     if args.web:
         return _show_page(args)
     if args.svg is not None and not args.files:
         raise UsageError("--svg: got no file to listen to, expected one whose end is drawn: add FILE --pace fast")
-    source = _source(args)
+    try:
+        source = _source(args)
+    except AudioError as error:
+        if args.files:
+            raise
+        raise AudioError(
+            f"{error}; or listen to a file (vivavoce live FILE), or to a browser's microphone (vivavoce live --web)"
+        ) from error
     if args.svg is None and (sys.stdout is None or not sys.stdout.isatty()):
         raise UsageError(
             "standard output: got no terminal, expected one to draw on; for lines of text run: vivavoce run FILE"
@@ -206,13 +215,13 @@ def _show_page(args: argparse.Namespace) -> int:
         if args.files or args.microphone is not None:
             raise
         # The browser may have the microphone that this device has not.
-        note = str(error)
+        note = f"{error}; or choose the microphone of the browser on the page"
 
     def ready(address: str) -> None:
         import webbrowser
 
         if note:
-            out(args).text(f"no microphone on this device: {note}\nthe page can use that of the browser")
+            out(args).text(f"this device hears nothing: {note}")
         out(args).text(f"open {address} in a browser of this device; Ctrl-C ends it")
         if args.open:
             webbrowser.open(address)

@@ -10,15 +10,17 @@ from typing import Any
 
 from numba import carray, cfunc, types
 
-from edge.frontend_tables import ENERGIES_SIZE, TABLE_SIZE, WORK_SIZE
-from edge.kernels import frontend, spectrum
+from edge.frontend_tables import ENERGIES_SIZE, FEATURE_TOP, TABLE_SIZE, WORK_SIZE
+from edge.kernels import frontend, spectrum, wake
 from edge.kernels.options import OPTIONS
 from edge.spectrum_tables import LANES
+from edge.wake_tables import SCALARS_HEAD, SCALARS_LAYER
 
 __all__ = ["ENTRIES", "compiled_addresses", "signature"]
 
 _TYPES = {
     "n": types.int64,
+    "b": types.CPointer(types.int8),
     "h": types.CPointer(types.int16),
     "H": types.CPointer(types.uint16),
     "i": types.CPointer(types.int32),
@@ -59,7 +61,27 @@ def _power_spectra(samples, window, size, n_frames, step, half, twiddles, real_t
     )
 
 
-ENTRIES: dict[str, Callable[..., None]] = {"frontend_frames": _frontend_frames, "power_spectra": _power_spectra}
+def _wake_step(window, quantised, state, weights, numbers, scalars, values, totals, row):  # type: ignore[no-untyped-def]
+    sizes = carray(scalars, SCALARS_HEAD)
+    scratch = sizes[7]
+    wake.wake_step(
+        carray(window, sizes[0]),
+        carray(quantised, FEATURE_TOP + 1),
+        carray(state, sizes[8] * sizes[2]),
+        carray(weights, sizes[5]),
+        carray(numbers, sizes[6]),
+        carray(scalars, SCALARS_HEAD + (2 * sizes[4] + 2) * SCALARS_LAYER),
+        carray(values, scratch),
+        carray(totals, scratch),
+        carray(row, scratch),
+    )
+
+
+ENTRIES: dict[str, Callable[..., None]] = {
+    "frontend_frames": _frontend_frames,
+    "power_spectra": _power_spectra,
+    "wake_step": _wake_step,
+}
 """Python source of each entry, by the name of its kernel."""
 
 

@@ -26,7 +26,9 @@ _LEAST_DECAY = 5
 _DECAY_SHARE = 0.4
 _MOST_DECAY = 60
 """What the decay has of the columns beside the spectrogram, and at most."""
-_NOTE_ROWS = 4
+_NOTE_ROWS = (4, 6)
+"""For what is wrong and what to do, and in the smaller layout, if there are :data:`_ROOMY` rows."""
+_ROOMY = 24
 _LABEL = (20, 9)
 """Longest name of a word, and in the smaller layout, characters; longer ones are cut."""
 _COLOURS = {"accept": "bold green", "reject": "bold red", "unsure": "bold yellow", "heard": "bold cyan"}
@@ -61,7 +63,8 @@ def draw(state: State, *, width: int, height: int, encoding: str = "utf-8") -> T
     middle = _needle(state, width, narrow, glyphs) if state.mode != "wake" else []
     foot = [_foot(state, width, narrow)]
     if state.note:
-        foot[:0] = [Text(line, style="yellow") for line in wrap(_plain(state.note), max(width, 1))[:_NOTE_ROWS]]
+        rows = _NOTE_ROWS[narrow and height >= _ROOMY]
+        foot[:0] = [Text(line, style="yellow") for line in wrap(_plain(state.note), max(width, 1))[:rows]]
     room = height - len(head) - len(middle) - len(foot) - 1
     kept = min(max(room // 3, 1), 8)
     listed = [_decision(ruled, width, narrow) for ruled in list(state.decisions)[:kept]]

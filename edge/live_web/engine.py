@@ -38,6 +38,8 @@ HISTORY = 50
 _MISSES = 100
 _PICTURES_PER_S = 15
 _WAIT_S = 1 / _PICTURES_PER_S
+_GAP_SAMPLES = 10 * SAMPLE_RATE_HZ
+"""Sound after which it is no longer told that some was lost."""
 _PIECE = 480
 """Samples that are pushed at a time: between two of its runs the wake network changes no score."""
 
@@ -86,6 +88,8 @@ class Engine:
         self._owner: Page | None = None
         self._kind = "none"
         self._ended = False
+        self._hears = False
+        self._gap = ("", 0)
         self._name = ""
         self._entries: deque[tuple[int, Ruled]] = deque(maxlen=HISTORY)
         self._newest: Ruled | None = None
@@ -148,7 +152,7 @@ class Engine:
         self._tell_source([page])
         if self._kind == "none" and self._source is not None and len(self._pages) == 1:
             self.use_server()
-        page.tell(state_record(self._listener.state))
+        page.tell(state_record(self._listener.state, self._hears))
 
     def leave(self, page: Page) -> None:
         """Let a page go, and its microphone with it; nothing is listened to while nobody looks."""
@@ -248,7 +252,7 @@ class Engine:
 
     def _stop(self) -> None:
         capture, self._capture = self._capture, None
-        self._kind, self._owner = "none", None
+        self._kind, self._owner, self._hears = "none", None, False
         if capture is not None:
             capture.close()
             self._listener.begin(self._listener.native_rate_hz)
@@ -260,16 +264,21 @@ class Engine:
             self._listener.begin(item.native_rate_hz)
             self._name, state.source, state.note = item.name, item.name, ""
         elif isinstance(item, Block):
-            state.source = self._name
+            state.source, self._hears = self._name, True
             self._push(item.samples)
+            told, until = self._gap
+            if state.note == told and state.heard_samples >= until:
+                state.note = ""
         elif isinstance(item, Gap):
             # What follows does not join what came before.
             self._listener.begin(self._listener.native_rate_hz)
             state.note = f"{item.reason}: {item.lost_samples} samples are lost"
+            self._gap = state.note, state.heard_samples + _GAP_SAMPLES
         elif isinstance(item, Lost):
             state.source, state.note = f"lost, tried again in {item.next_in_s:.0f} s", item.reason
+            self._hears = False
         elif isinstance(item, Idle):
-            state.source = f"{self._name}: waits for sound"
+            state.source, self._hears = f"{self._name}: waits for sound", False
         elif isinstance(item, Ended):
             for _ in self._listener.finish():
                 pass
@@ -314,7 +323,7 @@ class Engine:
             fresh.append(column)
         if fresh:
             self._column = fresh[0]
-        self._tell(state_record(self._listener.state) | {"columns": columns_record(fresh[::-1])})
+        self._tell(state_record(self._listener.state, self._hears) | {"columns": columns_record(fresh[::-1])})
 
     def _tell_source(self, pages: list[Page]) -> None:
         for page in tuple(pages):

@@ -57,8 +57,15 @@ def hello_record(state: State, bundle: Bundle, reference: DecayReference) -> dic
     }
 
 
-def state_record(state: State) -> dict[str, Any]:
-    """Return what changes all the time."""
+def state_record(state: State, hears: bool) -> dict[str, Any]:
+    """Return what changes all the time.
+
+    Parameters
+    ----------
+    state : State
+    hears : bool
+        Whether sound comes.
+    """
     return {
         "type": "state",
         "heard_s": _number(state.heard_s, 2),
@@ -67,6 +74,7 @@ def state_record(state: State) -> dict[str, Any]:
         "scores": _numbers(state.scores, 3),
         "best_scores": _numbers(state.best_scores, 3),
         "waiting": state.waiting,
+        "hears": hears,
         "source": state.source,
         "note": state.note,
         "queue_s": _number(state.queue_s, 2),

@@ -43,8 +43,9 @@ _STUCK_S = 10.0
 """A page that takes nothing for so long is let go: what it sends and its pings are held up behind that."""
 _REQUEST_S = 5.0
 _PING_S = 10.0
-_SWITCHING = 101
-_REASONS = {200: "OK", 403: "Forbidden", 404: "Not Found", 421: "Misdirected Request", 503: "Service Unavailable"}
+_FULL = 1013
+"""Code of WebSockets for "try again later". A browser tells a page nothing of an answer that refuses to open one."""
+_REASONS = {200: "OK", 403: "Forbidden", 404: "Not Found", 421: "Misdirected Request"}
 _AUDIO = "audio/"
 
 
@@ -110,7 +111,6 @@ class PageServer:
                 HOST,
                 port,
                 process_request=self._answer,
-                process_response=self._place,
                 compression=None,
                 server_header=None,
                 open_timeout=_REQUEST_S,
@@ -185,15 +185,12 @@ class PageServer:
             return _response(200, *self._assets[found.name])
         return _response(404, "text/plain; charset=utf-8", b"vivavoce: there is no such thing\n")
 
-    def _place(self, connection: ServerConnection, request: Request, response: Response) -> Response | None:
-        """Give a WebSocket that is about to be opened a place; an answer in its stead if there is none."""
-        if response.status_code != _SWITCHING or self._pages.take():
-            return None
-        return _response(503, "text/plain; charset=utf-8", b"vivavoce: too many pages are open; close one\n")
-
     # ------------------------------------------------------------------------------------------------ WebSocket
 
     def _serve_page(self, connection: ServerConnection) -> None:
+        if not self._pages.take():
+            connection.close(_FULL, "too many pages are open; close one")
+            return
         page = _Connection(connection)
         self._engine.ask(lambda: self._engine.join(page))
         try:

@@ -65,15 +65,21 @@ def board(cpu: str) -> Path:
         "CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x0\n"
         f"CPU part\t: {part}\nCPU revision\t: 3\n\n"
     )
-    (folder / "proc" / "cpuinfo").write_text("".join(core.format(i) for i in range(os.cpu_count() or 1)))
+    _keep(folder / "proc" / "cpuinfo", "".join(core.format(i) for i in range(os.cpu_count() or 1)))
     return folder
+
+
+def _keep(file: Path, text: str) -> None:
+    """Write a file if it is another: a program that runs may be reading it."""
+    if not file.is_file() or file.read_text() != text:
+        file.write_text(text)
 
 
 def child_python(cpu: str) -> Path:
     """Write a script that is to the emulated programs what Python is to a board: they may start it."""
     script = board(cpu) / "python"
     name = shlex.quote(str(SYSROOT / "usr" / "bin" / PYTHON))
-    script.write_text(f'#!/bin/sh\nexec {QEMU} -cpu {cpu} -L {shlex.quote(str(BUILD / cpu))} {name} "$@"\n')
+    _keep(script, f'#!/bin/sh\nexec {QEMU} -cpu {cpu} -L {shlex.quote(str(BUILD / cpu))} {name} "$@"\n')
     script.chmod(0o755)
     return script
 

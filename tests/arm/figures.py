@@ -145,9 +145,9 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n\n".join(tables)
 
 
-def with_tables(text: str, tables: str) -> str:
-    """Return the text of ``docs/arm.md`` with other tables between its two marks."""
-    begin, end = "<!-- tables: written by make arm -->", "<!-- end of tables -->"
+def with_tables(text: str, tables: str, *, made_by: str = "make arm") -> str:
+    """Return the text of ``docs/arm.md`` with other tables between the two marks of what makes them."""
+    begin, end = f"<!-- tables: written by {made_by} -->", "<!-- end of tables -->"
     before, _, rest = text.partition(begin)
     _, found, after = rest.partition(end)
     if not found:

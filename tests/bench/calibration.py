@@ -424,8 +424,8 @@ def main() -> int:
 
     from edge.bundle import DEFAULT_BUNDLE, open_bundle
     from edge.bundle_identity import bundle_hash
-    from edge.calibration_fit import log_odds
     from edge.calibration_prior import prior_beside, prior_text
+    from edge.sensitivity import log_odds
     from train.atomic_file import put_bytes
     from train.corpus import data_hash
     from train.results import open_test_split, write_result

@@ -47,7 +47,9 @@ def serve() -> Serve:
         try:
             assert process.stdout is not None
             with process.stdout:
-                found = re.search(r"http://\S+", process.stdout.readline())
+                found = None
+                while found is None and (line := process.stdout.readline()):
+                    found = re.search(r"http://\S+", line)
                 assert found is not None
                 yield found[0]
                 process.send_signal(signal.SIGINT)

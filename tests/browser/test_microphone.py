@@ -58,3 +58,101 @@ def test_what_the_browser_hears_is_judged(serve, chromium, watched, tmp_path, ve
         assert rate_hz == 16_000
         assert likeness(heard, sent) > 0.9
         assert wrong == []
+
+
+HEARD = "body:has(#source-text:text-is('microphone of the browser')):has(input[value=browser]:checked)"
+SLOW_START = """(() => {
+  const add = AudioWorklet.prototype.addModule;
+  AudioWorklet.prototype.addModule = async function (...given) {
+    document.body.dataset.starts = "";
+    await new Promise((go) => document.addEventListener("keydown", go, { once: true }));
+    return add.apply(this, given);
+  };
+})()"""
+"""The microphone does not start before a key is pressed."""
+SOCKETS = """(() => {
+  const Own = WebSocket;
+  window.WebSocket = class extends Own {
+    constructor(...given) {
+      super(...given);
+      document.addEventListener("keydown", () => this.close(), { once: true });
+    }
+  };
+})()"""
+"""The connection is lost when a key is pressed."""
+
+
+@pytest.fixture
+def silent(tmp_path):
+    path = tmp_path / "silence.wav"
+    soundfile.write(path, np.zeros(16_000, np.int16), 16_000)
+    return path
+
+
+def heard_on(page) -> None:
+    """Wait until a second more was heard."""
+    page.wait_for_selector(HEARD, timeout=SLOW_MS)
+    before = page.locator("#heard").inner_text()
+    page.wait_for_selector(f"#heard:not(:text-is('{before}'))", timeout=SLOW_MS)
+    page.wait_for_selector(HEARD, timeout=SLOW_MS)
+
+
+def test_what_the_server_tells_while_the_microphone_starts_does_not_end_it(serve, chromium, watched, silent):
+    with serve(silent) as address, chromium(heard=silent) as context:
+        context.add_init_script(SLOW_START)
+        page = context.new_page()
+        wrong = watched(page)
+        page.goto(address)
+        page.wait_for_selector("#again:not([hidden])", timeout=SLOW_MS)
+        page.get_by_label("This browser").click()
+        page.wait_for_selector("body[data-starts]")
+        page.get_by_role("switch").click()
+        page.wait_for_selector("#keep[aria-checked=true]")
+        assert page.locator("input[value=browser]").is_checked()
+        page.keyboard.press("Shift")
+        heard_on(page)
+        assert page.locator("#trouble").is_hidden()
+        assert wrong == []
+
+
+def test_who_chooses_another_source_while_the_microphone_starts_gets_that(serve, chromium, watched, silent):
+    with serve(silent) as address, chromium(heard=silent) as context:
+        context.add_init_script(SLOW_START)
+        page = context.new_page()
+        wrong = watched(page)
+        page.goto(address)
+        page.wait_for_selector("#again:not([hidden])", timeout=SLOW_MS)
+        page.get_by_label("This browser").click()
+        page.wait_for_selector("body[data-starts]")
+        page.get_by_text("Off", exact=True).click()
+        page.keyboard.press("Shift")
+        page.wait_for_timeout(500)
+        assert page.locator("input[value=none]").is_checked()
+        assert page.locator("#source-text").inner_text() == "off"
+        assert wrong == []
+
+
+def test_the_microphone_is_heard_again_after_the_connection_was_lost(serve, chromium, silent):
+    with serve(silent) as address, chromium(heard=silent) as context:
+        context.add_init_script(SOCKETS)
+        page = context.new_page()
+        page.goto(address)
+        page.wait_for_selector("#again:not([hidden])", timeout=SLOW_MS)
+        page.get_by_label("This browser").click()
+        heard_on(page)
+        page.keyboard.press("Shift")
+        page.wait_for_selector("#banner:not([hidden])")
+        heard_on(page)
+        assert page.locator("#banner").is_hidden()
+
+
+def test_sound_that_does_not_start_is_told(serve, chromium, silent):
+    with serve(silent) as address, chromium(heard=silent) as context:
+        context.add_init_script("AudioContext.prototype.resume = () => new Promise(() => {})")
+        page = context.new_page()
+        page.goto(address)
+        page.wait_for_selector("body[data-connected=true]")
+        page.get_by_label("This browser").click()
+        page.wait_for_selector("#trouble:not([hidden])", timeout=SLOW_MS)
+        assert page.locator("#trouble").inner_text().startswith("The sound of this browser does not start.")
+        assert not page.locator("input[value=browser]").is_checked()

@@ -1,7 +1,12 @@
 """The page in Chromium, on the sample scene: a word that is said, and the same word from a loudspeaker."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 VERDICTS = "#history li"
 SLOW_MS = 60_000
 """The scene lasts nine seconds; a busy machine takes longer."""
@@ -69,10 +74,36 @@ def test_microphone_that_is_denied_is_told_and_the_server_goes_on(serve, chromiu
         page.get_by_label("This browser").click()
         page.wait_for_selector("#trouble:not([hidden])")
         told = page.locator("#trouble").inner_text()
-        assert "microphone" in told
-        assert "take the sound of this device" in told.lower()
+        assert told == (
+            "The browser may not use a microphone. Allow it at the symbol beside the address and choose it again, or "
+            "take the sound of this device."
+        )
         assert page.locator("input[value=server]").is_checked()
         assert both_decided(page) == ["accept", "reject"]
+        assert wrong == []
+
+
+def test_page_says_what_to_do_where_the_device_has_no_microphone(serve, chromium, watched):
+    listed = [sys.executable, "-m", "edge", "live", "--list-devices"]
+    if "no input is there" not in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True).stdout:
+        pytest.skip("needs a device without a microphone, with PortAudio")
+    with serve("--liveness-only") as address, chromium() as context:
+        page = context.new_page()
+        wrong = watched(page)
+        page.goto(address)
+        page.wait_for_selector("#banner:not([hidden])")
+        assert page.locator("#banner").inner_text().startswith("Microphone: no input is there, expected at least one")
+        assert page.locator("#banner").inner_text().endswith("or choose the microphone of the browser on the page.")
+        assert page.locator("#verdict-word").inner_text() == "Not listening"
+        assert page.locator("#verdict-why").inner_text() == "Nothing is heard. Choose where the sound comes from."
+        assert page.locator("input[value=server]").is_disabled()
+        page.get_by_label("This browser").click()
+        page.wait_for_selector("#trouble:not([hidden])")
+        assert (
+            page.locator("#trouble")
+            .inner_text()
+            .endswith("Allow it at the symbol beside the address and choose it again.")
+        )
         assert wrong == []
 
 
@@ -85,6 +116,26 @@ def test_page_says_that_the_connection_is_lost(serve, chromium):
             assert page.locator("#banner").is_hidden()
         page.wait_for_selector("#banner:not([hidden])")
         assert "No connection to vivavoce" in page.locator("#banner").inner_text()
+        assert page.locator("#source-text").inner_text() == "not connected"
+
+
+def test_page_too_many_is_told_so_and_goes_on_once_another_is_closed(serve, chromium, watched):
+    with serve() as address, chromium() as context:
+        pages = [context.new_page() for _ in range(8)]
+        for page in pages:
+            page.goto(address)
+            page.wait_for_selector("body[data-connected=true]")
+        ninth = context.new_page()
+        wrong = watched(ninth)
+        ninth.goto(address)
+        ninth.wait_for_selector("#banner:not([hidden])")
+        assert ninth.locator("#banner").inner_text() == (
+            "Too many pages of vivavoce are open. Close one of them, and this one goes on by itself."
+        )
+        pages[0].close()
+        ninth.wait_for_selector("body[data-connected=true]", timeout=SLOW_MS)
+        assert ninth.locator("#banner").is_hidden()
+        assert wrong == []
 
 
 def test_decision_that_somebody_chose_stays_until_they_choose_the_newest(serve, chromium):

@@ -20,6 +20,26 @@ def test_the_readme_quotes_the_result_files() -> None:
     assert protocol_table(RESULTS) in readme
 
 
+def test_the_report_tells_what_the_result_files_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What evaluate writes is what report reads; the scores of single clips are of the same measurement."""
+    pytest.importorskip("scipy")
+    from edge.cli import main
+
+    page = tmp_path / "report.html"
+    assert main(["train", "report", "--results", str(RESULTS), "--json", "-o", str(page)]) == 0
+    # The protocol is measured with a bundle, but is about the data: it may be of an older one.
+    assert set(json.loads(capsys.readouterr().out)["missing"]) <= {"protocol.json"}
+    told = page.read_text()
+    assert "<svg" in told, "the curves need the scores"
+    assert "of another measurement" not in told
+    simulated = json.loads((RESULTS / "liveness_test.json").read_text())["simulated"]
+    situations = told[told.index("People, by situation") :]
+    for entry in (simulated["slices"]["near_and_quiet"], simulated["one_room"], simulated["live_over_television"]):
+        assert f"{100 * entry['bpcer']:.1f} %" in situations
+    for name in ("near_and_quiet", "near_and_quiet_without_standalone", "near_and_quiet_standalone"):
+        assert f"{100 * simulated['slices'][name]['apcer']:.1f} % (" in situations
+
+
 @pytest.mark.parametrize("name", ["wake_test.json", "liveness_test.json"])
 def test_results_are_those_of_the_bundle_that_ships(name: str) -> None:
     shipped = bundle_hash(DEFAULT_BUNDLE)

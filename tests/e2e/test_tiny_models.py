@@ -142,7 +142,17 @@ def test_baselines_are_measured_on_renderings(made: dict[str, Path], vivavoce) -
 
 def test_int8_follows_float(made: dict[str, Path]) -> None:
     liveness = json.loads((made["base"] / "results" / "liveness_test.json").read_text())
-    assert abs(liveness["simulated"]["int8_minus_float_eer"]) <= 0.05
+    simulated = liveness["simulated"]
+    assert abs(simulated["int8_minus_float_eer"]) <= 0.05
+    # Both networks are measured on the same, and all that is measured of the one is measured of the other.
+    assert simulated["float"]["slices"].keys() == simulated["slices"].keys()
+    for name, figures in simulated["slices"].items():
+        assert simulated["float"]["slices"][name].keys() == figures.keys()
+    assert simulated["int8_minus_float"]["all"]["difference"] == pytest.approx(simulated["int8_minus_float_eer"])
+    assert liveness["raw_float"].keys() == liveness["raw"].keys()
+    wake = json.loads((made["base"] / "results" / "wake_test.json").read_text())
+    assert wake["int8_minus_float"].keys() == {"as_they_are", *wake["int8"]["conditions"]}
+    assert wake["float"]["conditions"].keys() == wake["int8"]["conditions"].keys()
 
 
 def test_a_finished_run_is_not_trained_again(made: dict[str, Path], vivavoce) -> None:

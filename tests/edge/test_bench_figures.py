@@ -1,11 +1,17 @@
 """Figures of durations, and what a machine tells of itself."""
 
+import json
+import os
+
 import numpy as np
 import pytest
 
-from edge.bench.machine import energy_uj, machine, pinned, state
+from edge.bench.log_scale import LogScale, duration
+from edge.bench.machine import cores_in_order, energy_uj, environment, machine, pinned, state
 from edge.bench.measuring import _used
 from edge.bench.statistics import BINS_PER_DECADE, bootstrap_ratio, histogram, summary
+from edge.bench.writing import as_json
+from edge.html_page import BOTTOM, HEIGHT
 
 
 def test_a_summary_is_in_microseconds():
@@ -56,7 +62,7 @@ def test_a_board_is_described(tmp_path):
     assert found["processor"] == "implementer 0x41, part 0xd08"
     assert found["board"] == "Raspberry Pi 4 Model B Rev 1.4"
     assert found["memory_kib"] == 3884316
-    assert "numpy" in found["versions"]
+    assert "numpy" in environment()["versions"]
 
 
 def test_what_slows_down_is_told(tmp_path):
@@ -66,7 +72,9 @@ def test_what_slows_down_is_told(tmp_path):
         put(tmp_path, f"sys/devices/system/cpu/cpu{core}/thermal_throttle/core_throttle_count", f"{count}\n")
     put(tmp_path, "sys/class/thermal/thermal_zone0/temp", "48312\n")
     put(tmp_path, "sys/class/thermal/thermal_zone0/type", "cpu-thermal\n")
+    put(tmp_path, "sys/devices/platform/soc/soc:firmware/get_throttled", "50005\n")
     found = state(tmp_path)
+    assert found["firmware_throttled"] == 0x50005
     assert found["governors"] == ["ondemand"]
     assert found["frequencies_khz"] == [1500000, 1500000]
     assert found["throttled"] == 7
@@ -76,6 +84,7 @@ def test_what_slows_down_is_told(tmp_path):
 def test_a_kernel_that_tells_nothing_is_no_fault(tmp_path):
     found = state(tmp_path)
     assert (found["governors"], found["frequencies_khz"], found["throttled"]) == ([], [], None)
+    assert found["firmware_throttled"] is None
     assert machine(tmp_path)["memory_kib"] is None
     assert energy_uj(tmp_path) == {}
 
@@ -92,11 +101,42 @@ def test_energy_is_of_packages_and_its_counter_may_begin_again(tmp_path):
 
 
 def test_a_core_that_is_not_there_is_not_taken_and_all_are_given_back():
-    import os
-
     allowed = os.sched_getaffinity(0)
-    with pinned(None) as core:
-        assert os.sched_getaffinity(0) == {core}
-    with pinned(100_000) as core:
-        assert core is None
+    with pinned(cores_in_order()[:1]) as done:
+        assert done
+        assert os.sched_getaffinity(0) == {max(allowed)}
+    with pinned([100_000]) as done:
+        assert not done
+    with pinned([]) as done:
+        assert not done
     assert os.sched_getaffinity(0) == allowed
+
+
+def test_the_core_that_was_asked_for_is_first_and_the_others_follow(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 5})
+    assert cores_in_order() == (5, 2, 1, 0)
+    assert cores_in_order(1) == (1, 5, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("us", "text"), [(0.5, "0.5 \N{MICRO SIGN}s"), (999, "999 \N{MICRO SIGN}s"), (1e3, "1 ms"), (1e5, "0.1 s")]
+)
+def test_a_duration_is_told_in_its_unit(us, text):
+    assert duration(us) == text
+
+
+@pytest.mark.parametrize("durations", [[1.0], [3.8, 28_000.0], [0.0, 1e7], [10.0, 10.0]])
+def test_everything_lies_on_its_scale_and_longer_is_higher(durations):
+    scale = LogScale.around(durations)
+    assert scale.low_us < scale.high_us
+    heights = [scale.up(us) for us in sorted(durations)]
+    assert heights == sorted(heights, reverse=True)
+    assert scale.up(scale.low_us) == HEIGHT - BOTTOM
+    assert all(scale.up(scale.high_us) <= height <= HEIGHT - BOTTOM for height in heights)
+
+
+def test_a_file_has_lists_of_numbers_in_one_line_and_texts_as_they_were():
+    found = {"a": [1, 2.5, None], "b": [{"c": [3]}], "d": ["x", "[ 1,  2 ]"], "e": []}
+    text = as_json(found).decode()
+    assert json.loads(text) == found
+    assert '"a": [1, 2.5, null]' in text

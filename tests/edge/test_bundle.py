@@ -363,6 +363,7 @@ def test_every_entry_is_needed_and_no_other_allowed(folder, manifest, subtests):
         (("author",), "Ada\x1b[2J"),
         (("website",), "example.org"),
         (("website",), "javascript:alert(1)"),
+        (("website",), "https:///ada"),
         (("trained_languages",), "en"),
         (("trained_languages",), ["English please"]),
         (("trained_languages",), ["en"] * 101),

@@ -11,6 +11,7 @@ from edge.bundle_identity import bundle_hash
 from edge.calibration import (
     Calibration,
     Expectation,
+    WordCutoff,
     calibrated,
     calibration_text,
     former_of,
@@ -19,7 +20,18 @@ from edge.calibration import (
     undo,
     write_calibration,
 )
-from edge.calibration_prior import PRIOR_NAME, Prior, Share, Spread, prior_beside, prior_for, prior_text, read_prior
+from edge.calibration_prior import (
+    PRIOR_NAME,
+    Prior,
+    Share,
+    Spread,
+    WordPrior,
+    WordsPrior,
+    prior_beside,
+    prior_for,
+    prior_text,
+    read_prior,
+)
 from edge.errors import DataError, UsageError
 
 
@@ -40,7 +52,7 @@ def calibration(bundle):
         loudspeakers=("phone", "tv"),
         slope=1.5,
         offset=-0.25,
-        words={"alexa": 0.9},
+        words={"alexa": WordCutoff(0.9, 10, (7, 9), Expectation((0.1, 0.2, 0.3), (0.0, 0.1, 0.2)), (0.5, 1.25))},
         refused_live=Expectation((0.01, 0.02, 0.1), (0.0, 0.03, 0.2)),
         passed_replays=Expectation((0.1, 0.4, 0.6), (0.1, 0.3, 0.5)),
     )
@@ -96,7 +108,7 @@ class TestFile:
         ("path", "value", "told"),
         [
             (("format",), "something", "format"),
-            (("format_version",), 2, "format_version"),
+            (("format_version",), 3, "format_version"),
             (("bundle", "sha256"), "12", "bundle.sha256"),
             (("microphone",), "two\nlines", "microphone"),
             (("made",), "yesterday", "made"),
@@ -107,7 +119,14 @@ class TestFile:
             (("liveness", "slope"), 0.0, "liveness.slope"),
             (("liveness", "offset"), 1e9, "liveness.offset"),
             (("liveness", "more"), 1, "more"),
-            (("words", "alexa"), 1.5, "words.alexa"),
+            (("words", "alexa"), 0.95, "words.alexa"),
+            (("words", "alexa", "cutoff"), 1.5, "words.alexa.cutoff"),
+            (("words", "alexa", "heard"), [7, 11], "words.alexa.heard"),
+            (("words", "alexa", "heard"), [7.5, 9], "words.alexa.heard"),
+            (("words", "alexa", "missed", "before"), [0.3, 0.2, 0.4], "before"),
+            (("words", "alexa", "false_accepts_per_hour"), [-1, 2], "false_accepts_per_hour"),
+            (("words", "alexa", "false_accepts_per_hour"), [float("nan"), 2], "home.json"),
+            (("words", "alexa", "more"), 1, "more"),
             (("expected", "refused_live", "after"), [0.3, 0.2, 0.4], "after"),
             (("expected", "refused_live", "after"), [0.1, 0.2, 1.4], "after"),
             (("expected", "passed_replays", "before"), None, "before"),
@@ -133,6 +152,17 @@ class TestFile:
         file = tmp_path / "home.json"
         file.write_bytes(content)
         with pytest.raises(DataError, match=r"home\.json"):
+            read_calibration(file)
+
+    def test_the_first_version_had_a_number_for_a_word_and_is_still_read(self, tmp_path, calibration):
+        record = json.loads(calibration_text(calibration))
+        record |= {"format_version": 1, "words": {"alexa": 0.9}}
+        file = tmp_path / "home.json"
+        file.write_text(json.dumps(record))
+        assert read_calibration(file) == replace(calibration, words={"alexa": WordCutoff(0.9)})
+        record["words"] = {"alexa": {"cutoff": 0.9}}
+        file.write_text(json.dumps(record))
+        with pytest.raises(DataError, match=r"words\.alexa"):
             read_calibration(file)
 
     def test_a_missing_one_and_a_folder_are_refused(self, tmp_path):
@@ -166,6 +196,15 @@ PRIOR = Prior(
     live=Spread(1.0, 0.9, 0.7),
     refused_live=Share((0.3, 3.7), (0.4, 3.6)),
     passed_replays=Share((1.0, 1.5), (1.0, 2.0)),
+    words=WordsPrior(
+        source="a test",
+        between=0.7,
+        within=0.6,
+        missed=Share((0.5, 4.5), (0.3, 4.7)),
+        shifts=(0.5, 0.0, -0.5),
+        hours=2.0,
+        of={"alexa": WordPrior(0.4, (0, 1, 3))},
+    ),
 )
 
 
@@ -174,6 +213,14 @@ class TestPrior:
         path = tmp_path / PRIOR_NAME
         assert read_prior(path, prior_text(PRIOR)) == PRIOR
         assert read_prior(path, prior_text(PRIOR, "a" * 64), bundle_sha256="a" * 64) == PRIOR
+
+    def test_the_first_version_knew_of_no_words_and_is_still_read(self, tmp_path):
+        record = json.loads(prior_text(PRIOR))
+        del record["words"]
+        content = json.dumps(record | {"format_version": 1}).encode()
+        assert read_prior(tmp_path / "x", content) == replace(PRIOR, words=None)
+        with pytest.raises(DataError, match="words"):
+            read_prior(tmp_path / "x", json.dumps(record).encode())
 
     def test_that_of_another_bundle_is_refused(self, tmp_path):
         with pytest.raises(DataError, match="bundle_sha256"):
@@ -204,6 +251,13 @@ class TestPrior:
             (("refused_live", "before"), [1.0, 0.0]),
             (("passed_replays", "after"), [1.0, "x"]),
             (("source",), ""),
+            (("words", "between"), 0.0),
+            (("words", "shifts"), [0.5, -0.5, 0.0]),
+            (("words", "shifts"), [0.5, 0.1, -0.5]),
+            (("words", "of", "alexa", "false_accepts"), [0, 1]),
+            (("words", "of", "alexa", "false_accepts"), [0, 1, 1.5]),
+            (("words", "of", "alexa", "false_accepts"), [0, 1, -1]),
+            (("words", "more"), 1),
             (("unknown",), 1),
         ],
     )

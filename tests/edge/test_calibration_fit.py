@@ -12,10 +12,10 @@ from edge.calibration_fit import (
     check_takes,
     expectations,
     fit_line,
-    log_odds,
 )
 from edge.calibration_prior import Prior, Share, Spread
 from edge.errors import DataError
+from edge.sensitivity import log_odds
 from train.calibration import fit_platt
 
 PRIOR = Prior(

@@ -361,6 +361,7 @@ def test_a_damaged_record_is_left_out_and_counted(change, path):
 
 READ_AS_NOBODY = """
 import os, sys
+import urllib.parse  # pathlib imports it when it is needed, and the other account may not read this Python's folder
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from edge.event_reading import EventReader, Selection

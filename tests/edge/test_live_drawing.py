@@ -100,6 +100,17 @@ def test_forty_columns_have_a_smaller_picture():
     ]
 
 
+def test_forty_columns_have_room_for_why_a_microphone_is_not_heard_and_what_to_do():
+    told = (
+        "HDA Intel PCH: ALC257 Analog (hw:0,0): cannot be opened (Device unavailable), expected a microphone that is "
+        "free; stop what else uses it, or name another (see: vivavoce collect --list-devices)"
+    )
+    shown = lines(state(note=told), 40, 24)
+    assert told in " ".join(shown)
+    assert len(shown) <= 24
+    assert shown[-1] == "q quits"
+
+
 def test_with_room_a_decision_is_told_in_words():
     shown = state()
     shown.rule(ruled(reasons=("loudspeaker", "quiet")))

@@ -328,6 +328,7 @@ def command(*arguments: str, **options) -> tuple[int, str, str]:
         (["-", "--rate", "0"], "0"),
         (["-", "--channels", "0"], "0"),
         (["--word", "alexa", "--liveness-only"], "--word: got one with --liveness-only"),
+        ([str(SCENE), "--open"], "--open: got it without --web"),
     ],
 )
 def test_what_cannot_work_is_told_in_one_line(arguments, told):
@@ -342,6 +343,20 @@ def test_a_word_that_the_bundle_does_not_have():
     code, said = terminal.end()
     assert (code, said.count("\n")) == (2, 1)
     assert said.startswith("vivavoce: word: got 'nobody', expected one of alexa, ")
+
+
+def test_without_a_microphone_it_is_told_what_else_there_is(monkeypatch, capsys):
+    from edge import cli
+
+    audio = FakeAudio(np.zeros(1600, np.int16), rate_hz=16_000, channels=0)
+    monkeypatch.setattr(portaudio, "load", lambda: audio)
+    monkeypatch.setattr(portaudio, "require", lambda: None)
+    assert cli.main(["live"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("vivavoce: microphone: no input is there, expected at least one; connect one")
+    assert "vivavoce live FILE" in said
+    assert "vivavoce live --web" in said
+    assert said.count("\n") == 1
 
 
 def test_a_microphone_that_is_busy_is_waited_for_and_the_picture_says_why(listener, monkeypatch):

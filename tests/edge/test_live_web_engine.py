@@ -1,6 +1,8 @@
 """What listens behind the page: when it does, what all pages see of it, and what is left for one that comes again."""
 
 import io
+from collections import deque
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ import soundfile
 from live_web_house import SCENE, Sound, served
 
 from edge.bundle import open_bundle
-from edge.errors import UsageError
+from edge.capture import Block, Gap, Opened
+from edge.errors import AudioError, UsageError
 from edge.live_demo.listener import Listener
 from edge.live_web.browser_source import BrowserMicrophone
 from edge.live_web.engine import Engine
@@ -159,3 +162,46 @@ def test_a_microphone_that_nobody_reads_holds_the_newest_sound_only():
     assert sound.size == 80_000
     assert sound[0] == 20
     assert sound[-1] == 69
+
+
+class Faulty(Sound):
+    """A microphone that another program has, until it lets go of it."""
+
+    busy = True
+
+    def blocks(self):
+        if self.busy:
+            raise AudioError(f"{self.name}: cannot be opened; stop what else uses it")
+        yield from super().blocks()
+
+
+def test_whether_sound_comes_is_told_and_why_not(bundle, scene):
+    source = Faulty(scene, live=True, waits=True)
+    engine = Engine(Listener(bundle), bundle, source)
+    page = Told()
+    engine.join(page)
+    until(engine, lambda: page.of("state")[-1]["note"])
+    state = page.of("state")[-1]
+    assert state["note"] == "sound of a test: cannot be opened; stop what else uses it"
+    assert state["source"].startswith("lost, tried again in ")
+    assert state["hears"] is False
+    source.busy = False
+    until(engine, lambda: page.of("state")[-1]["hears"])
+    state = page.of("state")[-1]
+    assert (state["source"], state["note"]) == ("sound of a test", "")
+    engine.use_nothing("")
+    until(engine, lambda: not page.of("state")[-1]["hears"])
+    engine.leave(page)
+
+
+def test_that_sound_was_lost_is_told_for_ten_seconds_of_it(bundle):
+    second = np.zeros(16_000, np.int16)
+    listener = Listener(bundle)
+    engine = Engine(listener, bundle, None)
+    items = deque([Opened("sound", 16_000), Gap(480, "too slow"), *[Block(second)] * 10])
+    capture = SimpleNamespace(take=lambda timeout_s: items.popleft())
+    while len(items) > 1:
+        engine._take(capture)
+    assert listener.state.note == "too slow: 480 samples are lost"
+    engine._take(capture)
+    assert listener.state.note == ""

@@ -71,7 +71,8 @@ def test_a_state_without_sound_is_plain():
     state = State((), (), 0.6, 0.4, 40)
     state.level_dbfs = -math.inf
     state.note = "<b>né\ud800"
-    found = plain(state_record(state))
+    found = plain(state_record(state, False))
+    assert found["hears"] is False
     assert found["level_dbfs"] is None
     assert found["note"] == "<b>né\ud800"
 

@@ -7,6 +7,7 @@ import subprocess
 
 import numpy as np
 import pytest
+from c_tables import reference_frontend
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,7 +48,7 @@ def signal(kind, rng, n):
 
 def reference(samples):
     """Frames of pymicro-features 2.0.2, the C code of the definition."""
-    micro = pytest.importorskip("pymicro_features", reason="pymicro-features is not installed").MicroFrontend()
+    micro = reference_frontend()
     rows = [micro.process_samples(samples[at : at + 160].tobytes()).features for at in range(0, len(samples), 160)]
     return np.rint(np.array([row for row in rows if row]) * 25.6).astype(np.uint16)
 

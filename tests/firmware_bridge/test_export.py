@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from c_tables import reference_frontend
 
 from edge.__main__ import main
 from edge.bundle import DEFAULT_BUNDLE, open_bundle
@@ -143,7 +144,7 @@ def test_operators_are_called_as_tflite_micro_calls_them(bundle, report):
 
 
 def test_golden_vectors_come_of_the_references(tmp_path, bundle, report):
-    micro = pytest.importorskip("pymicro_features", reason="pymicro-features is not installed").MicroFrontend()
+    micro = reference_frontend()
     assert run(bundle.path, "--target", "c", "--opcheck", report, "--golden", SCENE, "-o", tmp_path / "x") == 0
     made = {name: np.fromfile(tmp_path / "x" / "golden" / name, kind) for name, kind in (
         ("pcm.s16", "<i2"), ("features.u16", "<u2"), ("input.s8", "i1"), ("logits.s8", "i1"), ("words.u32", "<u4"),

@@ -156,8 +156,34 @@ def test_the_command(tmp_path, capsys):
         assert (model.word, model.step_ms, model.window_runs) == (word, 10, bundle.wake.smoothing_steps)
         # A round number that the network fits in.
         assert 0 <= model.arena_bytes - report["words"][word.id]["arena_bytes"] < 1024
-    assert main(["quantize", "esphome", str(bundle.path), "-o", str(pack)]) == 0, "an older pack is replaced"
+        assert "website" not in json.loads((pack / f"{word.id}.json").read_text())
+    said = ["--website", "https://example.org/ada", "--language", "de-AT", "--language", "en"]
+    assert main(["quantize", "esphome", str(bundle.path), "-o", str(pack), *said]) == 0, "an older pack is replaced"
+    manifest = json.loads((pack / "alexa.json").read_text())
+    assert (manifest["website"], manifest["trained_languages"]) == ("https://example.org/ada", ["de-AT", "en"])
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("mine")
     assert main(["quantize", "esphome", str(bundle.path), "-o", str(tmp_path / "other")]) == 2
     assert (tmp_path / "other" / "thesis.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--website", "example.org"], '--website: got "example.org", expected an address'),
+        (["--website", ""], '--website: got "", expected'),
+        (["--website", "ftp://example.org"], "--website: got"),
+        (["--website", "https:///models"], "--website: got"),
+        (["--website", "https://example.org/a b"], "--website: got"),
+        (["--language", "English"], '--language: got "English", expected a code of ISO 639'),
+        (["--language", "en", "--language", "en,de"], '--language: got "en,de"'),
+        (["--language", ""], '--language: got ""'),
+    ],
+)
+def test_what_esphome_would_refuse_is_refused_before_anything_is_made(given, told, tmp_path, capsys):
+    from edge.cli import main
+
+    assert main(["quantize", "esphome", str(open_bundle().path), "-o", str(tmp_path / "pack"), *given]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+    assert not (tmp_path / "pack").exists()

@@ -7,7 +7,7 @@ pytest.importorskip("tflite_micro", reason="needs the extra `micro`")
 pytest.importorskip("ai_edge_litert")
 
 from edge.bundle import open_bundle
-from edge.errors import DataError
+from edge.errors import DataError, MissingExtraError
 from edge.interpreter import load_model
 from quantize.convert import inspect_network
 from quantize.opcheck import check
@@ -29,6 +29,16 @@ def test_operators_that_a_resolver_lacks():
     with pytest.raises(DataError, match="operators: got TRANSPOSE, expected only those of the resolver of esphome"):
         check(bundle.content(bundle.liveness.file), name="liveness", resolver="esphome")
     assert missing_operators(["CONV_2D", "EINSUM", "EINSUM"], "tflite-micro") == ["EINSUM"]
+
+
+@pytest.mark.parametrize("missing", ["flatbuffers", "tflite_micro"])
+def test_without_its_packages_one_line_says_what_to_install(missing, monkeypatch):
+    from importlib import util
+
+    found = util.find_spec
+    monkeypatch.setattr(util, "find_spec", lambda name: None if name == missing else found(name))
+    with pytest.raises(MissingExtraError, match=r"vivavoce\[micro\]"):
+        check(b"", name="x.tflite", resolver="tflite-micro")
 
 
 def test_the_command_tells_of_each_network(tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import warnings
 
 import numpy as np
@@ -18,6 +19,7 @@ def checkpoint(tmp_path_factory):
     from train.fitting import RunRecord, save_checkpoint, set_seed
     from train.keras import tf_keras
     from train.liveness_network import LivenessShape, network
+    from train.liveness_training import LivenessSettings
 
     set_seed(5)
     cues, shape = CueSettings(), LivenessShape(stem=4, blocks=((8, 2), (8, 2)), hidden=4)
@@ -32,7 +34,7 @@ def checkpoint(tmp_path_factory):
     given = tf_keras.Input(cues.shape, batch_size=1, name="cues")
     rng = np.random.default_rng(5)
     path = tmp_path_factory.mktemp("compression") / "liveness"
-    settings = {"shape": shape.to_dict(), "clips": 128, "raw_share": 0.08, "devices": 4, "weight_decay": 0.02}
+    settings = LivenessSettings(shape=shape, clips=128, devices=4).to_dict()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         save_checkpoint(
@@ -50,18 +52,80 @@ def _clips(data, split, cache, *, n, seed, cues, **rest):
     live = np.arange(n) % 2 == 0
     made = rng.integers(0, 256, (n, *cues.shape)).astype(np.uint8)
     made[live, :, :40] //= 2
-    return {"cues": made, "live": live.astype(np.int8), "talker": np.array([f"t{i // 4}" for i in range(n)])}
+    kind = np.array(["phone", "tv"])[np.arange(n) // 2 % 2]
+    talker = np.array([f"t{i // 4}" for i in range(n)])
+    return {"cues": made, "live": live.astype(np.int8), "talker": talker, "kind": kind}
 
 
-@pytest.fixture
-def role(checkpoint, monkeypatch, tmp_path):
-    """Return the role of the small network, its data made up."""
+def _role(checkpoint, monkeypatch, tmp_path):
     from train import compression_roles
 
     monkeypatch.setattr(compression_roles, "build_liveness_clips", _clips)
     return compression_roles.LivenessRole(
         checkpoint, tmp_path, tmp_path, examples=128, dev_examples=32, seed=1, engine=None
     )
+
+
+@pytest.fixture
+def role(checkpoint, monkeypatch, tmp_path):
+    """Return the role of the small network, its data made up."""
+    return _role(checkpoint, monkeypatch, tmp_path)
+
+
+def _trained_otherwise(checkpoint, tmp_path, **settings):
+    """Return a copy of the checkpoint whose record has other settings."""
+    path = tmp_path / "otherwise"
+    shutil.copytree(checkpoint, path)
+    record = json.loads((path / "record.json").read_text())
+    record["settings"] |= settings
+    (path / "record.json").write_text(json.dumps(record))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_fine_tuning_keeps_the_settings_of_the_training(checkpoint, monkeypatch, tmp_path):
+    from train.keras import tf_keras
+
+    path = _trained_otherwise(
+        checkpoint,
+        tmp_path,
+        label_smoothing=0.2,
+        batch=16,
+        dropout=0.45,
+        mixup_share=0.0,
+        colour_db=0.0,
+        shift_frames=0,
+    )
+    role = _role(path, monkeypatch, tmp_path)
+    network = role.network(role.start.weights)
+    role.compile(network, tf_keras.optimizers.AdamW())
+    assert network.loss.get_config()["label_smoothing"] == 0.2
+    assert {layer.rate for layer in network.layers if isinstance(layer, tf_keras.layers.Dropout)} == {0.45}
+    assert len(role.training) == 128 // 16
+    # Nothing was mixed, coloured or moved: the batches are the clips.
+    cues, _ = next(iter(role.training))
+    held = {clip.tobytes() for clip in _clips(None, None, None, n=128, seed=5, cues=role._cues)["cues"]}
+    assert {clip.tobytes() for clip in np.rint(255 * cues.numpy()).astype(np.uint8)} <= held
+    # What is kept is named in the run: variants of other settings are not taken for its own.
+    from train.compression import run_of
+
+    kept = run_of(role, epochs=1, rate=1e-3, seed=1, data_hash="x")["settings"]["kept"]
+    assert (kept["label_smoothing"], kept["batch"], kept["dropout"]) == (0.2, 16, 0.45)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_groups_that_were_weighed_are_weighed_again(checkpoint, monkeypatch, tmp_path):
+    from train.group_weights import RobustLoss
+    from train.keras import tf_keras
+
+    role = _role(_trained_otherwise(checkpoint, tmp_path, group_dro=0.1), monkeypatch, tmp_path)
+    network, optimizer = role.network(role.start.weights), tf_keras.optimizers.AdamW()
+    role.compile(network, optimizer)
+    assert isinstance(network.loss, RobustLoss)
+    network.fit(role.training.take(1), validation_data=role.validation, verbose=0)
+    moved = optimizer.group_weights.numpy()
+    assert moved.sum() == pytest.approx(1)
+    assert np.ptp(moved) > 0
 
 
 @pytest.mark.slow
@@ -165,8 +229,6 @@ def test_examples_are_drawn_in_pairs(checkpoint, monkeypatch, tmp_path):
     ],
 )
 def test_a_broken_checkpoint_is_told_in_one_line(change, told, checkpoint, tmp_path):
-    import shutil
-
     from edge.errors import DataError
     from train.compression_start import read_start
 
@@ -183,6 +245,6 @@ def test_a_broken_checkpoint_is_told_in_one_line(change, told, checkpoint, tmp_p
 def test_weights_of_another_shape_are_refused(role):
     from edge.errors import DataError
 
-    role._shape = dataclasses.replace(role._shape, hidden=6)
+    role._settings = dataclasses.replace(role._settings, shape=dataclasses.replace(role._settings.shape, hidden=6))
     with pytest.raises(DataError, match="layer over_time: got weights of the shapes"):
         role.network(role.start.weights)

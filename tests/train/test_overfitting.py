@@ -6,12 +6,28 @@ import pytest
 pytest.importorskip("tensorflow", reason="training needs TensorFlow")
 
 from edge.cues import CueSettings
+from edge.errors import DataError
 from train.liveness_training import LivenessSettings
-from train.overfitting import by_heart, overfit_liveness
+from train.overfitting import SMALL_LOSS, by_heart, few_scenes, overfit_liveness, overfit_wake
+from train.wake_training import WakeSettings
 
 pytestmark = pytest.mark.tf
 
 SETTINGS = LivenessSettings.from_dict({"shape": {"stem": 4, "blocks": [[4, 2]], "hidden": 4}, "batch": 8, "rate": 0.02})
+
+
+WAKE = WakeSettings.from_dict({"width": 12, "kernels": [5], "batch": 8, "rate": 0.02})
+
+
+def scenes(n=16, *, alike):
+    """Return scenes of two words and of none; where they are alike, nothing tells which is which."""
+    rng = np.random.default_rng(3)
+    word = (np.arange(n) % 4 % 3 - 1).astype(np.int8)
+    features = np.repeat(rng.integers(-128, -100, (1, 120, 40)), n, axis=0).astype(np.int8)
+    if not alike:
+        for number in range(2):
+            features[word == number, 40:60, 20 * number : 20 * number + 15] = 100
+    return {"features": features, "end_sample": np.where(word >= 0, 9_600, -1).astype(np.int32), "word": word}
 
 
 def clips(*, alike):
@@ -42,3 +58,30 @@ def test_nothing_is_left_that_regularises():
     names = ("weight_decay", "mixup_share", "colour_db", "dropout", "label_smoothing", "sparsity", "ema", "group_dro")
     assert not any(getattr(left, name) for name in (*names, "kind_weights", "shift_frames"))
     assert left.epochs == 7
+    left = by_heart(WakeSettings(), 9)
+    names = ("mask_frames", "mask_channels", "channel_shift", "dropout", "weight_decay")
+    assert not any(getattr(left.variety, name) for name in names)
+    assert (left.sparsity, left.ema, left.epochs) == (0.0, 0.0, 9)
+    assert left.variety.mix == WakeSettings().variety.mix
+
+
+def test_words_are_learned_by_heart_to_next_to_no_loss():
+    found = overfit_wake(WAKE, scenes(alike=False), 2, epochs=120, seed=1)
+    assert found["learned"]
+    assert found["examples"] == 16
+    assert found["curve"][-1]["loss"] < SMALL_LOSS < found["curve"][0]["loss"]
+
+
+def test_words_that_nothing_tells_apart_are_not():
+    found = overfit_wake(WAKE, scenes(alike=True), 2, epochs=3, seed=1)
+    assert not found["learned"]
+    assert found["error"] > 0.2
+    assert [entry["epoch"] for entry in found["curve"]] == [1, 2, 3]
+
+
+def test_half_of_a_few_scenes_have_a_word():
+    few = few_scenes(scenes(40, alike=True), 9, seed=1)
+    assert np.count_nonzero(few["word"] >= 0) == 4
+    assert len(few["word"]) == len(few["features"]) == 9
+    with pytest.raises(DataError, match="got 20 scenes with a word and 20 without, expected 25 and 25"):
+        few_scenes(scenes(40, alike=True), 50, seed=1)

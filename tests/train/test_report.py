@@ -99,9 +99,16 @@ def made_results(sha256):
             "clips": {"live": 100, "replay": 100, "talkers": 10, "loudspeakers": 12},
             "all": {"eer": 0.25, "interval_95": [0.2, 0.3], "bpcer": 0.08, "bpcer_interval_95": [0.05, 0.12],
                     "apcer": 0.45, "apcer_interval_95": [0.4, 0.5]},
-            "near_and_quiet": {"live": 30, "replay": 30, "eer": 0.2, "bpcer": 0.0625, "apcer": 0.4},
             "one_room": {"live": 40, "bpcer": 0.03},
+            "two_rooms_no_loudspeaker": {"live": 60, "bpcer": 0.05, "bpcer_interval_95": [0.02, 0.09]},
             "live_over_television": {"live": 0, "bpcer": float("nan")},
+            "slices": {
+                "near_and_quiet": {"live": 30, "replay": 30, "bpcer": 0.0625, "bpcer_interval_95": [0.01, 0.2],
+                                   "apcer": 0.4, "apcer_interval_95": [0.3, 0.5]},
+                "near_and_quiet_without_standalone": {"live": 30, "replay": 20, "apcer": 0.1},
+                "near_and_quiet_standalone": {"live": 30, "replay": 0},
+                "live_over_television_at_5_db": {"live": 8, "bpcer": 0.125},
+            },
             "by_kind": kinds,
         },
         "raw": {"wake_words": _rate("refused", 0.02, 0.01, 0.05, clips=60),
@@ -255,8 +262,15 @@ def test_the_weakest_come_first(report):
         ("loudspeakers that stand alone", ["80.0 %", "50"]), ("phones", ["10.0 %", "50"])
     ]  # fmt: skip
     situations = found.table("People, by situation")
-    assert situations["near (at most 1.5 m) and quiet"] == ["6.2 %", "30"]
+    assert situations["near (at most 1.5 m) and quiet"] == ["6.2 % (1.0 to 20.0 %)", "30"]
+    assert situations["heard through two rooms, no loudspeaker"] == ["5.0 % (2.0 to 9.0 %)", "60"]
+    assert situations["while a television plays 5 dB below them"] == ["12.5 %", "8"]
     assert "while a television plays" not in situations, "of no clip there is no rate"
+    replays = found.table("Replays, near and quiet")
+    assert replays == {
+        "near (at most 1.5 m) and quiet": ["40.0 % (30.0 to 50.0 %)", "30"],
+        "the same, from phones, laptops and televisions": ["10.0 %", "20"],
+    }
 
 
 def test_verdicts_are_those_of_the_task(report, bundle, tmp_path):
@@ -282,7 +296,7 @@ def test_simulated_and_real_figures_share_no_table(report, bundle, tmp_path):
         assert len({of[row[0]] for row in table["rows"][1:]}) == 1
     real = {table["caption"] for table in found.tables if table["section"] == "weakest-real"}
     simulated = {table["caption"] for table in found.tables if table["section"] == "weakest-simulated"}
-    assert len(real) == len(simulated) == 2
+    assert (len(real), len(simulated)) == (2, 3)
     assert not real & simulated
 
 
@@ -348,6 +362,7 @@ def test_results_of_another_bundle_do_not_count(report, made):
         ("wake_test.json", ("int8", "recall"), [], "int8.recall: got a list"),
         ("wake_test.json", ("made_by",), 3, "made_by: got a number"),
         ("liveness_test.json", ("raw",), None, "raw: got null"),
+        ("liveness_test.json", ("simulated", "slices", "near_and_quiet"), None, "slices.near_and_quiet: got null"),
         ("liveness_test.json", ("simulated", "by_kind", "phone", "apcer"), True, "phone.apcer: got true"),
         ("liveness_test.json", ("simulated", "by_kind", "phone", "replay"), -1, "phone.replay: got -1"),
         ("protocol.json", ("probes", "alike"), "no", 'probes.alike: got "no"'),

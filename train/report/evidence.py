@@ -31,11 +31,20 @@ _WORST = 6
 """Talkers or loudspeakers that are named."""
 
 _SITUATIONS = (
-    ("near_and_quiet", "near (at most 1.5 m) and quiet"),
-    ("one_room", "in one room, recorded nowhere else"),
-    ("two_rooms_no_loudspeaker", "heard through two rooms, no loudspeaker"),
-    ("live_over_television", "while a television plays"),
+    (("slices", "near_and_quiet"), "near (at most 1.5 m) and quiet"),
+    (("one_room",), "in one room, recorded nowhere else"),
+    (("two_rooms_no_loudspeaker",), "heard through two rooms, no loudspeaker"),
+    (("live_over_television",), "while a television plays"),
+    (("slices", "live_over_television_at_5_db"), "while a television plays 5 dB below them"),
 )
+"""Where 'vivavoce train evaluate' writes each within ``simulated``, and what it is."""
+
+_REPLAYED = (
+    ("near_and_quiet", "near (at most 1.5 m) and quiet"),
+    ("near_and_quiet_without_standalone", "the same, from phones, laptops and televisions"),
+    ("near_and_quiet_standalone", "the same, from loudspeakers that stand alone"),
+)
+"""Slices of replays."""
 
 _BASELINES = {
     "majority": "always the same answer: chance",
@@ -86,11 +95,17 @@ def weakest_simulated(results: Results, scores: ClipScores | None, *, stray: boo
     )
     simulated = liveness.part("simulated")
     rows = []
-    for name, told in _SITUATIONS:
-        if name in simulated and simulated.part(name).count("live"):
-            part = simulated.part(name)
+    for keys, told in _SITUATIONS:
+        part = simulated.part(*keys)
+        if part.count("live"):
             rows.append((told, percent(part.share("bpcer", "bpcer_interval_95")), f"{part.count('live'):,}"))
     body += cards("People, by situation", ("situation", "people refused (95 % interval)", "clips"), rows)
+    rows = []
+    for name, told in _REPLAYED:
+        part = simulated.part("slices", name)
+        if part.count("replay"):
+            rows.append((told, percent(part.share("apcer", "apcer_interval_95")), f"{part.count('replay'):,}"))
+    body += cards("Replays, near and quiet", ("situation", "replays accepted (95 % interval)", "clips"), rows)
     body += '<p class="soft">Where there is no interval, the results hold none.</p>'
     if scores is None:
         body += f'<p class="soft">{_no_scores(results, stray)}</p>'

@@ -32,7 +32,8 @@ def in_short(
     missed = [verdict.title for verdict in verdicts if verdict.met is False]
     told = f"<strong>{escape(count_verdicts(verdicts))}.</strong>"
     if missed:
-        told += f" Missed: {escape('; '.join(missed))}."
+        # A home reads this first: nineteen names in a row would hide the line below them.
+        told += f" <details><summary>What it missed</summary>{bullets([escape(title) for title in missed])}</details>"
     items += [
         told,
         "<strong>No real loudspeaker was ever tried:</strong> everything that is said here of loudspeakers was "

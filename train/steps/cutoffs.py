@@ -13,6 +13,7 @@ _EPILOG = """\
 Runs the networks of a bundle as a device does, over the dev split only, and writes a file for
 'vivavoce quantize pack --cutoffs'. Each long-form stream is heard at three speeds, and so with three voices: the few
 streams of a dev split bound a false-accept rate badly, and those of train flatter, because the network knows them.
+What such a choice gives on talkers and streams that it was not made on is told beside, out of fold.
 
 Takes a few minutes on two cores. Nothing is written before the end: interrupted, the same command begins anew, but does
 not render again what is in --cache.
@@ -73,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     from train.atomic_file import put_bytes
     from train.calibration import choose_word_cutoffs, fit_platt, quantile_cutoff
     from train.corpus import load_manifest, read_clip
+    from train.cutoff_folds import out_of_fold
     from train.engines.choice import engine_from
     from train.liveness_evaluation import judge_audio
     from train.liveness_scenes import build_liveness_clips
@@ -99,9 +101,9 @@ def run(args: argparse.Namespace) -> int:
     clips = load_manifest(args.data)
     said = [c for c in clips if c.role == "wake" and c.split == "dev"]
     other = [c for c in clips if c.role == "longform" and c.split == "dev"]
+    by_word = [[c for c in said if c.word == word.id] for word in bundle.words]
     positives = [
-        [trace(bundle, in_noise_floor(c)) for c in said if c.word == word.id]
-        for word in tqdm(bundle.words, desc="words on dev", unit="word")
+        [trace(bundle, in_noise_floor(c)) for c in some] for some in tqdm(by_word, desc="words on dev", unit="word")
     ]
     background = [
         trace(bundle, to_int16(soxr.resample(read_clip(c), SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * speed))))
@@ -115,6 +117,16 @@ def run(args: argparse.Namespace) -> int:
     )
     if sum(c.false_accepts for c in chosen) > budget:
         warn(f"got more false accepts than {budget} in {hours:.2f} h at the highest cut-offs; train on more")
+
+    beyond = out_of_fold(
+        [word.id for word in bundle.words],
+        positives,
+        [[c.talker for c in some] for some in by_word],
+        background,
+        [c.path for c in other for _ in _SPEEDS],
+        refractory_s=bundle.wake.refractory_ms / 1000,
+        per_hour=rate,
+    )
 
     simulated = build_liveness_clips(
         args.data, "dev", args.cache,
@@ -136,6 +148,7 @@ def run(args: argparse.Namespace) -> int:
                     "reject": round(quantile_cutoff(probability[live], rejected), 4),
                     "calibration": {"slope": round(slope, 5), "offset": round(offset, 5)},
                 },
+                "out_of_fold": beyond,
             },
             indent=1,
         ).encode()
@@ -145,6 +158,13 @@ def run(args: argparse.Namespace) -> int:
         tqdm.write(
             f"{word.id:<14} cut-off {c.cutoff:.3f}  dev recall {c.recall:.3f} of {c.clips}  "
             f"false accepts {c.false_accepts}"
+        )
+    if beyond is not None:
+        mean, false = beyond["mean_recall"], beyond["false_accepts"]
+        low, high = mean["interval_95"]
+        tqdm.write(
+            f"out of fold    dev recall {mean['rate']:.3f} ({low:.3f} to {high:.3f}), mean of the words; "
+            f"{false['per_hour']:.2f} false accepts an hour where {rate:g} were stated"
         )
     tqdm.write(
         f"liveness: simulated dev EER {equal_error_rate(scores[live], scores[~live]):.3f}, "

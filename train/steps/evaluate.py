@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--floats",
         type=Path,
         metavar="DIR",
-        help="checkpoints (wake, liveness) whose float models are measured beside",
+        help="checkpoints (wake, liveness) whose float models are measured beside, in the same conditions and slices",
     )
     parser.add_argument(
         "--clips",
@@ -76,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     from train.liveness_evaluation import evaluate_raw, evaluate_simulated
     from train.liveness_scenes import build_liveness_clips, sources
     from train.options import check_folders
+    from train.paired_difference import recall_differences
     from train.report.scores import SCORES_FILE
     from train.results import float_twin, open_test_split, write_result
     from train.simulator.recipe import shipped_recipe
@@ -114,6 +115,9 @@ def run(args: argparse.Namespace) -> int:
         }
         if floats is not None:
             wake["float"] = evaluate_wake(floats, clips)
+            ids = {word.id for word in bundle.words}
+            said = [clip for clip in clips if clip.role == "wake" and clip.word in ids]
+            wake["int8_minus_float"] = recall_differences(wake["int8"], wake["float"], said)
         write_result(args.out / f"wake_{args.split}.json", wake, data_hash=hashed, seed=args.seed, bundle=bundle.path)
 
         def rendered(seed: str, n: int) -> Any:
@@ -150,6 +154,8 @@ def run(args: argparse.Namespace) -> int:
             ),
             "void_fit": void_record,
             "raw": evaluate_raw(bundle, sources(clips), seed=args.seed),
+            # What is said of the one is said of the other: the same recordings, in the same noise.
+            **({} if floats is None else {"raw_float": evaluate_raw(floats, sources(clips), seed=args.seed)}),
         }
         write_result(
             args.out / f"liveness_{args.split}.json",

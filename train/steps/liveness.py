@@ -52,9 +52,10 @@ def run(args: argparse.Namespace) -> int:
     """Train, prune and save the network."""
     from train.engines.choice import engine_from
     from train.liveness_training import LivenessSettings, train_liveness
+    from train.recorded_settings import recorded_liveness
     from train.training_options import given_settings
 
-    given = given_settings(args, "clips", "dev_clips", "group_dro")
+    given = given_settings(args, "clips", "dev_clips", "group_dro", recorded=recorded_liveness)
     if args.kind_weights is not None:
         given["kind_weights"] = dict(args.kind_weights)
     train_liveness(

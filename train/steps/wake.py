@@ -60,11 +60,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, prune and save the network."""
     from train.engines.choice import engine_from
+    from train.recorded_settings import recorded_wake
     from train.training_options import given_settings
     from train.wake_training import WakeSettings, train_wake
     from train.wake_variety import VARIETIES
 
-    given = given_settings(args, "width", "scenes", "teacher_share")
+    given = given_settings(args, "width", "scenes", "teacher_share", recorded=recorded_wake)
     if args.without is not None:
         given["without"] = args.without
     if args.synth is not None:

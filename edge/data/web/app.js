@@ -18,12 +18,27 @@ let following = true; // the newest decision is shown, until somebody chooses an
 let paused = false;
 let unmarked = []; // decisions of before the page was loaded, until it is known how long ago they were
 let source = { kind: "none", yours: false };
+let connected = false;
+let hears = false; // whether sound comes
+
+const INVITATIONS = {
+  both: "Say a word, and the gate opens. Play your own recording of it from a phone, and it stays shut.",
+  wake: "Say one of the words. Nothing is judged.",
+  liveness: "Say something, or play it from a phone: after every pause it is judged.",
+};
 
 const phrase = (id) => hello?.words.find((word) => word.id === id)?.phrase ?? id;
 
 function trouble(text) {
   byId("trouble").textContent = text;
   byId("trouble").hidden = !text;
+}
+
+// What is wrong, or good to know, above all else.
+function banner(text) {
+  const element = byId("banner");
+  if (element.textContent !== text) element.textContent = text;
+  element.hidden = !text;
 }
 
 function begin(record) {
@@ -67,9 +82,13 @@ function tick(state) {
   for (const one of unmarked) parts.spectrogram.mark(one.verdict, state.heard_s - one.at_s - (one.delay_s ?? 0));
   unmarked = [];
   parts.spectrogram.push(state.columns);
-  byId("dot").dataset.on = source.kind !== "none";
-  const line = state.note ? `${state.source} · ${state.note}` : state.source;
-  if (byId("source-text").textContent !== line) byId("source-text").textContent = line;
+  byId("dot").dataset.on = state.hears;
+  if (byId("source-text").textContent !== state.source) byId("source-text").textContent = state.source;
+  banner(state.note && sentence(state.note));
+  if (hears !== state.hears) {
+    hears = state.hears;
+    invite();
+  }
   if (paused) return;
   byId("heard").textContent = `${fixed(state.heard_s, 0)} s heard${state.queue_s > 0.5 ? `, ${fixed(state.queue_s, 1)} s behind` : ""}`;
   const level = byId("level");
@@ -93,17 +112,18 @@ function tick(state) {
 function rest() {
   byId("verdict").dataset.verdict = "none";
   byId("verdict-when").textContent = "The gate";
-  byId("verdict-word").textContent = "Listening";
-  byId("verdict-why").textContent =
-    hello.mode === "wake"
-      ? "Say one of the words. Nothing is judged."
-      : hello.mode === "liveness"
-        ? "Say something, or play it from a phone: after every pause it is judged."
-        : "Say a word, and the gate opens. Play your own recording of it from a phone, and it stays shut.";
+  invite();
   byId("evidence").replaceChildren();
   parts.gauge.show(null);
   parts.decay.show(null);
   parts.history.choose(null);
+}
+
+// Say what to do, as long as nothing is decided.
+function invite() {
+  if (byId("verdict").dataset.verdict !== "none") return;
+  byId("verdict-word").textContent = hears ? "Listening" : "Not listening";
+  byId("verdict-why").textContent = hears ? INVITATIONS[hello.mode] : !connected ? "There is no connection." : source.kind === "none" ? "Nothing is heard. Choose where the sound comes from." : "No sound comes.";
 }
 
 function display(decision) {
@@ -145,12 +165,13 @@ function decided(decision) {
 
 function sourced(record) {
   source = record;
+  microphone.told(record.kind === "browser" && record.yours);
   // Where another page's microphone is heard, none is chosen here, so that "Off" can be, and ends it.
-  const kind = record.kind === "browser" && !record.yours ? "" : record.kind;
+  const heard = record.kind === "browser" && !record.yours ? "" : record.kind;
+  const kind = microphone.asked ? "browser" : heard;
   for (const input of document.querySelectorAll('input[name="origin"]')) input.checked = input.value === kind;
-  if (record.kind !== "browser" || !record.yours) microphone.stop();
   byId("keep").setAttribute("aria-checked", String(record.keeps_sound));
-  byId("dot").dataset.on = record.kind !== "none";
+  invite();
   byId("again").hidden = record.kind !== "none" || !record.ended || hello?.server === STDIN;
   byId("origin-none").textContent = record.kind === "browser" && !record.yours ? "another page's microphone is heard; choose to end it" : "nothing is heard";
 }
@@ -168,22 +189,34 @@ const HANDLERS = {
     else display(record.history.at(-1));
   },
   what_if: (record) => parts.cutoffs.show(record),
-  error: (record) => trouble(sentence(record.told)),
+  error: (record) => {
+    trouble(sentence(record.told));
+    // It may be the microphone that is refused: what is heard is what was heard.
+    if (microphone.asked && microphone.on) microphone.stop();
+    sourced(source);
+  },
 };
 
-function changed(connected, retryMs, reason) {
-  const banner = byId("banner");
-  banner.hidden = connected;
-  document.body.dataset.connected = String(connected);
-  if (connected) return;
+function changed(now, full = false, reason = "") {
+  connected = now;
+  document.body.dataset.connected = String(now);
+  if (now) {
+    banner("");
+    return;
+  }
+  hears = false;
+  invite();
   byId("dot").dataset.on = "lost";
   byId("source-text").textContent = "not connected";
-  const text = `No connection to vivavoce${reason ? ` (${reason})` : ""}: it is tried again. If it was started anew, open the address that it printed.`;
-  if (banner.textContent !== text) banner.textContent = text;
+  banner(
+    full
+      ? "Too many pages of vivavoce are open. Close one of them, and this one goes on by itself."
+      : `No connection to vivavoce${reason ? ` (${reason})` : ""}: it is tried again. If it was started anew, open the address that it printed.`,
+  );
 }
 
 const link = new Link((record) => HANDLERS[record.type]?.(record), changed);
-const microphone = new Microphone(link, trouble);
+const microphone = new Microphone(link, trouble, () => hello !== null && hello.server !== null);
 
 byId("origin").addEventListener("change", async (event) => {
   trouble("");

@@ -1,9 +1,11 @@
 // The connection to vivavoce, which comes again by itself.
 
 const RETRY_MS = [500, 8000];
+const FULL = 1013; // there are as many pages as there may be
 
 export class Link {
-  // `heard` takes records; `changed` takes whether it is connected, and in how many ms it is tried again.
+  // `heard` takes records; `changed` takes whether there is a connection and, if not, whether too many pages have one,
+  // and why it was closed.
   constructor(heard, changed) {
     this.heard = heard;
     this.changed = changed;
@@ -16,13 +18,18 @@ export class Link {
     address.protocol = "ws:";
     const socket = new WebSocket(address);
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => {
-      this.retry = RETRY_MS[0];
-      this.changed(true, 0, "");
+    let told = false;
+    socket.onmessage = (event) => {
+      // Not when it opens: a page too many is let go at once.
+      if (!told) {
+        told = true;
+        this.retry = RETRY_MS[0];
+        this.changed(true);
+      }
+      this.heard(JSON.parse(event.data));
     };
-    socket.onmessage = (event) => this.heard(JSON.parse(event.data));
     socket.onclose = (event) => {
-      this.changed(false, this.retry, event.reason);
+      this.changed(false, event.code === FULL, event.reason);
       setTimeout(() => this.open(), this.retry);
       this.retry = Math.min(2 * this.retry, RETRY_MS[1]);
     };

@@ -1,0 +1,158 @@
+"""The learners of a study, on made-up clips and scenes: what was trained is judged, and nothing is rendered twice."""
+
+import numpy as np
+import pytest
+
+from edge.errors import DataError, UsageError
+
+pytest.importorskip("tensorflow", reason="training needs TensorFlow")
+
+from edge.cues import CueSettings
+from train import study_learners
+from train.compression_scores import mean_equal_error
+from train.group_weights import GROUPS
+from train.liveness_training import LivenessSettings, dev_figures
+from train.studies import Study
+from train.study_learners import LivenessLearner, WakeLearner
+from train.wake_training import WakeSettings
+
+pytestmark = pytest.mark.tf
+
+LIVENESS = LivenessSettings.from_dict(
+    {"shape": {"stem": 4, "blocks": [[4, 2]], "hidden": 4}, "clips": 64, "epochs": 2, "batch": 16, "rate": 0.02}
+)
+WAKE = WakeSettings.from_dict(
+    {"width": 8, "kernels": [3], "epochs": 2, "batch": 8, "rate": 0.02, "sparsity": 0.0, "ema": 0.0, "synth": []}
+)
+
+
+@pytest.fixture
+def clips(monkeypatch):
+    """Make up clips whose class shows in one band; return the list of what was rendered."""
+    rendered = []
+
+    def render(settings, *, seed, splits, **rest):
+        (split,) = splits
+        rendered.append(split)
+        n = settings.clips if split == "train" else 40
+        rng = np.random.default_rng([seed, n])
+        rows, bands = CueSettings().shape
+        live = (np.arange(n) % 2 == 0).astype(np.int8)
+        cues = rng.integers(0, 200, (n, rows, bands)).astype(np.uint8)
+        cues[live == 1, :, :20] = 250
+        names = {name: np.array([f"{name} {i // 8}" for i in range(n)]) for name in ("talker", "room", "loudspeaker")}
+        return {
+            split: {
+                "cues": cues,
+                "live": live,
+                "kind": np.where(live == 1, "none", np.array(GROUPS[1:])[np.arange(n) // 2 % 4]),
+                **names,
+            }
+        }
+
+    monkeypatch.setattr(study_learners, "liveness_clips", render)
+    return rendered
+
+
+@pytest.fixture
+def scenes(monkeypatch):
+    """Make up scenes of two wake words and one other; return the list of what was rendered."""
+    rendered = []
+
+    def render(settings, words, *, seed, splits, **rest):
+        (split,) = splits
+        rendered.append((split, settings.mix().per_word_clip))
+        n = 24
+        rng = np.random.default_rng([seed, len(split)])
+        word = (np.arange(n) % 4 - 1).astype(np.int8)
+        features = rng.integers(-128, -100, (n, 120, 40)).astype(np.int8)
+        for number in range(3):
+            features[word == number, 40:60, 10 * number : 10 * number + 10] = 100
+        talker = np.array([f"t{i // 4 % 3}" if word[i] >= 0 else "" for i in range(n)])
+        return {
+            split: {
+                "features": features,
+                "end_sample": np.where(word >= 0, 9_600, -1).astype(np.int32),
+                "word": word,
+                "talker": talker,
+            }
+        }
+
+    monkeypatch.setattr(study_learners, "wake_scenes", render)
+    monkeypatch.setattr(study_learners, "phrases", lambda data: {"one": "one", "two": "two"})
+    monkeypatch.setattr(study_learners, "other_words", lambda data: ("zero",))
+    return rendered
+
+
+def test_liveness_is_judged_by_its_kinds_and_watched(tmp_path, clips):
+    learner = LivenessLearner(tmp_path, tmp_path, LIVENESS, rendering_seed=1)
+    watched = []
+    study = Study(learner, tmp_path / "out", data_hash="0" * 64)
+    found = study.train("base", LIVENESS, 1, watch=lambda epoch, error: watched.append((epoch, error)))
+    assert found.scores.shape == (40,)
+    assert [epoch for epoch, _ in watched] == [1, 2]
+    expected = dev_figures(found.scores, learner._dev)
+    assert found.error == pytest.approx(expected["simulated_dev_mean_eer_of_kinds"])
+    assert found.figures["simulated_dev_eer_by_kind"] == expected["simulated_dev_eer_by_kind"]
+    assert (found.figures["examples"], found.figures["epochs"]) == (64, 2)
+    assert np.isnan(learner.error(found.scores, np.flatnonzero(learner._live)))
+
+
+def test_what_is_rendered_alike_is_rendered_once(tmp_path, clips):
+    learner = LivenessLearner(tmp_path, tmp_path, LIVENESS, rendering_seed=1)
+    study = Study(learner, tmp_path / "out", data_hash="0" * 64)
+    for name, changed in (("a", {}), ("b", {"dropout": 0.0}), ("c", {"raw_share": 0.0}), ("d", {"raw_share": 0.0})):
+        study.train(name, LivenessSettings.from_dict({**LIVENESS.to_dict(), **changed, "epochs": 1}), 1)
+    assert clips == ["dev", "train", "train"]
+
+
+def test_an_interrupted_training_goes_on_from_its_epoch(tmp_path, clips):
+    learner = LivenessLearner(tmp_path, tmp_path, LIVENESS, rendering_seed=1)
+    study = Study(learner, tmp_path / "out", data_hash="0" * 64)
+
+    def stop(epoch, error):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        study.train("base", LIVENESS, 1, watch=stop)
+    with pytest.raises(DataError, match=r"base/resume: holds the state of another run .settings.dropout: 0.15, now 0"):
+        study.train("base", LivenessSettings.from_dict({**LIVENESS.to_dict(), "dropout": 0.0}), 1)
+    watched = []
+    study.train("base", LIVENESS, 1, watch=lambda epoch, error: watched.append(epoch))
+    assert watched == [2]
+
+
+def test_wake_words_are_judged_and_others_are_not(tmp_path, scenes):
+    learner = WakeLearner(tmp_path, tmp_path, WAKE, rendering_seed=1)
+    study = Study(learner, tmp_path / "out", data_hash="0" * 64)
+    found = study.train("base", WAKE, 1)
+    assert found.scores.shape == (24, 2)
+    assert found.error == pytest.approx(mean_equal_error(found.scores, learner._dev["word"]))
+    assert 0 <= found.figures["recall_at_1_percent_of_other_scenes"] <= 1
+    assert len(set(learner.clusters[0])) == 3 + 6
+    assert learner.dev["words"] == ["one", "two"]
+    # One scene is right for its word by construction: the score follows the word once there is something to learn.
+    assert found.error <= 0.5
+
+
+def test_more_scenes_are_another_rendering(tmp_path, scenes):
+    learner = WakeLearner(tmp_path, tmp_path, WAKE, rendering_seed=1)
+    study = Study(learner, tmp_path / "out", data_hash="0" * 64)
+    for name, changed in (("a", {}), ("b", {"rate": 0.01}), ("c", {"scenes": 0.5})):
+        study.train(name, WakeSettings.from_dict({**WAKE.to_dict(), **changed, "epochs": 1}), 1)
+    assert scenes == [("dev", 16), ("train", 16), ("train", 8)]
+
+
+def test_a_training_without_a_word_that_is_judged_is_refused(tmp_path, scenes):
+    learner = WakeLearner(tmp_path, tmp_path, WAKE, rendering_seed=1)
+    study = Study(learner, tmp_path / "out", data_hash="0" * 64)
+    with pytest.raises(UsageError, match=r"without: got \['one'\] for a training and \[\] for the dev set"):
+        study.train("a", WakeSettings.from_dict({**WAKE.to_dict(), "without": ["one"]}), 1)
+    with pytest.raises(UsageError, match="without: got all words"):
+        WakeLearner(
+            tmp_path,
+            tmp_path,
+            WakeSettings.from_dict({**WAKE.to_dict(), "without": ["one", "two"]}),
+            rendering_seed=1,
+        )
