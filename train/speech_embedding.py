@@ -1,8 +1,8 @@
 """Google's speech embedding: a network that was trained to tell thousands of keywords apart, and so knows speech [1]_.
 
-It takes no part in a device: it is too large (330 k parameters, 12 times the work), and only teaches. The two files are
-those that the wheel of openWakeWord holds (:data:`FILES`); the network is Google's, under Apache-2.0, and was published on
-TensorFlow Hub as ``speech_embedding``. The wake words of that wheel have another licence and are not used.
+It is no part of a device, for which it is too large, and only teaches. The two files are those that the wheel of
+openWakeWord holds (:data:`FILES`); the network is Google's, under Apache-2.0, and was published on TensorFlow Hub as
+``speech_embedding``. The wake words of that wheel have another licence and are not used.
 
 The network has no padding along time, so that one run over a whole recording gives what runs over every stretch of
 0.78 s give one by one.
@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from edge.errors import DataError
 
-__all__ = ["DIMENSIONS", "FILES", "HOP_FRAMES", "SpeechEmbedding", "heard_samples"]
+__all__ = ["DIMENSIONS", "FILES", "HOP_FRAMES", "LICENCE", "SpeechEmbedding", "heard_samples"]
 
 FILES = ("melspectrogram.tflite", "embedding_model.tflite")
 """Names of the files in a folder of the embedding: samples to a mel spectrogram, spectrogram to embeddings."""
@@ -32,6 +32,9 @@ DIMENSIONS = 96
 
 HOP_FRAMES = 8
 """Frames of the spectrogram between two embeddings of one run; other places come from runs that begin later."""
+
+LICENCE = {"material": "speech_embedding (Google, TensorFlow Hub), as a teacher", "licence": "Apache-2.0"}
+"""As the manifest of a bundle lists it."""
 
 _MEL_BANDS = 32
 _STEP = 160  # samples between two frames of the spectrogram
@@ -71,7 +74,8 @@ class SpeechEmbedding:
         spectrogram = self._spectrogram(np.zeros(_WINDOW + (_FRAMES - 1) * _STEP, np.int16))
         if spectrogram.shape != (_FRAMES, _MEL_BANDS):
             raise DataError(
-                f"{folder / FILES[0]}: got a spectrogram of {spectrogram.shape}, expected {(_FRAMES, _MEL_BANDS)}; {_REMEDY}"
+                f"{folder / FILES[0]}: got a spectrogram of {spectrogram.shape}, expected {(_FRAMES, _MEL_BANDS)}; "
+                f"{_REMEDY}"
             )
         shape = _run(self._embedding, spectrogram[None, :, :, None]).shape
         if shape != (1, 1, 1, DIMENSIONS):
@@ -117,7 +121,9 @@ def _loaded(path: Path, digest: Any) -> Any:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}), expected a part of the embedding; {_REMEDY}") from error
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}), expected a part of the embedding; {_REMEDY}"
+        ) from error
     from ai_edge_litert.interpreter import Interpreter
 
     digest.update(content)
@@ -125,7 +131,9 @@ def _loaded(path: Path, digest: Any) -> Any:
         # One thread, so that every machine and number of workers computes the same.
         return Interpreter(model_content=content, num_threads=1)
     except ValueError as error:
-        raise DataError(f"{path}: is no network that LiteRT loads, expected a part of the embedding; {_REMEDY}") from error
+        raise DataError(
+            f"{path}: is no network that LiteRT loads, expected a part of the embedding; {_REMEDY}"
+        ) from error
 
 
 def _run(network: Any, given: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
