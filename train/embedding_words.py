@@ -169,12 +169,14 @@ def fit_embedding_words(
         losses = tf.nn.weighted_cross_entropy_with_logits(truth, logits, settings.positive_weight)
         return tf.reduce_mean(tf.reduce_sum(losses, axis=-1))
 
-    batches = (
-        tf.data.Dataset.from_tensor_slices((embeddings, said))
-        .shuffle(len(said), seed=seed)
-        .batch(settings.batch)
-        .map(lambda x, y: (tf.cast(x, tf.float32) * (EMBEDDING_STEP / _SCALE), y))
-    )
+    given, answers = tf.constant(embeddings), tf.constant(said)
+
+    def batch(chosen: Any) -> tuple[Any, Any]:
+        x = tf.cast(tf.gather(given, chosen), tf.float32) * (EMBEDDING_STEP / _SCALE)
+        return tf.ensure_shape(x, (None, *embeddings.shape[1:])), tf.gather(answers, chosen)
+
+    # Indices are shuffled, and not the half million moments themselves.
+    batches = tf.data.Dataset.range(len(said)).shuffle(len(said), seed=seed).batch(settings.batch).map(batch)
     rate = tf_keras.optimizers.schedules.CosineDecay(settings.rate, settings.epochs * len(batches))
     model.compile(tf_keras.optimizers.AdamW(rate, weight_decay=0.02), loss)
     model.fit(batches, epochs=settings.epochs, verbose=2)
