@@ -16,6 +16,7 @@ STEPS = {
     "check": "train.steps.check",
     "explore": "train.steps.explore",
     "render": "train.steps.render",
+    "teacher": "train.steps.teacher",
     "wake": "train.steps.wake",
     "join": "train.steps.join",
     "word": "train.steps.word",

@@ -119,14 +119,24 @@ def _block_over_scene(made: dict[str, Any], shape: WakeShape, i: int, x: Any, dr
     return tf_keras.layers.SpatialDropout2D(dropout)(x) if dropout else x
 
 
-def training_form(shape: WakeShape, *, dropout: float = 0.1, weights: Weights | None = None) -> Any:
+def training_form(shape: WakeShape, *, dropout: float = 0.1, weights: Weights | None = None, beside: int = 0) -> Any:
     """Build the form that runs over whole scenes, with fresh weights or with those that are given.
+
+    Parameters
+    ----------
+    shape : WakeShape
+    dropout : float
+        Share of the channels that is left out between layers.
+    weights : Weights, optional
+    beside : int
+        How many more outputs there are behind those of the words, by a layer ``beside`` that no device has: what else
+        the last block shall know. It begins with fresh weights in any case.
 
     Returns
     -------
     tf_keras.Model
         Input ``features`` ``(batch, frames, 40) float32`` in feature units (0 to 26); output ``logits``
-        ``(batch, outputs, words) float32``; output *i* has seen the frames up to :func:`output_frames`.
+        ``(batch, outputs, words + beside) float32``; output *i* has seen the frames up to :func:`output_frames`.
     """
     made = _layers(shape)
     features = tf_keras.Input((None, shape.channels), name="features")
@@ -134,8 +144,11 @@ def training_form(shape: WakeShape, *, dropout: float = 0.1, weights: Weights | 
     x = _relu6(made["stem_norm"](made["stem"](x)))
     for i in range(len(shape.kernels)):
         x = _block_over_scene(made, shape, i, x, dropout)
-    x = made["head"](x)
-    logits = tf_keras.layers.Reshape((-1, shape.words), name="logits")(x)
+    given = made["head"](x)
+    if beside:
+        more = tf_keras.layers.Conv2D(beside, 1, name="beside")(x)
+        given = tf_keras.layers.Concatenate(axis=-1)([given, more])
+    logits = tf_keras.layers.Reshape((-1, shape.words + beside), name="logits")(given)
     if weights is not None:
         _fill(made, weights)
     return tf_keras.Model(features, logits, name="wake_training")

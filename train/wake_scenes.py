@@ -6,7 +6,7 @@ rooms, noises, filters and levels: noise on negatives only would be a shortcut, 
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -27,7 +27,17 @@ from train.simulator.noise import NoisePool
 from train.simulator.rooms import RoomBank, load_room_bank
 from train.speeds import Speeds
 
-__all__ = ["SCENE_S", "SceneMix", "build_wake_scenes", "other_words", "render_scene"]
+__all__ = [
+    "SCENE_S",
+    "RenderedScene",
+    "SceneMix",
+    "build_wake_scenes",
+    "n_shards",
+    "other_words",
+    "render_scene",
+    "rendered",
+    "scene_settings",
+]
 
 SCENE_S = 3.0
 """Length of a scene, s."""
@@ -292,7 +302,21 @@ def _plan(mix: SceneMix, corpus: _Corpus, seed: int, words: tuple[str, ...]) -> 
     return [plan[i] for i in order]
 
 
-def _make_shard(
+@dataclass(frozen=True, slots=True)
+class RenderedScene:
+    """A scene before the frontend hears it."""
+
+    samples: np.ndarray
+    """``(48000,) int16``."""
+    end: int
+    """Sample at which a word ends, -1 for none."""
+    word: int
+    """Index into the words, -1 for none."""
+    talker: str
+    """Who says the word; empty for none."""
+
+
+def rendered(
     index: int,
     *,
     data: Path,
@@ -302,23 +326,55 @@ def _make_shard(
     mix: SceneMix,
     seed: int,
     words: tuple[str, ...],
-    frontend: FrontendSettings,
-) -> Arrays:
+) -> Iterator[RenderedScene]:
+    """Render the scenes of one shard, the same whoever asks for them."""
     corpus = _corpus(data, synthetic, split, cache, mix, words)
     plan = _plan(mix, corpus, seed, words)[index * _SCENES_PER_SHARD : (index + 1) * _SCENES_PER_SHARD]
-    features, ends, labels, talkers = [], [], [], []
     for number, (kind, clip) in enumerate(plan):
         rng = np.random.default_rng([seed, 2, index * _SCENES_PER_SHARD + number])
         samples, end = render_scene(kind, clip, corpus, rng)
-        features.append(quantise_features(Frontend(frontend).push(samples)))
-        ends.append(end)
-        labels.append(words.index(clip.word) if kind == "word" and clip is not None else -1)
-        talkers.append(clip.talker if clip is not None and kind == "word" else "")
+        says = kind == "word" and clip is not None
+        yield RenderedScene(
+            samples, end, words.index(clip.word) if says and clip else -1, clip.talker if says and clip else ""
+        )
+
+
+def n_shards(
+    data: Path,
+    synthetic: tuple[Clip, ...],
+    split: str,
+    cache: Path,
+    mix: SceneMix,
+    seed: int,
+    words: tuple[str, ...],
+) -> int:
+    """Return how many shards the scenes of a split are made in."""
+    return -(-len(_plan(mix, _corpus(data, synthetic, split, cache, mix, words), seed, words)) // _SCENES_PER_SHARD)
+
+
+def scene_settings(
+    data: Path, synthetic: Sequence[Clip], split: str, mix: SceneMix, seed: int, words: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return all that the scenes of a split depend on, as plain data."""
     return {
-        "features": np.stack(features),
-        "end_sample": np.array(ends, np.int32),
-        "word": np.array(labels, np.int8),
-        "talker": np.array(talkers),
+        "recipe": RECIPE_VERSION,
+        "data": content_hash(data),
+        # Their names are hashes of what they say and of how.
+        "synthetic": hashlib.sha256("".join(clip.role + clip.path for clip in synthetic).encode()).hexdigest(),
+        "split": split,
+        "mix": mix.to_dict(),
+        "seed": seed,
+        "words": words,
+    }
+
+
+def _make_shard(index: int, *, frontend: FrontendSettings, **scenes: Any) -> Arrays:
+    of_scenes = list(rendered(index, **scenes))
+    return {
+        "features": np.stack([quantise_features(Frontend(frontend).push(one.samples)) for one in of_scenes]),
+        "end_sample": np.array([one.end for one in of_scenes], np.int32),
+        "word": np.array([one.word for one in of_scenes], np.int8),
+        "talker": np.array([one.talker for one in of_scenes]),
     }
 
 
@@ -349,31 +405,10 @@ def build_wake_scenes(
         ``features`` ``(n, frames, 40) int8``, ``end_sample`` ``(n,) int32`` (-1: no word), ``word`` ``(n,) int8``
         (index into ``words``, -1: none), ``talker`` ``(n,) str``.
     """
-    synthetic = tuple(synthetic)
-    corpus = _corpus(data, synthetic, split, cache, mix, words)
-    n = len(_plan(mix, corpus, seed, words))
-    settings: dict[str, Any] = {
-        "recipe": RECIPE_VERSION,
-        "data": content_hash(data),
-        # Their names are hashes of what they say and of how.
-        "synthetic": hashlib.sha256("".join(clip.role + clip.path for clip in synthetic).encode()).hexdigest(),
-        "split": split,
-        "mix": mix.to_dict(),
-        "seed": seed,
+    scenes: dict[str, Any] = {
+        "data": data, "synthetic": tuple(synthetic), "split": split, "cache": cache, "mix": mix, "seed": seed,
         "words": words,
-        "frontend": frontend.to_dict(),
-    }
-    make = partial(
-        _make_shard,
-        data=data,
-        synthetic=synthetic,
-        split=split,
-        cache=cache,
-        mix=mix,
-        seed=seed,
-        words=words,
-        frontend=frontend,
-    )
-    return build_shards(
-        cache, f"wake-{split}", settings, -(-n // _SCENES_PER_SHARD), make, engine=engine, unit="scenes"
-    )
+    }  # fmt: skip
+    settings = {**scene_settings(data, synthetic, split, mix, seed, words), "frontend": frontend.to_dict()}
+    make = partial(_make_shard, frontend=frontend, **scenes)
+    return build_shards(cache, f"wake-{split}", settings, n_shards(**scenes), make, engine=engine, unit="scenes")

@@ -21,7 +21,7 @@ from train.keras import tf
 from train.new_word_checkpoint import WakeCheckpoint, read_wake_checkpoint
 from train.wake_network import WakeShape, training_form
 
-__all__ = ["WakeTeachers"]
+__all__ = ["WakeTeachers", "mixed_targets"]
 
 
 class WakeTeachers:
@@ -85,7 +85,7 @@ class WakeTeachers:
         return tf.add_n(of_each) / len(of_each)
 
     def teach(self, features: Any, truth: Any, *, share: float, positive_weight: float) -> Any:
-        """Mix what the teachers say into targets and weights.
+        """Mix what the teachers say into targets and weights, as :func:`mixed_targets` does.
 
         The loss that comes of it is the weighted sum of the cross-entropy with the labels and of that with the
         teachers' probabilities: cross-entropy is linear in its target. What the labels leave open (weight 0) the
@@ -106,13 +106,34 @@ class WakeTeachers:
         (batch, outputs, words, 2) float32 tensor
         """
         said = tf.sigmoid(self.logits(features))
-        target, weight = truth[..., : self._n_words, 0], truth[..., : self._n_words, 1]
-        of_labels = (1.0 - share) * weight
-        of_teachers = share * (1.0 + (positive_weight - 1.0) * said)
-        total = of_labels + of_teachers
-        mixed = tf.math.divide_no_nan(of_labels * target + of_teachers * said, total)
-        taught = tf.stack([mixed, total], axis=-1)
-        return tf.concat([taught, truth[..., self._n_words :, :]], axis=2)
+        return mixed_targets(truth, said, share=share, positive_weight=positive_weight)
+
+
+def mixed_targets(truth: Any, said: Any, *, share: Any, positive_weight: float) -> Any:
+    """Mix what a teacher says into targets and weights.
+
+    Parameters
+    ----------
+    truth : (..., words, 2) float32 tensor
+        As :func:`train.wake_labels.targets` returns it; words behind those of the teacher are left as they are.
+    said : (..., taught words) float32 tensor
+        Probabilities.
+    share : float, or float32 tensor that broadcasts to `said`
+        Of the loss that the teacher has.
+    positive_weight : float
+        What a moment counts of which the teacher is sure that a word was said.
+
+    Returns
+    -------
+    (..., words, 2) float32 tensor
+    """
+    n_words = said.shape[-1]
+    target, weight = truth[..., :n_words, 0], truth[..., :n_words, 1]
+    of_labels = (1.0 - share) * weight
+    of_teachers = share * (1.0 + (positive_weight - 1.0) * said)
+    total = of_labels + of_teachers
+    mixed = tf.math.divide_no_nan(of_labels * target + of_teachers * said, total)
+    return tf.concat([tf.stack([mixed, total], axis=-1), truth[..., n_words:, :]], axis=-2)
 
 
 def _check(found: WakeCheckpoint, words: tuple[str, ...], shape: WakeShape) -> None:

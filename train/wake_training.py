@@ -14,18 +14,23 @@ from edge.frontend_tables import FrontendSettings
 from edge.strict_toml import Within, from_tables
 from train.clip import Clip
 from train.corpus import data_hash, licences, load_manifest
+from train.embedding_lessons import EmbeddingLessons, lesson_loss
 from train.engines.choice import Engine
 from train.fitting import RunRecord, checked_out, cosine_rate, fit, save_checkpoint, set_seed
 from train.keras import tf, tf_keras
 from train.pruning import prunable, pruning_callback, sparsity, strip
 from train.similar import must_not_fire
+from train.speech_embedding import DIMENSIONS, LICENCE
+from train.speech_teacher import read_speech_teacher
 from train.spoken import speak_all
 from train.synthesis import SYNTHESISERS
+from train.wake_embeddings import build_wake_embeddings
 from train.wake_labels import LabelTimes, targets, weighted_loss
 from train.wake_network import (
     RELU_CEILING,
     WakeShape,
     device_form,
+    output_frames,
     to_feature_units,
     training_form,
     weights_of,
@@ -92,6 +97,8 @@ class WakeSettings:
     """Utterances of each phrase that sounds like a word or is said at home, before ``scenes``."""
     teacher_share: Annotated[float, Within(0, 1)] = 0.5
     """Share of the loss that teachers have, where there are any."""
+    embedding_weight: Annotated[float, Within(0, 100)] = 0.1
+    """What the squared error of the speech embedding counts, where one teaches."""
 
     def __post_init__(self) -> None:
         """Check what fields alone do not show."""
@@ -220,6 +227,7 @@ def train_wake(
     seed: int = 1,
     rendering_seed: int | None = None,
     teachers: Sequence[Path] = (),
+    speech_teacher: Path | None = None,
 ) -> dict[str, Any]:
     """Render, train, prune, and write a checkpoint.
 
@@ -238,6 +246,8 @@ def train_wake(
         Of the renderings; as `seed` by default.
     teachers : sequence of Path
         Checkpoints that teach it; see :mod:`train.wake_teachers`.
+    speech_teacher : Path, optional
+        Folder of a teacher that knows speech; see :mod:`train.embedding_lessons`.
 
     Returns
     -------
@@ -264,21 +274,33 @@ def train_wake(
     told = (*words, *other_words(data))
     shape = wake_shape(settings, len(told))
     taught_by = WakeTeachers(teachers, words, shape) if teachers else None
+    knows_speech = None if speech_teacher is None else read_speech_teacher(speech_teacher, told)
     synthetic = spoken(settings, sorted(said.values()), cache)
     scenes = wake_scenes(
         settings, told, data=data, cache=cache, engine=engine, seed=rendering_seed, synthetic=synthetic
     )
+    lessons = None
+    if knows_speech is not None:
+        embeddings = build_wake_embeddings(
+            knows_speech.path, data, "train", cache,
+            mix=settings.mix(), seed=rendering_seed, words=told, synthetic=synthetic, engine=engine,
+        )  # fmt: skip
+        lessons = EmbeddingLessons(embeddings, knows_speech.classifier)
     frontend = FrontendSettings()
     record = RunRecord(
         seed=seed,
         data_hash=data_hash(data),
-        licences=licences((*(clip for clip in load_manifest(data) if clip.split == "train"), *synthetic)),
+        licences=[
+            *licences((*(clip for clip in load_manifest(data) if clip.split == "train"), *synthetic)),
+            *([] if knows_speech is None else [LICENCE]),
+        ],
         settings={
             **settings.to_dict(), "words": words, "other_words": told[len(words):], "spoken": len(synthetic),
             "shape": shape.to_dict(), "mix": settings.mix().to_dict(),
             "rendered": {split: len(s["word"]) for split, s in scenes.items()},
             "rendering_seed": rendering_seed, "scene_recipe": RECIPE_VERSION,
             "teachers": [] if taught_by is None else taught_by.identities,
+            "speech_teacher": None if knows_speech is None else knows_speech.identity,
         },
     )  # fmt: skip
     trained, record.metrics = fit_wake(
@@ -290,6 +312,7 @@ def train_wake(
         resume=out / "resume",
         trained=record.trained(),
         teachers=taught_by,
+        lessons=lessons,
     )
     shape = replace(shape, words=len(words))
     device = device_form(shape, [with_words(weights_of(trained), len(words))])
@@ -333,6 +356,7 @@ def fit_wake(
     trained: dict[str, Any],
     callbacks: tuple[Any, ...] = (),
     teachers: WakeTeachers | None = None,
+    lessons: EmbeddingLessons | None = None,
 ) -> tuple[Any, dict[str, Any]]:
     """Fit a network to scenes that are rendered.
 
@@ -352,6 +376,8 @@ def fit_wake(
         More of Keras's.
     teachers : WakeTeachers, optional
         Who teach it, beside the labels.
+    lessons : EmbeddingLessons, optional
+        What the speech embedding hears in the scenes of `training`.
 
     Returns
     -------
@@ -361,7 +387,7 @@ def fit_wake(
         History and sparsity.
     """
     set_seed(seed)
-    dataset = wake_batches(training, shape, settings, settings.variety, seed=seed)
+    dataset = wake_batches(training, shape, settings, settings.variety, seed=seed, lessons=lessons)
     if teachers is not None:
 
         def taught(features: Any, truth: Any) -> tuple[Any, Any]:
@@ -371,14 +397,14 @@ def fit_wake(
         dataset = dataset.map(taught, num_parallel_calls=1, deterministic=True).prefetch(2)
     validation = wake_batches(dev, shape, settings, None, seed=seed)
     steps = settings.epochs * len(dataset)
-    model = training_form(shape, dropout=settings.variety.dropout)
+    model = training_form(shape, dropout=settings.variety.dropout, beside=DIMENSIONS if lessons else 0)
     if settings.sparsity:
         begin, end = int(0.35 * steps), int(0.75 * steps)
         model = prunable(model, final_sparsity=settings.sparsity, begin_step=begin, end_step=end)
         callbacks = (pruning_callback(), *callbacks)
     optimizer = tf_keras.optimizers.AdamW(cosine_rate(settings.rate, steps), weight_decay=settings.variety.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    model.compile(optimizer, weighted_loss)
+    model.compile(optimizer, lesson_loss(shape.words, settings.embedding_weight) if lessons else weighted_loss)
     history = fit(
         model,
         dataset,
@@ -394,7 +420,13 @@ def fit_wake(
 
 
 def wake_batches(
-    scenes: Scenes, shape: WakeShape, settings: WakeSettings, variety: Variety | None, *, seed: int
+    scenes: Scenes,
+    shape: WakeShape,
+    settings: WakeSettings,
+    variety: Variety | None,
+    *,
+    seed: int,
+    lessons: EmbeddingLessons | None = None,
 ) -> Any:
     """Return batches of features and targets, varied as the variety says; without one as they are."""
     frontend, times = FrontendSettings(), LabelTimes(hold=settings.label_hold_s)
@@ -413,7 +445,11 @@ def wake_batches(
             x = _mask(_shift_channels(x, channels, variety), shown, channels, variety)
         x = tf.ensure_shape(x, (shown, channels))
         y = targets(ends[index], words[index], first, n_outputs, shape, frontend, times, settings.positive_weight)
-        return x, y
+        if lessons is None:
+            return x, y
+        heard = frontend.heard_samples(tf.constant(output_frames(shape, n_outputs), tf.int32) + first)
+        share, positive_weight = settings.teacher_share, settings.positive_weight
+        return x, lessons.teach(index, heard, y, share=share, positive_weight=positive_weight)
 
     indices = tf.data.Dataset.range(n)
     if variety:

@@ -23,6 +23,7 @@ on from the last whole epoch; another seed, setting or data set needs another --
 examples:
   vivavoce train wake --data ../shared/data -o build/models/wake
   vivavoce train wake --data ../shared/data --seed 2 --teacher build/models/wake --teacher build/wider -o build/taught
+  vivavoce train wake --data ../shared/data --speech-teacher build/teacher -o build/models/wake
 next:
   vivavoce quantize convert build/models/wake
 """
@@ -53,6 +54,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="checkpoint that teaches, too, with the same words; repeat it: the mean of several teaches",
     )
+    parser.add_argument(
+        "--speech-teacher",
+        type=Path,
+        metavar="DIR",
+        help="teacher that knows speech, written by 'vivavoce train teacher'",
+    )
+    parser.add_argument(
+        "--embedding-weight", type=float, metavar="X", help="what the error of the speech embedding counts [0.1]"
+    )
     parser.add_argument("--teacher-share", type=float, metavar="SHARE", help="share of the loss that teachers have")
     parser.add_argument("--scenes", type=float, metavar="SHARE", help="share of the full set of scenes")
 
@@ -65,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from train.wake_training import WakeSettings, train_wake
     from train.wake_variety import VARIETIES
 
-    given = given_settings(args, "width", "scenes", "teacher_share", recorded=recorded_wake)
+    given = given_settings(args, "width", "scenes", "teacher_share", "embedding_weight", recorded=recorded_wake)
     if args.without is not None:
         given["without"] = args.without
     if args.synth is not None:
@@ -80,5 +90,6 @@ def run(args: argparse.Namespace) -> int:
         engine=engine_from(args),
         seed=args.seed,
         teachers=args.teacher,
+        speech_teacher=args.speech_teacher,
     )
     return 0
