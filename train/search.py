@@ -35,8 +35,6 @@ __all__ = ["Search"]
 
 _BEFORE_MODEL = 5
 """Trials that are drawn at random before the sampler has a model of the others, and that are not stopped early."""
-_PATIENCE_EPOCHS = 2
-"""No trial is stopped before this epoch."""
 _LEAST_FOR_IMPORTANCE = 4
 
 Note = Callable[[str], None]
@@ -65,10 +63,6 @@ class Search:
     """
 
     sampler = f"TPE, {_BEFORE_MODEL} trials at random first"
-    pruner = (
-        f"median of the trials before at the same epoch, from epoch {_PATIENCE_EPOCHS} and trial {_BEFORE_MODEL + 1} "
-        "on; not told of the running mean of the weights, which there is at the end alone"
-    )
 
     def __init__(self, study: Study, plan: Plan[Any], *, seed: int) -> None:
         if not plan.space:
@@ -77,13 +71,19 @@ class Search:
         self._plan = plan
         self._seed = seed
         self._path = study.out / "search.db"
+        # Before, the running statistics of batch normalisation tell more of the beginning than of the settings.
+        patience = plan.base.epochs // 2
+        self.pruner = (
+            f"median of the trials before at the same epoch, from epoch {max(1, patience)} and trial "
+            f"{_BEFORE_MODEL + 1} on; not told of the running mean of the weights, which there is at the end alone"
+        )
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with self._storage():
             self._optuna = optuna.create_study(
                 storage=_sqlite(self._path),
                 study_name=study.learner.role,
                 direction="minimize",
-                pruner=optuna.pruners.MedianPruner(_BEFORE_MODEL, _PATIENCE_EPOCHS),
+                pruner=optuna.pruners.MedianPruner(_BEFORE_MODEL, patience),
                 load_if_exists=True,
             )
             self._claim()

@@ -99,7 +99,9 @@ class _Learner(ABC, Generic[S]):
         model, told = self._fit(
             settings, training, seed=seed, resume=folder / "resume", trained=trained, callbacks=callbacks
         )
-        return self.scores(model), {"examples": len(next(iter(training.values()))), **_told(told)}
+        examples = len(next(iter(training.values())))
+        steps = settings.epochs * -(-examples // settings.batch)
+        return self.scores(model), {"examples": examples, "steps": steps, **_told(told)}
 
     @abstractmethod
     def scores(self, model: Any) -> Scores:

@@ -94,7 +94,7 @@ def test_liveness_is_judged_by_its_kinds_and_watched(tmp_path, clips):
     expected = dev_figures(found.scores, learner._dev)
     assert found.error == pytest.approx(expected["simulated_dev_mean_eer_of_kinds"])
     assert found.figures["simulated_dev_eer_by_kind"] == expected["simulated_dev_eer_by_kind"]
-    assert (found.figures["examples"], found.figures["epochs"]) == (64, 2)
+    assert (found.figures["examples"], found.figures["epochs"], found.figures["steps"]) == (64, 2, 8)
     assert np.isnan(learner.error(found.scores, np.flatnonzero(learner._live)))
 
 
