@@ -73,7 +73,7 @@ def _record(bundle: "Bundle") -> dict[str, Any]:
         "sha256": bundle_hash(bundle.path),
         "bytes": bundle.size,
         **held,
-        "words": [asdict(word) for word in bundle.words],
+        "words": [{"id": word.id, "phrase": word.phrase, "cutoff": word.cutoff} for word in bundle.words],
         "wake": asdict(bundle.wake),
         "liveness": asdict(bundle.liveness),
         "licences": [asdict(entry) for entry in bundle.licences],
