@@ -19,11 +19,12 @@ from train.liveness_scenes import build_liveness_clips
 from train.liveness_training import compile_liveness, liveness_batches, training_recipe
 from train.recorded_settings import recorded_liveness, recorded_wake
 from train.speeds import Speeds
+from train.wake_batches import wake_batches
 from train.wake_labels import weighted_loss
+from train.wake_material import spoken
 from train.wake_network import WakeShape, Weights, device_form, to_feature_units, training_form
-from train.wake_representative import representative_inputs
+from train.wake_representative import chosen_scenes, representative_inputs
 from train.wake_scenes import SceneMix, build_wake_scenes, other_words
-from train.wake_training import chosen_scenes, spoken, wake_batches
 
 __all__ = ["ROLES", "LivenessRole", "Role", "WakeRole"]
 

@@ -14,7 +14,8 @@ from train.keras import tf_keras
 from train.liveness_training import LivenessSettings, check_classes, fit_liveness
 from train.metrics import equal_error_rate
 from train.wake_network import to_feature_units
-from train.wake_training import WakeSettings, fit_wake, wake_shape
+from train.wake_settings import WakeSettings
+from train.wake_training import fit_wake, wake_shape
 
 __all__ = ["LARGEST_ERROR", "SMALL_LOSS", "by_heart", "few_scenes", "overfit_liveness", "overfit_wake"]
 

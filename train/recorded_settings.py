@@ -13,7 +13,7 @@ from edge.errors import DataError
 from edge.strict_toml import from_tables
 from train.liveness_training import LivenessSettings
 from train.speeds import Speeds
-from train.wake_training import WakeSettings
+from train.wake_settings import WakeSettings
 from train.wake_variety import VARIETIES, Variety
 
 __all__ = ["recorded_liveness", "recorded_wake"]

@@ -12,8 +12,9 @@ from train.fitting import RunRecord, checked_out
 from train.speech_embedding import FILES, LICENCE, SpeechEmbedding
 from train.speech_teacher import save_speech_teacher
 from train.wake_embeddings import build_wake_embeddings
+from train.wake_material import phrases, spoken, wake_scenes
 from train.wake_scenes import other_words
-from train.wake_training import WakeSettings, phrases, spoken, wake_scenes
+from train.wake_settings import WakeSettings
 
 __all__ = ["train_speech_teacher"]
 

@@ -39,7 +39,7 @@ _TABLES = ("budget", "dev", "changes", "space")
 
 
 class Settings(Protocol):
-    """Settings of a training: :class:`train.wake_training.WakeSettings` and the like."""
+    """Settings of a training: :class:`train.wake_settings.WakeSettings` and the like."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain data."""

@@ -26,19 +26,12 @@ from train.liveness_training import (
 )
 from train.studies import Scores, Watch
 from train.study_file import Settings
+from train.wake_batches import wake_batches
+from train.wake_material import phrases, spoken, wake_scenes
 from train.wake_network import saved_weights, training_form
 from train.wake_scenes import RECIPE_VERSION, other_words
-from train.wake_training import (
-    SMOOTHING_STEPS,
-    WakeSettings,
-    fit_wake,
-    phrases,
-    spoken,
-    train_wake,
-    wake_batches,
-    wake_scenes,
-    wake_shape,
-)
+from train.wake_settings import WakeSettings
+from train.wake_training import SMOOTHING_STEPS, fit_wake, train_wake, wake_shape
 
 __all__ = ["LEARNERS", "LivenessLearner", "WakeLearner"]
 

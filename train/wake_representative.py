@@ -12,9 +12,12 @@ from edge.offline import features_of_clips
 from train.corpus import Clip
 from train.keras import tf
 from train.wake_network import WakeShape, to_feature_units
+from train.wake_scenes import Scenes
 from train.wake_traces import in_noise_floor
 
-__all__ = ["quantised_features_of_clips", "representative_inputs"]
+__all__ = ["chosen_scenes", "quantised_features_of_clips", "representative_inputs"]
+
+_REPRESENTATIVE_SCENES = 24
 
 
 def quantised_features_of_clips(clips: Iterable[Clip], frontend: FrontendSettings) -> list[npt.NDArray[np.int8]]:
@@ -53,3 +56,11 @@ def representative_inputs(
                 inputs["state"].append(state[0])
             state = step(tf.constant(chunk), tf.constant(state)).numpy()
     return {name: np.stack(values) for name, values in inputs.items()}
+
+
+def chosen_scenes(scenes: Scenes, seed: int) -> npt.NDArray[np.int8]:
+    """Draw scenes to calibrate with, half of them with a word."""
+    rng = np.random.default_rng([seed, 3])
+    with_word = rng.permutation(np.flatnonzero(scenes["word"] >= 0))[: _REPRESENTATIVE_SCENES // 2]
+    without = rng.permutation(np.flatnonzero(scenes["word"] < 0))[: _REPRESENTATIVE_SCENES // 2]
+    return scenes["features"][np.concatenate((with_word, without))]

@@ -31,6 +31,7 @@ __all__ = [
     "SCENE_S",
     "RenderedScene",
     "SceneMix",
+    "Scenes",
     "build_wake_scenes",
     "n_shards",
     "other_words",
@@ -38,6 +39,9 @@ __all__ = [
     "rendered",
     "scene_settings",
 ]
+
+Scenes = dict[str, np.ndarray]
+"""What is rendered, by name, one row a scene."""
 
 SCENE_S = 3.0
 """Length of a scene, s."""

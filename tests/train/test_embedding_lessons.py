@@ -9,9 +9,11 @@ from edge.frontend_tables import FrontendSettings
 from train.embedding_lessons import EmbeddingLessons, lesson_loss
 from train.keras import tf
 from train.speech_embedding import DIMENSIONS, heard_samples
+from train.wake_batches import wake_batches
 from train.wake_labels import weighted_loss
 from train.wake_network import device_form, output_frames, weights_of
-from train.wake_training import WakeSettings, fit_wake, wake_batches, wake_shape
+from train.wake_settings import WakeSettings
+from train.wake_training import fit_wake, wake_shape
 
 pytestmark = pytest.mark.tf
 

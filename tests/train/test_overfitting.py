@@ -10,7 +10,7 @@ from edge.errors import DataError
 from train import overfitting
 from train.liveness_training import LivenessSettings
 from train.overfitting import SMALL_LOSS, by_heart, few_scenes, overfit_liveness, overfit_wake
-from train.wake_training import WakeSettings
+from train.wake_settings import WakeSettings
 
 pytestmark = pytest.mark.tf
 

@@ -23,7 +23,7 @@ FIRST_WAKE = {
 def test_what_a_training_records_is_read_again():
     from train.liveness_training import LivenessSettings
     from train.recorded_settings import recorded_liveness, recorded_wake
-    from train.wake_training import WakeSettings
+    from train.wake_settings import WakeSettings
     from train.wake_variety import VARIETIES
 
     liveness = LivenessSettings(batch=8, label_smoothing=0.1, kind_weights={"tv": 2.0}, speeds=(0.1, 0.2))

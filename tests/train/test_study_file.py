@@ -9,7 +9,7 @@ pytest.importorskip("tensorflow", reason="settings are those of trainings")
 from tests.train.study_world import TABLES, plan
 from train.liveness_training import LivenessSettings
 from train.study_file import PLAN_FILE, Dimension, nested, plan_from, read_plan
-from train.wake_training import WakeSettings
+from train.wake_settings import WakeSettings
 
 pytestmark = pytest.mark.tf
 

@@ -14,7 +14,7 @@ from train.group_weights import GROUPS
 from train.liveness_training import LivenessSettings, dev_figures
 from train.studies import Study
 from train.study_learners import LivenessLearner, WakeLearner
-from train.wake_training import WakeSettings
+from train.wake_settings import WakeSettings
 
 pytestmark = pytest.mark.tf
 

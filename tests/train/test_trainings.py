@@ -15,7 +15,9 @@ from train.fitting import checked_out
 from train.group_weights import GROUPS, RobustLoss, group_index, sample_weights
 from train.keras import tf, tf_keras
 from train.liveness_training import LivenessSettings, check_classes, fit_liveness
-from train.wake_training import WakeSettings, fit_wake, phrases, wake_shape
+from train.wake_material import phrases
+from train.wake_settings import WakeSettings
+from train.wake_training import fit_wake, wake_shape
 
 pytestmark = pytest.mark.tf
 

@@ -14,8 +14,9 @@ from tests.train.wake_checkpoint import SHAPE, WORDS, member
 from train.keras import tf
 from train.new_word_checkpoint import read_wake_checkpoint
 from train.wake_labels import weighted_loss
+from train.wake_settings import WakeSettings
 from train.wake_teachers import WakeTeachers
-from train.wake_training import WakeSettings, fit_wake, wake_shape
+from train.wake_training import fit_wake, wake_shape
 
 pytestmark = pytest.mark.tf
 

@@ -98,7 +98,8 @@ def _wake(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     from train.overfitting import few_scenes, overfit_wake
     from train.recorded_settings import recorded_wake
     from train.training_options import given_settings
-    from train.wake_training import WakeSettings, phrases, wake_scenes
+    from train.wake_material import phrases, wake_scenes
+    from train.wake_settings import WakeSettings
 
     given = given_settings(args, recorded=recorded_wake)
     settings = WakeSettings.from_dict(given, str(args.settings or "options"))

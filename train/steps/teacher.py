@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from train.recorded_settings import recorded_wake
     from train.speech_teacher_training import train_speech_teacher
     from train.training_options import given_settings
-    from train.wake_training import WakeSettings
+    from train.wake_settings import WakeSettings
 
     check_folders(args, "out", "cache")
     where = str(args.settings or "options")

@@ -72,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
     from train.engines.choice import engine_from
     from train.recorded_settings import recorded_wake
     from train.training_options import given_settings
-    from train.wake_training import WakeSettings, train_wake
+    from train.wake_settings import WakeSettings
+    from train.wake_training import train_wake
     from train.wake_variety import VARIETIES
 
     given = given_settings(args, "width", "scenes", "teacher_share", "embedding_weight", recorded=recorded_wake)
