@@ -1,7 +1,7 @@
 """A classifier that hears the words in speech embeddings: the teacher of the wake network.
 
 It is a perceptron over the last embeddings, and too large a thing for a device with what is below it; but the embedding
-was trained on the speech of millions, and a classifier behind it needs few talkers of a word [1]_.
+was trained to tell thousands of keywords apart, and a classifier behind it needs few talkers of a word [1]_.
 
 References
 ----------

@@ -1,8 +1,11 @@
 """Google's speech embedding: a network that was trained to tell thousands of keywords apart, and so knows speech [1]_.
 
 It is no part of a device, for which it is too large, and only teaches. The two files are those that the wheel of
-openWakeWord holds (:data:`FILES`); the network is Google's, under Apache-2.0, and was published on TensorFlow Hub as
-``speech_embedding``. The wake words of that wheel have another licence and are not used.
+openWakeWord 0.5.1 holds (:data:`FILES`). Of the second its description says that the model "is provided by Google as a
+TFHub module under an Apache-2.0 license" (``speech_embedding``) and "was manually re-implemented"; the first computes
+the spectrogram and holds nothing that was learnt. At its end the same text puts "all of the included pre-trained
+models" under CC BY-NC-SA 4.0, because of data that they were trained on. That is taken here as said of its wake words,
+which are not used: weights that Google gives under Apache-2.0 stay so in another file.
 
 The network has no padding along time, so that one run over a whole recording gives what runs over every stretch of
 0.78 s give one by one.

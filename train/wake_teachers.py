@@ -49,6 +49,8 @@ class WakeTeachers:
         self._forms: list[Any] = []
         self.identities: list[dict[str, Any]] = []
         """Of each: hash of its weights, seed, commit; for the record of the pupil."""
+        self.licences: list[dict[str, str]] = []
+        """Of the material that they learnt from, each once: the pupil has it from them."""
         for path in paths:
             found = read_wake_checkpoint(path)
             _check(found, tuple(words), shape)
@@ -57,6 +59,7 @@ class WakeTeachers:
                 for weights in found.members
             ]
             self._forms.append(members)
+            self.licences += [one for one in found.record.get("licences", []) if one not in self.licences]
             self.identities.append(
                 {
                     "sha256": _weights_hash(found),

@@ -112,10 +112,11 @@ def train_wake(
     record = RunRecord(
         seed=seed,
         data_hash=data_hash(data),
-        licences=[
-            *licences((*(clip for clip in load_manifest(data) if clip.split == "train"), *synthetic)),
-            *([] if knows_speech is None else [LICENCE]),
-        ],
+        licences=_each_once(
+            licences((*(clip for clip in load_manifest(data) if clip.split == "train"), *synthetic)),
+            [] if taught_by is None else taught_by.licences,
+            [] if knows_speech is None else [LICENCE],
+        ),
         settings={
             **settings.to_dict(), "words": words, "other_words": told[len(words):], "spoken": len(synthetic),
             "shape": shape.to_dict(), "mix": settings.mix().to_dict(),
@@ -158,6 +159,10 @@ def train_wake(
         },
     )
     return record.metrics
+
+
+def _each_once(*lists: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [dict(pair) for pair in dict.fromkeys(tuple(one.items()) for found in lists for one in found)]
 
 
 def wake_shape(settings: WakeSettings, words: int) -> WakeShape:

@@ -124,6 +124,15 @@ def test_the_record_names_the_teachers(teachers, paths):
     assert WakeTeachers(paths[:1], WORDS, PUPIL).identities[0] == said[0]
 
 
+def test_what_the_teachers_learnt_from_is_what_the_pupil_has(paths, tmp_path, teachers):
+    assert teachers.licences == [{"material": "c", "licence": "CC0-1.0"}]
+    other = member(tmp_path / "other")
+    record = json.loads((other / "record.json").read_text())
+    record["licences"].append({"material": "speech", "licence": "CC-BY-4.0"})
+    (other / "record.json").write_text(json.dumps(record))
+    assert [one["material"] for one in WakeTeachers([paths[0], other], WORDS, PUPIL).licences] == ["c", "speech"]
+
+
 def test_who_cannot_teach_is_refused(paths):
     with pytest.raises(UsageError, match=r"--teacher .*one: got a network for alexa, jarvis, expected one for alexa;"):
         WakeTeachers(paths[:1], ("alexa",), PUPIL)
