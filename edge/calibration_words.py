@@ -141,6 +141,8 @@ class Offer(NamedTuple):
     """Why it is left, for people; empty where it is not."""
     further: str = ""
     """What would hear more takes, at which price; empty where nothing would."""
+    judged: bool = True
+    """Whether the takes were enough to say so."""
 
 
 def margins(scores: npt.ArrayLike, cutoff: float) -> Floats:
@@ -207,14 +209,15 @@ def offer(
     wishes : Wishes
     """
     if prior is None or word.id not in prior.of or not 0 < word.cutoff < 1:
-        return Offer(word, None, "nobody measured for this bundle how homes say it, and what a lower cut-off costs")
+        why = "nobody measured for this bundle how homes say it, and what a lower cut-off costs"
+        return Offer(word, None, why, judged=False)
     index = [one.id for one in bundle.words].index(word.id)
     cutoffs = np.array([one.cutoff for one in bundle.words])
     own = np.array([row[index] for row in scores if row[index] > word.cutoff or not np.any(row > cutoffs)])
     others = len(scores) - own.size
     if own.size < LEAST_TAKES:
         said = f" (another word was heard in {others})" if others else ""
-        return Offer(word, None, f"got {own.size} takes of it{said}, expected at least {LEAST_TAKES}")
+        return Offer(word, None, f"got {own.size} takes of it{said}, expected at least {LEAST_TAKES}", judged=False)
     found = margins(own, word.cutoff)
 
     def shift_of(some: Floats) -> float:

@@ -1,10 +1,10 @@
 """Run the wake network by our own kernel, where it gives the integers of the interpreter.
 
 The network runs 33 times a second for as long as a device is on, and the reference kernels of the interpreters, which
-define its integers, are made to be read. The kernel (:mod:`edge.kernels.wake`) computes the same integers with a
-twelfth to a twentieth of the instructions. What it runs is read from the network's own file (:mod:`edge.wake_plan`),
-and proved at every load: the interpreter and the kernel are given the same windows and states, and one integer that
-differs is enough to leave the network to the interpreter.
+define its integers, are made to be read. The kernel (:mod:`edge.kernels.wake`) computes the same integers with less
+than a tenth of the instructions. What it runs is read from the network's own file (:mod:`edge.wake_plan`), and proved
+at every load: the interpreter and the kernel are given the same windows and states, and one integer that differs is
+enough to leave the network to the interpreter.
 
 ``VIVAVOCE_WAKE`` overrides: ``interpreter`` runs the network there, for comparison; ``kernel`` refuses a network that
 the kernel cannot run.

@@ -187,6 +187,8 @@ class _Graph:
             slices.insert(0, (joined, old))
             blocks.insert(0, Block(time, layer))
             at = new
+            if len(blocks) > len(self._operators):
+                raise UnfitNetworkError("its layers feed each other in a ring")
         if not blocks:
             raise UnfitNetworkError("no layer over time")
         (state,) = (i for i in self._inputs if i != features)

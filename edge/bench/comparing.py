@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.bench.stages import FORMAT, STAGES
-from edge.bench.statistics import bootstrap_ratio
+from edge.bench.statistics import MOST_REPETITIONS, bootstrap_ratio
 from edge.errors import DataError
 from edge.json_reading import read_object
 
@@ -142,7 +142,7 @@ def _are_stages(stages: Any) -> bool:
 def _are_durations(values: Any) -> bool:
     return (
         isinstance(values, list)
-        and bool(values)
+        and 0 < len(values) <= MOST_REPETITIONS
         and all(
             isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < _MOST_US
             for value in values

@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BINS_PER_DECADE", "Ratio", "bootstrap_ratio", "described", "histogram", "summary"]
+__all__ = ["BINS_PER_DECADE", "MOST_REPETITIONS", "Ratio", "bootstrap_ratio", "described", "histogram", "summary"]
+
+MOST_REPETITIONS = 1000
+"""More are not made, and not read: what is drawn of them takes memory."""
 
 BINS_PER_DECADE = 20
 """Bins of a histogram for every factor of 10."""

@@ -12,7 +12,6 @@ __all__ = ["SUMMARY", "configure", "run"]
 
 SUMMARY = "measure how long each stage takes on this machine, or compare two machines"
 
-_MOST_REPETITIONS = 1000
 _MOST_THREADS = 4
 """Threads that are tried where nobody says how many: networks of this size have little to share out."""
 _BUSY = 0.5
@@ -167,10 +166,11 @@ def _measure(args: argparse.Namespace) -> int:
 def _checked(args: argparse.Namespace) -> list[int]:
     """Look at what was asked for, so that it is told now and not after a minute; return the threads above one."""
     from edge.bench.machine import cores_in_order
+    from edge.bench.statistics import MOST_REPETITIONS
     from edge.errors import UsageError
 
-    if args.repetitions is not None and not 1 <= args.repetitions <= _MOST_REPETITIONS:
-        raise UsageError(f"--repetitions: got {args.repetitions}, expected 1 to {_MOST_REPETITIONS}; 20 will do")
+    if args.repetitions is not None and not 1 <= args.repetitions <= MOST_REPETITIONS:
+        raise UsageError(f"--repetitions: got {args.repetitions}, expected 1 to {MOST_REPETITIONS}; 20 will do")
     cores = cores_in_order()
     if args.core is not None and cores and args.core not in cores:
         there = ", ".join(str(core) for core in sorted(cores))

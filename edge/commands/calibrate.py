@@ -9,6 +9,7 @@ from edge.cli import add_commands, run_chosen
 if TYPE_CHECKING:
     from edge.bundle import Bundle
     from edge.calibration import Calibration
+    from edge.calibration_entries import WordCutoff
     from edge.calibration_making import Judge, Judged
     from edge.calibration_words import Offer
     from edge.microphone import Microphone
@@ -215,10 +216,24 @@ def _finish(
     from edge.output import out
 
     words = words_of(args.out, bundle)
-    if made is not None and made.cutoff is not None and _wanted(args, made, terminal):
+    former = None if made is None else words.get(made.word.id)
+    if made is not None and made.cutoff is not None and _wanted(args, made, former, terminal):
         words[made.word.id] = made.cutoff
     elif made is not None and made.cutoff is None:
-        terminal.say(f"The cut-off of '{made.word.phrase}' stays: {made.why}.")
+        if former is None:
+            terminal.say(f"The cut-off of '{made.word.phrase}' stays: {made.why}.")
+        elif made.judged:
+            # What other takes moved holds no longer than until there are new ones, which do not ask for it.
+            del words[made.word.id]
+            terminal.say(
+                f"The cut-off of '{made.word.phrase}' is {made.word.cutoff:.4g} again, as it shipped, and no longer "
+                f"{former.cutoff:.4g}: by the bundle's own {made.why}."
+            )
+        else:
+            terminal.say(
+                f"The cut-off of '{made.word.phrase}' stays {former.cutoff:.4g}, as it was calibrated before: "
+                f"{made.why}."
+            )
         if made.further:
             terminal.say(f"  {made.further}")
     calibration = replace(calibration, words=words)
@@ -229,7 +244,7 @@ def _finish(
     return 0
 
 
-def _wanted(args: argparse.Namespace, made: "Offer", terminal: "Terminal") -> bool:
+def _wanted(args: argparse.Namespace, made: "Offer", former: "WordCutoff | None", terminal: "Terminal") -> bool:
     """Say what a cut-off buys and costs, and get an answer."""
     from edge.calibration_words import lines_of_word
     from edge.collector import is_yes
@@ -240,10 +255,21 @@ def _wanted(args: argparse.Namespace, made: "Offer", terminal: "Terminal") -> bo
         terminal.say(f"  {line}")
     if made.further:
         terminal.say(f"  {made.further}")
+    stays = "It stays as it was"
+    if former is not None:
+        stays += f", {former.cutoff:.4g} from the calibration before"
+        terminal.say(
+            f"  Now it is {former.cutoff:.4g}, from the calibration before; 'before' above is the bundle's own."
+        )
     if args.cutoff is None and not terminal.interactive:
-        terminal.say("It stays as it was: there is no terminal to ask on. To take it, add --cutoff yes.")
+        why = "--yes asks nothing" if args.yes else "there is no terminal to ask on"
+        terminal.say(f"{stays}: {why}. To take it, add --cutoff yes.")
         return False
-    answer = args.cutoff or terminal.ask("Take this cut-off? Type yes or no:")
+    try:
+        answer = args.cutoff or terminal.ask("Take this cut-off? Type yes or no:")
+    except KeyboardInterrupt:
+        # Whoever leaves here leaves this question: all else was worked out, and is kept.
+        answer = "no"
     if not is_yes(answer):
-        terminal.say("It stays as it was.")
+        terminal.say(f"{stays}.")
     return is_yes(answer)

@@ -9,8 +9,8 @@ from typing import Any
 __all__ = ["PARTS", "TOLERANCE", "changes", "figures", "flat", "largest_change", "page", "with_tables", "worse"]
 
 TOLERANCE = 0.02
-"""Share by which a count may exceed the committed one. Two runs on one machine differ by less than a thousandth; what
-moves a count by a per cent without anyone's doing is an update of Debian's Python or C library."""
+"""Share by which a count may exceed the committed one. Two runs on one machine differ by less than a
+hundredth; what moves a count by a per cent without anyone's doing is an update of Debian's Python or C library."""
 
 HOPS_A_MINUTE = 6000
 

@@ -74,7 +74,7 @@ def test_a_file_that_holds_no_results_is_told_in_one_line(tmp_path, text):
     "bad",
     [
         "[]", "[0]", "[-1]", "[NaN]", pytest.param(f"[1{400 * '0'}]", id="huge"), "[1e999]", '["1"]', "[true]", "3",
-        "null",
+        "null", pytest.param(f"[{', '.join(['1'] * 1001)}]", id="more than are made"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("where", ["stages", "threads", "real_time_factors"])

@@ -9,6 +9,7 @@ import pytest
 from benching import FakeBench
 
 import edge.pipeline
+import edge.wake_native
 from edge.bench.elsewhere import Elsewhere
 from edge.bench.machine import cores_in_order
 from edge.bench.measuring import measure
@@ -161,13 +162,14 @@ def test_threads_reach_the_liveness_network_alone_on_as_many_cores(monkeypatch):
         loaded.append((options["name"], options.get("threads", 1), len(os.sched_getaffinity(0))))
         return load(content, **options)
 
-    monkeypatch.setattr(edge.pipeline, "load_model", noted)
+    for module in (edge.pipeline, edge.wake_native):
+        monkeypatch.setattr(module, "load_model", noted)
     bundle = open_bundle()
     n = len(cores_in_order())
     benches_here(bundle, usable_runtimes(bundle)[:1], cores=cores_in_order(), threads=[n])
     liveness = [(threads, cores) for name, threads, cores in loaded if name == bundle.liveness.file]
     assert liveness == [(1, 1), (1, 1), (n, n), (n, n)]
-    assert all(threads == 1 for name, threads, _ in loaded if name != bundle.liveness.file)
+    assert {threads for name, threads, _ in loaded if name == bundle.wake.file} == {1}
 
 
 def test_float_networks_are_measured_beside_those_of_integers():

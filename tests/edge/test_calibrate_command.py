@@ -202,6 +202,42 @@ class TestWord:
         assert cutoffs(self.call(tmp_path, recordings, "--cutoff", "yes", "--most-false-accepts", "0.4")) == {}
         assert "3 of 6 takes were missed" in capsys.readouterr().out
 
+    def test_new_takes_that_are_heard_take_a_lowered_cut_off_back(
+        self, tmp_path, missed, recordings, monkeypatch, capsys
+    ):
+        self.call(tmp_path, recordings, "--cutoff", "yes")
+        monkeypatch.setattr(ByRow, "script", (0.5,) * 6)
+        capsys.readouterr()
+        assert cutoffs(self.call(tmp_path, recordings, "--cutoff", "yes")) == {}
+        told = capsys.readouterr().out
+        assert "again, as it shipped, and no longer" in told
+        assert "0 of 6 takes were missed: none to mend" in told
+
+    def test_too_few_new_takes_leave_a_lowered_cut_off_and_say_so(
+        self, tmp_path, missed, recordings, monkeypatch, capsys
+    ):
+        out = self.call(tmp_path, recordings, "--cutoff", "yes")
+        monkeypatch.setattr("edge.calibration_words.LEAST_TAKES", 7)
+        capsys.readouterr()
+        assert cutoffs(self.call(tmp_path, recordings, "--cutoff", "yes")) == {"alexa": pytest.approx(LOWER, abs=1e-6)}
+        assert "as it was calibrated before: got 6 takes of it, expected at least 7" in capsys.readouterr().out
+        # And a no to a new offer keeps what holds, which is told.
+        monkeypatch.setattr("edge.calibration_words.LEAST_TAKES", 5)
+        assert cutoffs(self.call(tmp_path, recordings, "--cutoff", "no")) == {"alexa": pytest.approx(LOWER, abs=1e-6)}
+        assert "from the calibration before" in capsys.readouterr().out
+        assert out.exists()
+
+    def test_who_leaves_at_the_question_keeps_all_else(self, tmp_path, missed, recordings, monkeypatch, capsys):
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True, readline=lambda: ""))
+        out = self.call(tmp_path, recordings)
+        assert read_calibration(out).words == {}
+        assert "It stays as it was." in capsys.readouterr().out
+
+    def test_yes_to_waiting_is_not_said_to_be_no_terminal(self, tmp_path, missed, recordings, monkeypatch, capsys):
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+        self.call(tmp_path, recordings, "--yes")
+        assert "It stays as it was: --yes asks nothing. To take it, add --cutoff yes." in capsys.readouterr().out
+
     def test_undo_takes_it_back(self, tmp_path, missed, recordings, capsys):
         out = self.call(tmp_path, recordings, "--cutoff", "yes")
         capsys.readouterr()

@@ -139,11 +139,12 @@ class TestOffer:
         made = offer(bundle, word_of(bundle), scores_of(bundle, "alexa", found), WORDS, FREE)
         assert made.cutoff is None
         assert made.why.startswith(why)
+        assert made.judged is (not why.startswith("got"))
 
     @pytest.mark.parametrize("prior", [None, replace(WORDS, of={})])
     def test_where_nobody_measured_the_price_it_stays(self, bundle, prior):
         made = offer(bundle, word_of(bundle), scores_of(bundle, "alexa", [-0.5] * 6), prior, FREE)
-        assert made == Offer(word_of(bundle), None, made.why, "")
+        assert made == Offer(word_of(bundle), None, made.why, "", judged=False)
         assert "nobody measured" in made.why
 
 

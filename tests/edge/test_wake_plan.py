@@ -44,6 +44,12 @@ def swapped_parts(model, schema):
     operators(model, schema, "CONCATENATION")[0].inputs.reverse()
 
 
+def ring(model, schema):
+    """Let the newest row of a block be what comes of it."""
+    joined = operators(model, schema, "CONCATENATION")
+    joined[0].inputs[1] = joined[1].inputs[1]
+
+
 def swapped_states(model, schema):
     operators(model, schema, "CONCATENATION")[-1].inputs.reverse()
 
@@ -113,6 +119,7 @@ REFUSED = {
     "joined with a limit": (option("CONCATENATION", 0, fusedActivationFunction=1), "not joined row after row"),
     "an axis less": (option("STRIDED_SLICE", 0, shrinkAxisMask=1), "not cut as those of a state"),
     "the new row first": (swapped_parts, "."),
+    "a ring": (ring, "feed each other in a ring"),
     "states swapped": (swapped_states, "."),
     "rows cut elsewhere": (cut_elsewhere, "are cut, not 0 to 2"),
     "state of another scale": (other_scale("CONCATENATION", 0, "outputs"), "quantised differently"),
