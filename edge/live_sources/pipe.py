@@ -61,7 +61,11 @@ class RawPipe:
         self.name = "standard input" if settings.path == _STDIN else settings.path
         self.native_rate_hz = settings.rate_hz
         self.endless = settings.path != _STDIN
-        self._decoder()  # complains of settings now
+        self._first_decoder = self._decoder()  # complains of settings now
+        self._begin = b""
+        """What came first on standard input."""
+        self._over = False
+        """Whether standard input has ended."""
 
     def _decoder(self) -> RawDecoder:
         settings = self._settings
@@ -111,8 +115,11 @@ class RawPipe:
             raise fault
 
     def _pieces(self) -> Generator[npt.NDArray[np.int16], None, None]:
-        decoder = self._decoder()
-        begin = b""
+        if self._over:
+            return
+        # Standard input goes on where it was left, maybe inside a frame; a named pipe begins with each who writes.
+        decoder = self._first_decoder if not self.endless else self._decoder()
+        begin = self._begin
         with self._opened() as descriptor:
             ready = select.poll()
             ready.register(descriptor, select.POLLIN)
@@ -122,11 +129,18 @@ class RawPipe:
                     continue
                 data = self._read(descriptor)
                 if not data:
+                    self._over = not self.endless
                     break
                 if len(begin) < _MARK_BYTES:
                     begin += data[: _MARK_BYTES - len(begin)]
+                    if not self.endless:
+                        self._begin = begin
                     refuse_container(self.name, self._settings.format, begin)
-                yield from (piece for piece in decoder.feed(data) if piece.size)
+                # All of what was read is decoded, even if whoever listens leaves at the first piece.
+                pieces, fault = _decoded(decoder, data)
+                yield from pieces
+                if fault is not None:
+                    raise fault
         yield from (piece for piece in decoder.flush() if piece.size)
         if not begin and not self.endless:
             raise AudioError(
@@ -165,6 +179,16 @@ class RawPipe:
             raise AudioError(
                 f"{self.name}: cannot be read ({error.strerror}), expected raw audio; check where it comes from"
             ) from error
+
+
+def _decoded(decoder: RawDecoder, data: bytes) -> tuple[list[npt.NDArray[np.int16]], AudioError | None]:
+    """Return what bytes hold, and what ends it."""
+    pieces: list[npt.NDArray[np.int16]] = []
+    try:
+        pieces.extend(piece for piece in decoder.feed(data) if piece.size)
+    except AudioError as error:
+        return pieces, error
+    return pieces, None
 
 
 def _no_pipe(path: str) -> str:

@@ -155,6 +155,23 @@ capture.close()
         with pytest.raises(UsageError, match="got a terminal or nothing on standard input"):
             pipe.make(settings(pipe))
 
+    @pytest.mark.parametrize("form", ["s16le", "s24le"])
+    def test_standard_input_that_is_left_inside_a_frame_goes_on_there(self, stdin, caplog, form):
+        n = 3 if form == "s24le" else 2
+        content = b"".join(bytes(n - 2) + sample.tobytes() for sample in SOUND.astype("<i2"))
+        source = pipe.make(settings(pipe, format=form))
+        cut = n * (SOUND.size // 2) + 1
+        os.write(stdin, content[:cut])
+        heard = source.blocks()
+        first = next(one for one in heard if one.size)
+        heard.close()
+        os.write(stdin, content[cut:])
+        os.close(stdin)
+        assert np.array_equal(np.concatenate([first, all_of(source)]), SOUND)
+        # It has ended, and says nothing of a program that wrote nothing.
+        assert list(source.blocks()) == []
+        assert not caplog.text
+
     def test_nothing_at_all_is_told(self, stdin, caplog):
         os.close(stdin)
         assert list(pipe.make(settings(pipe)).blocks()) == []
