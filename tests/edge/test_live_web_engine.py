@@ -89,9 +89,7 @@ def test_a_page_that_comes_again_has_the_history(bundle, scene):
             page.ask(type="what_if", accept=1, reject=1)
             # The sound begins again for the page, and may have been decided on once more by now.
             changed = {key: verdict for key, verdict in page.hear("what_if")["changed"].items() if int(key) <= 2}
-            assert changed == {
-                str(entry["id"]): "reject" for entry in told if entry["verdict"] != "reject"
-            }
+            assert changed == {str(entry["id"]): "reject" for entry in told if entry["verdict"] != "reject"}
             page.ask(type="clear")
             assert page.hear("history")["history"] == []
 
