@@ -183,4 +183,4 @@ class _QuietHouse:
         pass
 
     def session(self, origin: str, *, words: tuple[str, ...] | None = None, listen: bool = True) -> Session:
-        raise NotImplementedError
+        raise NotImplementedError("no sink that is measured hears sound of its own")

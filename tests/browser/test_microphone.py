@@ -1,5 +1,6 @@
 """The microphone of the browser, from a WAV file that Chromium's fake device plays once."""
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,9 @@ def heard_on(page) -> None:
     page.wait_for_selector(HEARD, timeout=SLOW_MS)
 
 
-def test_what_the_server_tells_while_the_microphone_starts_does_not_end_it(serve, chromium, watched, silent):
+@contextmanager
+def starting(serve, chromium, watched, silent):
+    """Open a page whose microphone is asked for, and starts with the next key; yield it, and what goes wrong on it."""
     with serve(silent) as address, chromium(heard=silent) as context:
         context.add_init_script(SLOW_START)
         page = context.new_page()
@@ -106,6 +109,11 @@ def test_what_the_server_tells_while_the_microphone_starts_does_not_end_it(serve
         page.wait_for_selector("#again:not([hidden])", timeout=SLOW_MS)
         page.get_by_label("This browser").click()
         page.wait_for_selector("body[data-starts]")
+        yield page, wrong
+
+
+def test_what_the_server_tells_while_the_microphone_starts_does_not_end_it(serve, chromium, watched, silent):
+    with starting(serve, chromium, watched, silent) as (page, wrong):
         page.get_by_role("switch").click()
         page.wait_for_selector("#keep[aria-checked=true]")
         assert page.locator("input[value=browser]").is_checked()
@@ -116,14 +124,7 @@ def test_what_the_server_tells_while_the_microphone_starts_does_not_end_it(serve
 
 
 def test_who_chooses_another_source_while_the_microphone_starts_gets_that(serve, chromium, watched, silent):
-    with serve(silent) as address, chromium(heard=silent) as context:
-        context.add_init_script(SLOW_START)
-        page = context.new_page()
-        wrong = watched(page)
-        page.goto(address)
-        page.wait_for_selector("#again:not([hidden])", timeout=SLOW_MS)
-        page.get_by_label("This browser").click()
-        page.wait_for_selector("body[data-starts]")
+    with starting(serve, chromium, watched, silent) as (page, wrong):
         page.get_by_text("Off", exact=True).click()
         page.keyboard.press("Shift")
         page.wait_for_timeout(500)
