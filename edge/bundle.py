@@ -25,7 +25,7 @@ judgement of anything else is refused.
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from edge.bundle_identity import checksum_line, hash_without_limits
@@ -44,7 +44,7 @@ from edge.bundle_trust import ANYBODY, BundleTrust, SignatureState, check_signat
 from edge.errors import BundleError
 from edge.strict_json import load_object
 
-__all__ = ["DEFAULT_BUNDLE", "Bundle", "open_bundle", "unlisted_files"]
+__all__ = ["DEFAULT_BUNDLE", "Bundle", "networks_of", "open_bundle", "unlisted_files", "without_verifier"]
 
 DEFAULT_BUNDLE = Path(__file__).resolve().parent / "data" / "bundle"
 """The bundle that ships with the program."""
@@ -144,6 +144,22 @@ def open_bundle(path: str | os.PathLike[str] | None = None, *, trust: BundleTrus
             )
     said = {field.name: getattr(parsed, field.name) for field in fields(parsed)}
     return Bundle(path=folder, contents=contents, signature=signature, **said)
+
+
+def networks_of(bundle: Bundle) -> dict[str, str]:
+    """Return the networks of a bundle, in the order in which they hear: by role (``wake``, ``verifier``, ``liveness``)
+    the name of the file."""
+    parts = {"wake": bundle.wake, "verifier": bundle.verifier, "liveness": bundle.liveness}
+    return {role: part.file for role, part in parts.items() if part is not None}
+
+
+def without_verifier(bundle: Bundle) -> Bundle:
+    """Return a bundle whose wake network decides alone, by the cut-offs for that: as on a device without a verifier."""
+    if bundle.verifier is None:
+        return bundle
+    alone = bundle.verifier.alone
+    words = tuple(replace(word, cutoff=alone[word.id], moved=0.0) for word in bundle.words)
+    return replace(bundle, verifier=None, words=words)
 
 
 def unlisted_files(bundle: Bundle) -> list[str]:
