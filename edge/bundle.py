@@ -147,8 +147,8 @@ def open_bundle(path: str | os.PathLike[str] | None = None, *, trust: BundleTrus
 
 
 def networks_of(bundle: Bundle) -> dict[str, str]:
-    """Return the networks of a bundle, in the order in which they hear: by role (``wake``, ``verifier``, ``liveness``)
-    the name of the file."""
+    """Return the files of the networks of a bundle by role (``wake``, ``verifier``, ``liveness``), in the order of hearing."""
+    """
     parts = {"wake": bundle.wake, "verifier": bundle.verifier, "liveness": bundle.liveness}
     return {role: part.file for role, part in parts.items() if part is not None}
 
