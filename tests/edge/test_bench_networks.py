@@ -125,7 +125,7 @@ def test_a_fault_there_is_told_as_one_here(other_environment, tmp_path):
         ("echo no such module >&2; exit 1", "no such module"),
         ("echo hello", "not JSON"),
         ("echo [1]", "expected an object"),
-        ("echo {}", "expected 'vivavoce-bench-2'"),
+        ("echo {}", f"expected '{FORMAT}'"),
         (f'echo \'{{"format": "{FORMAT}"}}\'', "another bundle"),
     ],
 )
@@ -177,6 +177,14 @@ def test_float_networks_are_measured_beside_those_of_integers():
     runtime = usable_runtimes(bundle)[0]
     benches = benches_here(bundle, [runtime], floats=bundle)
     assert [(bench.interpreter, bench.numbers) for bench in benches] == [(runtime, "int8"), (runtime, "float32")]
+
+
+@pytest.mark.parametrize(("asked", "ran"), [("auto", "kernel"), ("kernel", "kernel"), ("interpreter", "interpreter")])
+def test_who_runs_the_wake_network_is_recorded(monkeypatch, asked, ran):
+    monkeypatch.setenv(edge.wake_native.WAKE_VARIABLE, asked)
+    bundle = open_bundle()
+    (bench,) = benches_here(bundle, usable_runtimes(bundle)[:1])
+    assert bench.wake_run_by == ran
 
 
 def test_what_another_environment_measured_stands_under_its_interpreter_and_it_is_let_go(monkeypatch):
