@@ -194,13 +194,13 @@ PRIOR = Prior(
     slope_spread=1.6,
     offset_spread=1.0,
     live=Spread(1.0, 0.9, 0.7),
-    refused_live=Share((0.3, 3.7), (0.4, 3.6)),
-    passed_replays=Share((1.0, 1.5), (1.0, 2.0)),
+    refused_live=Share(0.3, 3.7),
+    passed_replays=Share(1.0, 1.5),
     words=WordsPrior(
         source="a test",
         between=0.7,
         within=0.6,
-        missed=Share((0.5, 4.5), (0.3, 4.7)),
+        missed=Share(0.5, 4.5),
         shifts=(0.5, 0.0, -0.5),
         hours=2.0,
         of={"alexa": WordPrior(0.4, (0, 1, 3))},
@@ -216,10 +216,22 @@ class TestPrior:
 
     def test_the_first_version_knew_of_no_words_and_is_still_read(self, tmp_path):
         record = json.loads(prior_text(PRIOR))
+        record |= {name: {"before": record[name], "after": [9.0, 9.0]} for name in ("refused_live", "passed_replays")}
         del record["words"]
         content = json.dumps(record | {"format_version": 1}).encode()
         assert read_prior(tmp_path / "x", content) == replace(PRIOR, words=None)
+        record = json.loads(prior_text(PRIOR))
+        del record["words"]
         with pytest.raises(DataError, match="words"):
+            read_prior(tmp_path / "x", json.dumps(record).encode())
+
+    def test_the_second_version_had_another_share_for_after_which_is_not_used(self, tmp_path):
+        record = json.loads(prior_text(PRIOR)) | {"format_version": 2}
+        for table, name in ((record, "refused_live"), (record, "passed_replays"), (record["words"], "missed")):
+            table[name] = {"before": table[name], "after": [9.0, 9.0]}
+        assert read_prior(tmp_path / "x", json.dumps(record).encode()) == PRIOR
+        record["refused_live"]["after"] = [9.0]
+        with pytest.raises(DataError, match=r"refused_live\.after"):
             read_prior(tmp_path / "x", json.dumps(record).encode())
 
     def test_that_of_another_bundle_is_refused(self, tmp_path):
@@ -247,9 +259,11 @@ class TestPrior:
             (("offset_spread",), "1"),
             (("live", "between"), -1.0),
             (("live", "more"), 1.0),
-            (("refused_live", "before"), [1.0]),
-            (("refused_live", "before"), [1.0, 0.0]),
-            (("passed_replays", "after"), [1.0, "x"]),
+            (("refused_live",), [1.0]),
+            (("refused_live",), [1.0, 0.0]),
+            (("passed_replays",), [1.0, "x"]),
+            (("passed_replays",), {"before": [1.0, 1.5], "after": [1.0, 2.0]}),
+            (("words", "missed"), [1e9, 1.0]),
             (("source",), ""),
             (("words", "between"), 0.0),
             (("words", "shifts"), [0.5, -0.5, 0.0]),
