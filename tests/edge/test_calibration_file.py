@@ -33,6 +33,7 @@ from edge.calibration_prior import (
     read_prior,
 )
 from edge.errors import DataError, UsageError
+from edge.strict_json import is_line
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,12 @@ class TestFile:
             (("bundle", "sha256"), "12", "bundle.sha256"),
             (("microphone",), "two\nlines", "microphone"),
             (("made",), "yesterday", "made"),
+            (("made",), "2026-13-45T99:99:99+00:00", "made"),
+            (("made",), "2026-11-25T20:53:40+99:00", "made"),
+            (("bundle", "version"), "\x1b[2J", "bundle.version"),
+            (("words", "\x1b[2Jalexa"), {"cutoff": 0.9}, '"\\u001b[2Jalexa"'),
+            (("\x1b[2J",), 1, '"\\u001b[2J"'),
+            (("evidence", "loudspeakers"), ["\x1b[2J"], "loudspeakers.0"),
             (("evidence", "live"), -1, "evidence.live"),
             (("evidence", "loudspeakers"), "phone", "loudspeakers"),
             (("evidence", "loudspeakers"), ["phone", 3], "loudspeakers"),
@@ -121,6 +128,8 @@ class TestFile:
             (("liveness", "more"), 1, "more"),
             (("words", "alexa"), 0.95, "words.alexa"),
             (("words", "alexa", "cutoff"), 1.5, "words.alexa.cutoff"),
+            (("words", "alexa", "cutoff"), 0.0, "words.alexa.cutoff"),
+            (("words", "alexa", "cutoff"), 1e-9, "words.alexa.cutoff"),
             (("words", "alexa", "heard"), [7, 11], "words.alexa.heard"),
             (("words", "alexa", "heard"), [7.5, 9], "words.alexa.heard"),
             (("words", "alexa", "missed", "before"), [0.3, 0.2, 0.4], "before"),
@@ -145,7 +154,7 @@ class TestFile:
             read_calibration(file)
         assert str(file) in str(caught.value)
         assert told in str(caught.value)
-        assert "\n" not in str(caught.value)
+        assert is_line(str(caught.value))
 
     @pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"NaN", b"[" * 5000, b'{"format": 1, "format": 1}'])
     def test_what_is_no_json_object_is_refused(self, tmp_path, content):
@@ -160,6 +169,10 @@ class TestFile:
         file = tmp_path / "home.json"
         file.write_text(json.dumps(record))
         assert read_calibration(file) == replace(calibration, words={"alexa": WordCutoff(0.9)})
+        record["words"] = {"alexa": 0.0}
+        file.write_text(json.dumps(record))
+        with pytest.raises(DataError, match=r"words\.alexa: got 0\.0"):
+            read_calibration(file)
         record["words"] = {"alexa": {"cutoff": 0.9}}
         file.write_text(json.dumps(record))
         with pytest.raises(DataError, match=r"words\.alexa"):
