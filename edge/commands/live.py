@@ -1,7 +1,7 @@
 """``vivavoce live``: see what the gate hears and decides, while it happens."""
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edge.events import SAMPLE_RATE_HZ
 from edge.raw_formats import RAW_FORMATS
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["SUMMARY", "configure", "run"]
 
 _PORT = 8470
-_RAW = "s16le"
+_RAW: Final = "s16le"
 
 SUMMARY = "show in the terminal, or in a browser, what the gate hears and decides, while it happens"
 
