@@ -248,8 +248,8 @@ def offer(
         takes=found.size,
         heard=(found.size - missed, int(np.sum(found > shift))),
         missed=Expectation(
-            share_expected(missed, found.size, prior.missed.before),
-            share_expected(held_out, found.size, prior.missed.after),
+            share_expected(missed, found.size, prior.missed),
+            share_expected(held_out, found.size, prior.missed),
         ),
         false_accepts=(round(price[0.0] / prior.hours, 4), round(price[shift] / prior.hours, 4)),
     )
