@@ -235,7 +235,7 @@ def fit_liveness(
     seed: int,
     resume: Path,
     trained: dict[str, Any],
-    callbacks: tuple[Any, ...] = (),
+    watching: tuple[Any, ...] = (),
 ) -> tuple[Any, dict[str, Any]]:
     """Fit a network to clips that are rendered.
 
@@ -249,8 +249,8 @@ def fit_liveness(
         Folder for the state of the run.
     trained : dict
         What decides the weights: see :func:`train.resumption.claim`.
-    callbacks : tuple
-        More of Keras's.
+    watching : tuple
+        Callbacks of Keras that look on: see :func:`train.fitting.fit`.
 
     Returns
     -------
@@ -265,10 +265,11 @@ def fit_liveness(
     validation = liveness_batches(dev, cues, None, seed=seed, batch=settings.batch)
     steps = settings.epochs * len(dataset)
     model = network(settings.shape, cues, dropout=settings.dropout)
+    callbacks: tuple[Any, ...] = ()
     if settings.sparsity:
         begin, end = int(0.35 * steps), int(0.75 * steps)
         model = prunable(model, final_sparsity=settings.sparsity, begin_step=begin, end_step=end)
-        callbacks = (pruning_callback(), *callbacks)
+        callbacks = (pruning_callback(),)
     optimizer = tf_keras.optimizers.AdamW(cosine_rate(settings.rate, steps), weight_decay=settings.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     loss = compile_liveness(model, optimizer, settings, metrics=[_binary_accuracy])
@@ -280,6 +281,7 @@ def fit_liveness(
         trained={**trained, "cues": cues.to_dict()},
         validation=validation,
         callbacks=callbacks,
+        watching=watching,
         ema=settings.ema,
     )
     stripped = strip(model)

@@ -27,7 +27,10 @@ __all__ = ["Learner", "Outcome", "Scores", "Study", "Watch", "ranked"]
 
 Scores = npt.NDArray[np.float64]
 Watch = Callable[[int, float], None]
-"""Is told the number of an epoch, from 1 on, and the error on dev after it; what it raises ends the training."""
+"""Is told the number of an epoch, from 1 on, and the error on dev after it; what it raises ends the training.
+
+The epoch is kept by then. A training that goes on tells once more of the epoch that it goes on from.
+"""
 
 _OUTCOME = "outcome.json"
 _SCORES = "scores.npz"

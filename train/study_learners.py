@@ -88,9 +88,9 @@ class _Learner(ABC, Generic[S]):
             return self._fit_checkpoint(settings, seed=seed, folder=folder)
         key, training = self._training(settings)
         self._rendered = key, training
-        callbacks = () if watch is None else (_watching(self, watch),)
+        watching = () if watch is None else (_watching(self, watch),)
         model, told = self._fit(
-            settings, training, seed=seed, resume=folder / "resume", trained=trained, callbacks=callbacks
+            settings, training, seed=seed, resume=folder / "resume", trained=trained, watching=watching
         )
         examples = len(next(iter(training.values())))
         steps = settings.epochs * -(-examples // settings.batch)
@@ -260,7 +260,18 @@ def _watching(learner: Any, watch: Watch) -> Any:
     everything = np.arange(len(learner.clusters[0]))
 
     class Watching(tf_keras.callbacks.Callback):
+        begun = False
+
+        def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            # The call that trained the last epoch may have ended before it told of it, or was heard.
+            if epoch and not self.begun:
+                self._tell(epoch)
+            self.begun = True
+
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-            watch(epoch + 1, learner.error(learner.scores(self.model), everything))
+            self._tell(epoch + 1)
+
+        def _tell(self, epochs: int) -> None:
+            watch(epochs, learner.error(learner.scores(self.model), everything))
 
     return Watching()
