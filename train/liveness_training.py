@@ -26,6 +26,7 @@ from train.speeds import Speeds
 __all__ = [
     "LivenessSettings",
     "check_classes",
+    "clip_options",
     "compile_liveness",
     "dev_figures",
     "fit_liveness",
@@ -122,24 +123,25 @@ def liveness_clips(
         If a split has clips of one class only.
     """
     made = {
-        split: build_liveness_clips(
-            data,
-            split,
-            cache,
-            n=n,
-            seed=seed,
-            cues=CueSettings(),
-            raw_share=settings.raw_share,
-            speeds=Speeds(*settings.speeds) if split == "train" else Speeds(),
-            recipe=training_recipe(settings.devices) if split == "train" else None,
-            engine=engine,
-        )
-        for split, n in (("train", settings.clips), ("dev", settings.dev_clips))
+        split: build_liveness_clips(data, split, cache, seed=seed, engine=engine, **clip_options(settings, split))
+        for split in ("train", "dev")
         if split in splits
     }
     for split, clips in made.items():
         check_classes(clips, f"{data}: split {split}")
     return made
+
+
+def clip_options(settings: LivenessSettings, split: str) -> dict[str, Any]:
+    """Return how the clips of a split are rendered: options of :func:`train.liveness_scenes.build_liveness_clips`."""
+    learned = split == "train"
+    return {
+        "n": settings.clips if learned else settings.dev_clips,
+        "cues": CueSettings(),
+        "raw_share": settings.raw_share,
+        "speeds": Speeds(*settings.speeds) if learned else Speeds(),
+        "recipe": training_recipe(settings.devices) if learned else None,
+    }
 
 
 def training_recipe(devices: int) -> Recipe:

@@ -44,7 +44,7 @@ class Learner(Protocol):
     metric: str
     """What :meth:`error` is, in words."""
     dev: dict[str, Any]
-    """What the dev set is, as plain data."""
+    """All that the dev set depends on, as plain data: what its cache goes by."""
     clusters: Sequence[Sequence[str]]
     """By what the examples of the dev set belong together: see :func:`train.metrics.cluster_interval`."""
 

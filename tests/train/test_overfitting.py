@@ -17,7 +17,7 @@ pytestmark = pytest.mark.tf
 SETTINGS = LivenessSettings.from_dict({"shape": {"stem": 4, "blocks": [[4, 2]], "hidden": 4}, "batch": 8, "rate": 0.02})
 
 
-WAKE = WakeSettings.from_dict({"width": 12, "kernels": [5], "batch": 2, "rate": 0.02})
+WAKE = WakeSettings.from_dict({"width": 24, "kernels": [5], "batch": 2, "rate": 0.02})
 
 
 def scenes(n=16, *, alike):
@@ -71,10 +71,10 @@ def test_nothing_is_left_that_regularises():
 
 def test_words_are_learned_by_heart():
     # As many steps as the running statistics of batch normalisation need to follow.
-    found = overfit_wake(WAKE, scenes(alike=False), 2, epochs=50, seed=1)
+    found = overfit_wake(WAKE, scenes(alike=False), 2, epochs=80, seed=1)
     assert found["learned"]
     assert found["examples"] == 16
-    assert found["settings"] == by_heart(WAKE, 50).to_dict()
+    assert found["settings"] == by_heart(WAKE, 80).to_dict()
     assert found["curve"][-1]["loss"] < 0.1 * found["curve"][0]["loss"]
     assert [entry["epoch"] for entry in found["curve"]] == list(range(1, len(found["curve"]) + 1))
 
