@@ -181,7 +181,7 @@ def fit_wake(
     seed: int,
     resume: Path,
     trained: dict[str, Any],
-    callbacks: tuple[Any, ...] = (),
+    watching: tuple[Any, ...] = (),
     teachers: WakeTeachers | None = None,
     lessons: EmbeddingLessons | None = None,
 ) -> tuple[Any, dict[str, Any]]:
@@ -199,8 +199,8 @@ def fit_wake(
         Folder for the state of the run.
     trained : dict
         What decides the weights: see :func:`train.resumption.claim`.
-    callbacks : tuple
-        More of Keras's.
+    watching : tuple
+        Callbacks of Keras that look on: see :func:`train.fitting.fit`.
     teachers : WakeTeachers, optional
         Who teach it, beside the labels.
     lessons : EmbeddingLessons, optional
@@ -225,10 +225,11 @@ def fit_wake(
     validation = wake_batches(dev, shape, settings, None, seed=seed)
     steps = settings.epochs * len(dataset)
     model = training_form(shape, dropout=settings.variety.dropout, beside=DIMENSIONS if lessons else 0)
+    callbacks: tuple[Any, ...] = ()
     if settings.sparsity:
         begin, end = int(0.35 * steps), int(0.75 * steps)
         model = prunable(model, final_sparsity=settings.sparsity, begin_step=begin, end_step=end)
-        callbacks = (pruning_callback(), *callbacks)
+        callbacks = (pruning_callback(),)
     optimizer = tf_keras.optimizers.AdamW(cosine_rate(settings.rate, steps), weight_decay=settings.variety.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     model.compile(optimizer, lesson_loss(shape.words, settings.embedding_weight) if lessons else weighted_loss)
@@ -240,6 +241,7 @@ def fit_wake(
         trained={**trained, "frontend": FrontendSettings().to_dict()},
         validation=validation,
         callbacks=callbacks,
+        watching=watching,
         ema=settings.ema,
     )
     stripped = strip(model)
