@@ -7,8 +7,6 @@ __all__ = ["SUMMARY", "configure", "run"]
 
 SUMMARY = "choose cut-offs and calibrate the liveness probability on the dev split"
 
-_SPEEDS = (0.88, 1.0, 1.13)
-
 _EPILOG = """\
 Runs the networks of a bundle as a device does, over the dev split only, and writes a file for
 'vivavoce quantize pack --cutoffs'. Each long-form stream is heard at three speeds, and so with three voices: the few
@@ -82,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     from train.options import check_folders
     from train.simulator.levels import to_int16
     from train.task import load_task
-    from train.wake_traces import in_noise_floor, trace
+    from train.wake_traces import BACKGROUND_SPEEDS, in_noise_floor, trace
 
     if args.out.is_dir():
         raise UsageError(f"--out {args.out} is a folder, expected the name of a file; give one within it")
@@ -108,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     background = [
         trace(bundle, to_int16(soxr.resample(read_clip(c), SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * speed))))
         for c in tqdm(other, desc="long-form", unit="stream")
-        for speed in _SPEEDS
+        for speed in BACKGROUND_SPEEDS
     ]
     hours = sum(one.seconds for one in background) / 3600
     budget = int(rate * hours)
@@ -123,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
         positives,
         [[c.talker for c in some] for some in by_word],
         background,
-        [c.path for c in other for _ in _SPEEDS],
+        [c.path for c in other for _ in BACKGROUND_SPEEDS],
         refractory_s=bundle.wake.refractory_ms / 1000,
         per_hour=rate,
     )
