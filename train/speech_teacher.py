@@ -117,7 +117,7 @@ def _weights(path: Path) -> tuple[npt.NDArray[np.float32], ...]:
     shapes = [array.shape for array in weights]
     if not fits(shapes):
         raise DataError(
-            f"{path}: got arrays of {', '.join(map(str, shapes))}, expected those of a classifier of speech embeddings; "
+            f"{path}: got arrays of {', '.join(map(str, shapes))}, expected those of a classifier of embeddings; "
             f"{_REMEDY}"
         )
     if not all(np.isfinite(array).all() for array in weights):

@@ -207,7 +207,7 @@ def test_a_broken_teacher_is_told_in_one_line(folder, tmp_path, classifier):
 def test_a_teacher_that_was_half_written_has_no_record(folder, tmp_path, classifier):
     out = tmp_path / "teacher"
     save_speech_teacher(out, folder, classifier, {"settings": {"words": WORDS}})
-    with pytest.raises(DataError, match="melspectrogram.tflite: cannot be read"):
+    with pytest.raises(DataError, match=r"melspectrogram.tflite: cannot be read"):
         save_speech_teacher(out, tmp_path / "gone", classifier, {"settings": {"words": ["other"]}})
     assert not (out / "record.json").exists()
     # Beside its own copy of the embedding it is written again.
