@@ -147,8 +147,7 @@ def open_bundle(path: str | os.PathLike[str] | None = None, *, trust: BundleTrus
 
 
 def networks_of(bundle: Bundle) -> dict[str, str]:
-    """Return the files of the networks of a bundle by role (``wake``, ``verifier``, ``liveness``), in the order of hearing."""
-    """
+    """Return the files of the networks of a bundle by role, in the order of hearing: wake, verifier, liveness."""
     parts = {"wake": bundle.wake, "verifier": bundle.verifier, "liveness": bundle.liveness}
     return {role: part.file for role, part in parts.items() if part is not None}
 

@@ -17,10 +17,13 @@ from edge.pipeline import NEVER, candidate_hearing, hearing, verifying
 from train.corpus import Clip, read_clip
 from train.simulator.levels import to_int16
 
-__all__ = ["Trace", "count_detections", "in_noise_floor", "trace", "wake_trace"]
+__all__ = ["BACKGROUND_SPEEDS", "Trace", "count_detections", "in_noise_floor", "trace", "wake_trace"]
 
 _HEARS_NOTHING = 1.0
 """A cut-off that no score exceeds, of a word that is listened for."""
+
+BACKGROUND_SPEEDS = (0.88, 1.0, 1.13)
+"""Speeds at which the long-form streams of dev are heard when cut-offs are chosen: as if by three voices each."""
 
 
 @dataclass(frozen=True, slots=True)

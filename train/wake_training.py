@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge.errors import UsageError
 from edge.frontend import FEATURE_SCALE
 from edge.frontend_tables import FrontendSettings
 from train.corpus import data_hash, licences, load_manifest
@@ -19,7 +18,7 @@ from train.speech_teacher import read_speech_teacher
 from train.wake_batches import wake_batches
 from train.wake_embeddings import build_wake_embeddings
 from train.wake_labels import weighted_loss
-from train.wake_material import phrases, spoken, wake_scenes
+from train.wake_material import spoken, taught_words, wake_scenes
 from train.wake_network import (
     RELU_CEILING,
     WakeShape,
@@ -80,16 +79,11 @@ def train_wake(
     ------
     DataError
         If the data or a teacher cannot be used, the run diverges, `out` cannot be written or holds another run.
+    UsageError
+        If a word is to be left out that is not there, or all are, or a teacher hears other words.
     """
     checked_out(out)
-    said = phrases(data)
-    unknown = sorted(set(settings.without) - said.keys())
-    if unknown or set(settings.without) == said.keys():
-        raise UsageError(
-            f"--without: got {', '.join(unknown or settings.without)}, expected some, and not all, of the words of "
-            f"{data}: {', '.join(sorted(said))}; leave out another one"
-        )
-    said = {word: phrase for word, phrase in said.items() if word not in settings.without}
+    said = taught_words(data, settings.without)
     words = tuple(sorted(said))
     rendering_seed = seed if rendering_seed is None else rendering_seed
     # Other words are told, too, while the network is trained: what they share with the wake words is no wake word.

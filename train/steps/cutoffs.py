@@ -7,8 +7,6 @@ __all__ = ["SUMMARY", "configure", "run"]
 
 SUMMARY = "choose cut-offs and calibrate the liveness probability on the dev split"
 
-_SPEEDS = (0.88, 1.0, 1.13)
-
 _EPILOG = """\
 Runs the networks of a bundle as a device does, over the dev split only, and writes a file for
 'vivavoce quantize pack --cutoffs'. Each long-form stream is heard at three speeds, and so with three voices: the few
@@ -82,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     from train.options import check_folders
     from train.simulator.levels import to_int16
     from train.task import load_task
-    from train.wake_traces import in_noise_floor
+    from train.wake_traces import BACKGROUND_SPEEDS, in_noise_floor
     from train.word_cutoffs import Heard, choose_cutoffs
 
     if args.out.is_dir():
@@ -109,9 +107,9 @@ def run(args: argparse.Namespace) -> int:
         background=[
             to_int16(soxr.resample(read_clip(c), SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * speed)))
             for c in tqdm(other, desc="long-form", unit="stream")
-            for speed in _SPEEDS
+            for speed in BACKGROUND_SPEEDS
         ],
-        streams=[c.path for c in other for _ in _SPEEDS],
+        streams=[c.path for c in other for _ in BACKGROUND_SPEEDS],
     )
     chosen = choose_cutoffs(bundle, heard, per_hour=rate, progress=tqdm.write)
     hours = sum(one.size for one in heard.background) / SAMPLE_RATE_HZ / 3600
