@@ -246,10 +246,11 @@ def _verifier(part: "Converted", words: list[str], chosen: dict[str, Any]) -> di
     """Return what the manifest says of the verifier."""
     from edge.errors import DataError
 
-    if part.spec["words"] != words:
+    known = [word["id"] for word in part.spec["words"]]
+    if known != words:
         raise DataError(
-            f"{part.origin}: got a verifier for {', '.join(part.spec['words'])}, expected one for {', '.join(words)} "
-            "in this order, as the wake network; train it for these"
+            f"{part.origin}: got a verifier for {', '.join(known)}, expected one for {', '.join(words)} in this order, as "
+            "the wake network; train it for these"
         )
     return {
         "file": _FILES["verifier"],
