@@ -1,6 +1,7 @@
 """Google's speech embedding: a network that was trained to tell thousands of keywords apart, and so knows speech [1]_.
 
-It is no part of a device, for which it is too large, and only teaches. The two files are those that the wheel of
+It is too large to run all the time on a device. It teaches the network that does, and is a part of the one that listens
+again (:mod:`train.verifier_network`). The two files are those that the wheel of
 openWakeWord 0.5.1 holds (:data:`FILES`). Of the second its description says that the model "is provided by Google as a
 TFHub module under an Apache-2.0 license" (``speech_embedding``) and "was manually re-implemented"; the first computes
 the spectrogram and holds nothing that was learnt. At its end the same text puts "all of the included pre-trained
@@ -25,7 +26,17 @@ import numpy.typing as npt
 
 from edge.errors import DataError
 
-__all__ = ["DIMENSIONS", "FILES", "HOP_FRAMES", "LICENCE", "SpeechEmbedding", "heard_samples"]
+__all__ = [
+    "DIMENSIONS",
+    "FILES",
+    "FRAMES",
+    "HOP_FRAMES",
+    "LICENCE",
+    "LICENCE_AS_A_PART",
+    "REMEDY",
+    "SpeechEmbedding",
+    "heard_samples",
+]
 
 FILES = ("melspectrogram.tflite", "embedding_model.tflite")
 """Names of the files in a folder of the embedding: samples to a mel spectrogram, spectrogram to embeddings."""
@@ -36,23 +47,29 @@ DIMENSIONS = 96
 HOP_FRAMES = 8
 """Frames of the spectrogram between two embeddings of one run; other places come from runs that begin later."""
 
+FRAMES = 76
+"""Frames of the spectrogram that one embedding covers."""
+
 LICENCE = {"material": "speech_embedding (Google, TensorFlow Hub), as a teacher", "licence": "Apache-2.0"}
 """As the manifest of a bundle lists it."""
+
+LICENCE_AS_A_PART = {**LICENCE, "material": "speech_embedding (Google, TensorFlow Hub), a part of the network"}
+"""The same for a network that has the weights of the embedding in it."""
 
 _MEL_BANDS = 32
 _STEP = 160  # samples between two frames of the spectrogram
 _WINDOW = 512  # samples that one frame covers
-_FRAMES = 76  # of the spectrogram that one embedding covers
 
-_REMEDY = (
+REMEDY = (
     "unpack the wheel that 'pip download --no-deps openwakeword==0.5.1' fetches, and give its folder "
     "openwakeword/resources/models"
 )
+"""What to do where the files are missing or are others, for messages."""
 
 
 def heard_samples(n: int, hop_frames: int) -> npt.NDArray[np.int64]:
     """Return up to which sample each of the first embeddings has heard, ``(n,) int64``."""
-    return (np.arange(n) * hop_frames + _FRAMES - 1) * _STEP + _WINDOW
+    return (np.arange(n) * hop_frames + FRAMES - 1) * _STEP + _WINDOW
 
 
 class SpeechEmbedding:
@@ -74,16 +91,16 @@ class SpeechEmbedding:
         self._mel, self._embedding = (_loaded(folder / name, digest) for name in FILES)
         self.sha256 = digest.hexdigest()
         """Of both files, in hexadecimal."""
-        spectrogram = self._spectrogram(np.zeros(_WINDOW + (_FRAMES - 1) * _STEP, np.int16))
-        if spectrogram.shape != (_FRAMES, _MEL_BANDS):
+        spectrogram = self._spectrogram(np.zeros(_WINDOW + (FRAMES - 1) * _STEP, np.int16))
+        if spectrogram.shape != (FRAMES, _MEL_BANDS):
             raise DataError(
-                f"{folder / FILES[0]}: got a spectrogram of {spectrogram.shape}, expected {(_FRAMES, _MEL_BANDS)}; "
-                f"{_REMEDY}"
+                f"{folder / FILES[0]}: got a spectrogram of {spectrogram.shape}, expected {(FRAMES, _MEL_BANDS)}; "
+                f"{REMEDY}"
             )
         shape = _run(self._embedding, spectrogram[None, :, :, None]).shape
         if shape != (1, 1, 1, DIMENSIONS):
             raise DataError(
-                f"{folder / FILES[1]}: got an embedding of {shape}, expected (1, 1, 1, {DIMENSIONS}); {_REMEDY}"
+                f"{folder / FILES[1]}: got an embedding of {shape}, expected (1, 1, 1, {DIMENSIONS}); {REMEDY}"
             )
 
     def embed(self, samples: npt.NDArray[np.int16], *, hop_frames: int = HOP_FRAMES) -> npt.NDArray[np.float32]:
@@ -104,7 +121,7 @@ class SpeechEmbedding:
         if hop_frames < 1 or HOP_FRAMES % hop_frames:
             raise ValueError(f"hop_frames is {hop_frames}, expected a divisor of {HOP_FRAMES}")
         n_frames = (samples.size - _WINDOW) // _STEP + 1
-        n = (n_frames - _FRAMES) // hop_frames + 1
+        n = (n_frames - FRAMES) // hop_frames + 1
         if n < 1:
             return np.zeros((0, DIMENSIONS), np.float32)
         spectrogram = self._spectrogram(samples)
@@ -125,7 +142,7 @@ def _loaded(path: Path, digest: Any) -> Any:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"{path}: cannot be read ({error.strerror}), expected a part of the embedding; {_REMEDY}"
+            f"{path}: cannot be read ({error.strerror}), expected a part of the embedding; {REMEDY}"
         ) from error
     from ai_edge_litert.interpreter import Interpreter
 
@@ -135,7 +152,7 @@ def _loaded(path: Path, digest: Any) -> Any:
         return Interpreter(model_content=content, num_threads=1)
     except ValueError as error:
         raise DataError(
-            f"{path}: is no network that LiteRT loads, expected a part of the embedding; {_REMEDY}"
+            f"{path}: is no network that LiteRT loads, expected a part of the embedding; {REMEDY}"
         ) from error
 
 
