@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from edge.bundle_manifest import CARD_NAME, MANIFEST_NAME, MAX_MANIFEST_BYTES, read_bundle_file
+from edge.bundle_manifest import CARD_NAME, FORMAT_VERSION, MANIFEST_NAME, MAX_MANIFEST_BYTES, read_bundle_file
 from edge.judgement import card_without_limits
 from edge.strict_json import load_object
 
@@ -73,14 +73,15 @@ def is_judged(manifest: dict[str, Any]) -> bool:
     version = manifest.get("format_version")
     if version == _FIRST_JUDGED:
         return "limits" in manifest
-    return version == _LIMITS_ALWAYS and manifest.get("limits") is not None
+    known = isinstance(version, int) and _LIMITS_ALWAYS <= version <= FORMAT_VERSION
+    return known and manifest.get("limits") is not None
 
 
 def unjudged(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return a manifest without what it says of limits; another one as it is."""
     if not is_judged(manifest):
         return manifest
-    if manifest["format_version"] == _LIMITS_ALWAYS:
+    if manifest["format_version"] >= _LIMITS_ALWAYS:
         return manifest | {"limits": None}
     return {key: value for key, value in manifest.items() if key != "limits"} | {"format_version": _FIRST_UNJUDGED}
 

@@ -5,10 +5,11 @@
 
 import importlib.metadata
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge.bundle_parts import FileEntry, Licence, LivenessPart, Manifest, WakePart, Word
+from edge.bundle_parts import FileEntry, Licence, LivenessPart, Manifest, VerifierPart, WakePart, Word
 from edge.errors import BundleVersionError
 from edge.judgement import read_judgement
 from edge.regular_file import read_regular
@@ -34,11 +35,11 @@ __all__ = [
 ]
 
 FORMAT = "vivavoce-bundle"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """The newest version of the manifest that this program reads, and the one that it packs.
 
 Version 2 added ``limits`` for bundles that were judged; version 3 has them in every manifest, null where nobody judged,
-and added ``author``, ``website`` and ``trained_languages``.
+and added ``author``, ``website`` and ``trained_languages``; version 4 added ``verifier``.
 """
 
 MANIFEST_NAME = "manifest.json"
@@ -71,6 +72,7 @@ _ADDED: dict[int, dict[str, Any]] = {
     1: {"limits": None},
     # Nobody asked who made it; a name or language that was made up would be taken for a fact.
     2: {"author": None, "website": None, "trained_languages": []},
+    3: {"verifier": None},
 }
 """For each older version of the manifest what the next one added, with what it means that an older one lacks it:
 entered once, when a bundle is opened, so that nothing behind :func:`parse_manifest` knows of old versions."""
@@ -127,6 +129,7 @@ def parse_manifest(path: Path, written: dict[str, Any]) -> Manifest:
         words.append(word)
     frontend = top.mapping("frontend")
     wake = _wake(top.table("wake"))
+    verifier = None if top.null("verifier") else _verifier(top.table("verifier"), words)
     liveness = _liveness(top.table("liveness"))
     training = top.mapping("training")
     licences = []
@@ -134,7 +137,10 @@ def parse_manifest(path: Path, written: dict[str, Any]) -> Manifest:
         licences.append(Licence(entry.text("material"), entry.text("licence")))
         entry.end()
     files = _files(top)
-    for name, file in (("wake", wake.file), ("liveness", liveness.file)):
+    named = [("wake", wake.file), ("liveness", liveness.file)]
+    if verifier is not None:
+        named.append(("verifier", verifier.file))
+    for name, file in named:
         if file not in files:
             raise top.fault(f"{name}.file", repr(file), f"one of: {', '.join(files)}")
     limits = None if top.null("limits") else read_judgement(top.table("limits"))
@@ -148,6 +154,7 @@ def parse_manifest(path: Path, written: dict[str, Any]) -> Manifest:
         words=tuple(words),
         frontend=frontend,
         wake=wake,
+        verifier=verifier,
         liveness=liveness,
         training=training,
         licences=tuple(licences),
@@ -205,6 +212,28 @@ def _wake(part: Table) -> WakePart:
     )
     part.end()
     return wake
+
+
+def _verifier(part: Table, words: list[Word]) -> VerifierPart:
+    """Read the verifier; its cut-offs become those of the words."""
+    alone = {word.id: word.cutoff for word in words}
+    table = part.table("words")
+    candidates = {}
+    for at, word in enumerate(words):
+        entry = table.table(word.id)
+        candidates[word.id] = entry.number("candidate", 0.0, 1.0)
+        words[at] = replace(word, cutoff=entry.number("cutoff", 0.0, 1.0))
+        entry.end()
+    table.end()
+    verifier = VerifierPart(
+        file=part.text("file"),
+        delay_ms=part.integer("delay_ms", 0, 1000),
+        again_ms=part.integer("again_ms", 1, 60_000),
+        candidates=candidates,
+        alone=alone,
+    )
+    part.end()
+    return verifier
 
 
 def _liveness(part: Table) -> LivenessPart:

@@ -8,7 +8,7 @@ from typing import Any
 from edge.errors import UsageError
 from edge.judgement import Judgement
 
-__all__ = ["FileEntry", "Licence", "LivenessPart", "Manifest", "WakePart", "Word", "find_word"]
+__all__ = ["FileEntry", "Licence", "LivenessPart", "Manifest", "VerifierPart", "WakePart", "Word", "find_word"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,8 @@ class Word:
     phrase: str
     """What is said, e.g. "smart mirror"."""
     cutoff: float
-    """Smoothed score above which the word counts as heard, 0 to 1."""
+    """Score above which the word counts as heard, 0 to 1: the verifier's score where there is one, and otherwise the
+    smoothed score of the wake network."""
     moved: float = 0.0
     """How far a calibration moved the log-odds of the cut-off; 0 for the bundle's own."""
 
@@ -39,6 +40,23 @@ class WakePart:
     """Runs over which the scores are averaged."""
     refractory_ms: int
     """Time after a detection in which nothing is detected, ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierPart:
+    """The network that listens again to what the wake network took for a word; see :mod:`edge.verifier`."""
+
+    file: str
+    """Name of the network's file."""
+    delay_ms: int
+    """How long after the wake network a look waits, ms."""
+    again_ms: int
+    """Time after which the wake network offers a word again that it still hears, ms."""
+    candidates: Mapping[str, float]
+    """By the id of a word: smoothed score of the wake network above which the verifier looks."""
+    alone: Mapping[str, float]
+    """By the id of a word: smoothed score of the wake network above which the word counts as heard on a device that has
+    no verifier, such as a microcontroller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +116,11 @@ class Manifest:
     frontend: dict[str, Any]
     """Settings of :class:`edge.frontend_tables.FrontendSettings`."""
     wake: WakePart
-    """The first stage."""
+    """What hears words."""
+    verifier: VerifierPart | None
+    """What listens again; None if nothing does."""
     liveness: LivenessPart
-    """The second stage."""
+    """What tells live speech from played."""
     training: dict[str, Any]
     """For each network how it came to be: commit, seed, hash of the data, settings."""
     licences: tuple[Licence, ...]

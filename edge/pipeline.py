@@ -29,10 +29,23 @@ from edge.liveness import LivenessStage
 from edge.quality import QualityMeter, flags_of_rate, merged
 from edge.ring import Ring
 from edge.sources import AudioSource
+from edge.verifier import Verifier
 from edge.wake import WakeStage
 from edge.wake_native import load_wake_network
 
-__all__ = ["FAILED", "NEVER", "LivenessScorer", "Pipeline", "WakeScorer", "hearing", "judging", "listening"]
+__all__ = [
+    "FAILED",
+    "NEVER",
+    "LivenessScorer",
+    "Pipeline",
+    "WakeScorer",
+    "candidate_hearing",
+    "hearing",
+    "judging",
+    "listening",
+    "verified_hearing",
+    "verifying",
+]
 
 NEVER = 2.0
 """A cut-off that no score reaches: for a word that is not listened for, or a trace without detections."""
@@ -149,13 +162,14 @@ class Pipeline:
             chunk = samples[at : at + self._hop]
             self._ring.write(chunk)
             self._meter.push(chunk)
-            while self._pending and self._pending[0].due <= self._ring.head:
-                yield self._decide(self._pending.pop(0))
+            yield from self._decisions()
             for heard in self._hearing.push(chunk):
                 yield self._wake_up(heard)
+                # A verifier may have waited for as long as the decision does.
+                yield from self._decisions()
 
-    def heard(self, word: str, score: float) -> Wake:
-        """Take the word of somebody else for it that a word ended just now; its decision follows as if it was ours.
+    def heard(self, word: str, score: float, at: int | None = None) -> Wake:
+        """Take the word of somebody else for it that a word ended; its decision follows as if it was ours.
 
         Parameters
         ----------
@@ -163,8 +177,14 @@ class Pipeline:
             Its id; any.
         score : float
             What the other one is sure by, 0 to 1.
+        at : int, optional
+            Samples that had been heard when it was found, of the last :attr:`Hearing.delay_samples`; by default now.
         """
-        return self._wake_up(Heard(word, score, self._ring.head))
+        return self._wake_up(Heard(word, score, self._ring.head if at is None else at))
+
+    def _decisions(self) -> Iterator[Decision]:
+        while self._pending and self._pending[0].due <= self._ring.head:
+            yield self._decide(self._pending.pop(0))
 
     def adjust(self, bundle: Bundle, words: Sequence[str] | None = None) -> bool:
         """Decide by the cut-offs of another bundle from now on, if its networks are the same; what was heard stays.
@@ -231,6 +251,8 @@ class Pipeline:
 
     def finish(self) -> Iterator[Event]:
         """End the stream: yield the decisions that were waited for, and what the stream was as a whole."""
+        for heard in self._hearing.finish():
+            yield self._wake_up(heard)
         while self._pending:
             yield self._decide(self._pending.pop(0))
         yield End(self._ring.head, merged(self._meter.flags, self._source_flags))
@@ -262,8 +284,7 @@ def listening(
     """
     if not models:
         cutoffs = _cutoffs(bundle, words)
-        frontend, stage = hearing(bundle, list(cutoffs.values()), runtime)
-        return Hearing([Ear(frontend, (Listener(stage, tuple(cutoffs)),))])
+        return verified_hearing(bundle, list(cutoffs.values()), runtime)
     there = [model.word for model in models]
     ids = [word.id for word in there]
     for i, model in enumerate(models):
@@ -292,6 +313,7 @@ def _without_cutoffs(bundle: Bundle) -> tuple[Any, ...]:
         [word.id for word in bundle.words],
         bundle.frontend,
         bundle.wake,
+        bundle.verifier,
         replace(bundle.liveness, accept_cutoff=1.0, reject_cutoff=0.0),
         bundle.contents,
     )
@@ -309,10 +331,65 @@ def _ear(settings: FrontendSettings, models: Sequence[EsphomeModel], runtime: st
     return Ear(Frontend(settings), tuple(listeners))
 
 
-def hearing(bundle: Bundle, cutoffs: list[float], runtime: str | None) -> tuple[Frontend, WakeStage]:
-    """Make the two stages that hear words, as the bundle says, with cut-offs of the caller's."""
+def verified_hearing(bundle: Bundle, cutoffs: Sequence[float], runtime: str | None = None) -> Hearing:
+    """Make all that hears the words of a bundle, its verifier included where it has one.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    cutoffs : sequence of float
+        For each word; :data:`NEVER` for one that is not listened for.
+    runtime : str, optional
+        See :class:`Pipeline`.
+    """
+    ids = tuple(word.id for word in bundle.words)
+    verifier = verifying(bundle, cutoffs, runtime)
+    if verifier is None:
+        frontend, stage = hearing(bundle, list(cutoffs), runtime)
+    else:
+        frontend, stage = candidate_hearing(bundle, verifier, runtime)
+    return Hearing([Ear(frontend, (Listener(stage, ids),))], verifier)
+
+
+def candidate_hearing(bundle: Bundle, verifier: Verifier, runtime: str | None) -> tuple[Frontend, WakeStage]:
+    """Make the two stages that find what the bundle's verifier looks at."""
+    part = bundle.verifier
+    assert part is not None, "the bundle has a verifier"
+    return hearing(bundle, verifier.candidates, runtime, refractory_ms=part.again_ms)
+
+
+def verifying(bundle: Bundle, cutoffs: Sequence[float], runtime: str | None) -> Verifier | None:
+    """Make the verifier, as the bundle says; None where it has none."""
+    part = bundle.verifier
+    if part is None:
+        return None
+    return Verifier(
+        load_model(bundle.content(part.file), runtime=runtime, name=part.file),
+        cutoffs,
+        candidates=[part.candidates[word.id] for word in bundle.words],
+        delay_samples=part.delay_ms * SAMPLE_RATE_HZ // 1000,
+        refractory_samples=bundle.wake.refractory_ms * SAMPLE_RATE_HZ // 1000,
+    )
+
+
+def hearing(
+    bundle: Bundle, cutoffs: list[float], runtime: str | None, *, refractory_ms: int | None = None
+) -> tuple[Frontend, WakeStage]:
+    """Make the two stages that hear words without a verifier, as the bundle says, with cut-offs of the caller's.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    cutoffs : list of float
+        Of the smoothed score, for each word.
+    runtime : str or None
+        See :class:`Pipeline`.
+    refractory_ms : int, optional
+        In place of the bundle's.
+    """
     settings = FrontendSettings.from_dict(bundle.frontend)
     wake = bundle.wake
+    refractory = wake.refractory_ms if refractory_ms is None else refractory_ms
     stage = WakeStage(
         load_wake_network(bundle.content(wake.file), runtime=runtime, name=wake.file),
         cutoffs,
@@ -320,7 +397,7 @@ def hearing(bundle: Bundle, cutoffs: list[float], runtime: str | None) -> tuple[
         stride_frames=wake.stride_frames,
         context_frames=wake.context_frames,
         smoothing_steps=wake.smoothing_steps,
-        refractory_frames=wake.refractory_ms // settings.step_ms,
+        refractory_frames=refractory // settings.step_ms,
     )
     return Frontend(settings), stage
 
@@ -372,14 +449,17 @@ class WakeScorer:
             If the source cannot be read to its end.
         """
         self._hearing.reset()
-        found: dict[str, list[dict[str, float]]] = {word: [] for word in self._hearing.words}
+        heard: list[Heard] = []
         meter = QualityMeter()
         n = 0
         for block in source.blocks():
             n += block.size
             meter.push(block)
-            for word, score, decided in self._hearing.push(block):
-                found[word].append({"end_s": seconds(decided), "score": round(score, 4)})
+            heard += self._hearing.push(block)
+        heard += self._hearing.finish()
+        found: dict[str, list[dict[str, float]]] = {word: [] for word in self._hearing.words}
+        for word, score, decided in heard:
+            found[word].append({"end_s": seconds(decided), "score": round(score, 4)})
         return {
             "seconds": seconds(n),
             "quality": list(merged(meter.flags, flags_of_rate(source.native_rate_hz))),
