@@ -35,7 +35,7 @@ DELAY_MS = 100
 AGAIN_MS = 250
 """After this time a word that the wake network still hears is looked at again, ms."""
 
-VERIFIER_CLASSIFIER = EmbeddingWordsSettings(normalised=False)
+VERIFIER_CLASSIFIER = EmbeddingWordsSettings(normalised=False, epochs=6, batch=512)
 """What the classifier is by default."""
 
 _RANGE = (-2.0, 14.0)
