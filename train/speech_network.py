@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from edge.errors import DataError
-from edge.log_mel import MEL_BANDS
 from train.keras import tf, tf_keras
 from train.speech_embedding import FILES, REMEDY
 
