@@ -1,6 +1,7 @@
 """The live demo with a verifier: it decides as the gate does, and shows what is listened to again."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ WORD = 4
 WORDS = 6
 # Logits rise with what is heard: of the scene's two words the first looks are just too early, and the next ones are not.
 HESITANT = {"bias": [-74.0] * WORDS, "gain": 10.0, "candidate": 0.1}
+EVENTS: dict[tuple[Path, int], list] = {}
 PIECE = 480
 """Samples that the page pushes at a time."""
 
@@ -45,8 +47,11 @@ def bundle_of(tmp_path_factory):
 
 
 def events_of(bundle: Bundle, samples: np.ndarray) -> list:
-    pipeline = Pipeline(bundle)
-    return [event for event in (*pipeline.push(samples), *pipeline.finish()) if not isinstance(event, End)]
+    key = bundle.path, samples.size  # of the scene's beginnings, each once
+    if key not in EVENTS:
+        pipeline = Pipeline(bundle)
+        EVENTS[key] = [event for event in (*pipeline.push(samples), *pipeline.finish()) if not isinstance(event, End)]
+    return EVENTS[key]
 
 
 def heard(listener: Listener, samples: np.ndarray, block: int = 1024) -> list:
@@ -66,7 +71,7 @@ def looks_of(listener: Listener, samples: np.ndarray) -> list[tuple[int, float]]
     return [*found, (listener.state.heard_samples, listener.state.deciding[WORD])]
 
 
-@pytest.mark.parametrize("block", [160, 1000, 200_000])
+@pytest.mark.parametrize("block", [1000, 200_000])
 @pytest.mark.parametrize("settings", [{}, HESITANT, {"delay_ms": 0}, {"delay_ms": 105}, {"delay_ms": 1000}], ids=str)
 def test_it_decides_what_a_pipeline_decides(bundle_of, scene, settings, block):
     bundle = bundle_of(**settings)
@@ -83,7 +88,7 @@ def test_the_first_looks_of_the_scene_are_too_early(bundle_of, scene):
     assert all(before < after for before, after in zip(early, late, strict=True))
 
 
-@pytest.mark.parametrize("cut", [0, 7, 800, 1599, 1601])
+@pytest.mark.parametrize("cut", [7, 1599, 1601])
 @pytest.mark.parametrize("mode", ["both", "wake"])
 def test_what_still_waits_at_the_end_is_looked_at(bundle_of, scene, mode, cut):
     bundle = bundle_of()
