@@ -73,6 +73,12 @@ class Bundle(Manifest):
             own.append(self.path / SIGNATURE_NAME)
         return sum(file.stat().st_size for file in own) + sum(entry.bytes for entry in self.files.values())
 
+    @property
+    def wake_cutoffs(self) -> dict[str, float]:
+        """Return the cut-offs of the wake network where it decides alone, by the ids of the words, in their order."""
+        alone = {} if self.verifier is None else self.verifier.alone
+        return {word.id: alone.get(word.id, word.cutoff) for word in self.words}
+
     def content(self, name: str) -> bytes:
         """Return the verified bytes of one file.
 
@@ -156,7 +162,7 @@ def without_verifier(bundle: Bundle) -> Bundle:
     """Return a bundle whose wake network decides alone, by the cut-offs for that: as on a device without a verifier."""
     if bundle.verifier is None:
         return bundle
-    alone = bundle.verifier.alone
+    alone = bundle.wake_cutoffs
     words = tuple(replace(word, cutoff=alone[word.id], moved=0.0) for word in bundle.words)
     return replace(bundle, verifier=None, words=words)
 

@@ -4,7 +4,7 @@
 
     model/                 the device form of the network, a SavedModel with named inputs and outputs
     representative.npz     for each input an array of values as the device sees them, first axis: samples
-    spec.json              role ("wake" or "liveness") and the settings that travel into the manifest;
+    spec.json              role (one of ROLES) and the settings that travel into the manifest;
                            "ranges": for inputs of fixed scale, the [lowest, highest] value they represent
     record.json            how it came to be: seed, commit, hash and licences of the data, settings, metrics
 
@@ -36,11 +36,12 @@ INT8_NAME = "model_int8.tflite"
 FLOAT_NAME = "model_float.tflite"
 CONVERSION_NAME = "convert.json"
 
-ROLES = ("wake", "liveness")
+ROLES = ("wake", "liveness", "verifier")
 
 _SETTINGS = {
     "wake": ("words", "frontend", "stride_frames", "context_frames", "smoothing_steps", "refractory_ms"),
     "liveness": ("cues",),
+    "verifier": ("words", "frames", "delay_ms", "again_ms"),
 }
 """The entries that ``spec.json`` must have for each role."""
 

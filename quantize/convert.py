@@ -307,6 +307,8 @@ def _check_role(source: "Checkpoint", content: bytes) -> "Model":
     model = load_model(content, runtime="litert", name=str(source.path))
     if source.role == "wake":
         _check_wake(source, model)
+    elif source.role == "verifier":
+        _check_verifier(source, model)
     else:
         from edge.cues import CueSettings
         from edge.liveness import LivenessStage
@@ -345,6 +347,21 @@ def _check_wake(source: "Checkpoint", model: "Model") -> None:
         raise DataError(
             f"{data}: state: got {state} for the input and {back} for the output, expected the same twice, "
             "with zero point -128; the samples must reach from 0 to the ceiling of the network's activations"
+        )
+
+
+def _check_verifier(source: "Checkpoint", model: "Model") -> None:
+    from edge.errors import ModelAbiError
+    from edge.log_mel import samples_of_mel_frames
+    from edge.verifier import Verifier
+
+    spec = source.spec
+    nothing = [1.0] * len(spec["words"])
+    verifier = Verifier(model, nothing, candidates=nothing, delay_samples=0, refractory_samples=0)
+    if verifier.stretch_samples != samples_of_mel_frames(spec["frames"]):
+        raise ModelAbiError(
+            f"{source.path / 'spec.json'}: frames: got {spec['frames']}, expected those of the network's input 'mel', "
+            f"{model.inputs['mel'].shape[1]}; train the network again"
         )
 
 

@@ -9,13 +9,16 @@ from typing import Any
 
 from edge.bundle import open_bundle
 from edge.bundle_manifest import MANIFEST_NAME
+from edge.bundle_parts import VerifierPart, WakePart
 from edge.errors import DataError
+from edge.interpreter import load_model
 from quantize.checkpoint import CONVERSION_NAME, INT8_NAME, Checkpoint, read_json
 from quantize.convert import inspect_network, model_size
 
 __all__ = ["Converted", "read_converted"]
 
 _WAKE_SETTINGS = ("stride_frames", "context_frames", "smoothing_steps", "refractory_ms")
+_VERIFIER_SETTINGS = ("delay_ms", "again_ms")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +45,7 @@ def read_converted(path: Path, role: str) -> Converted:
     path : pathlib.Path
         A converted checkpoint, or a bundle.
     role : str
-        ``wake`` or ``liveness``.
+        One of :data:`quantize.checkpoint.ROLES`.
 
     Raises
     ------
@@ -64,14 +67,20 @@ def read_converted(path: Path, role: str) -> Converted:
 def _of_bundle(path: Path, role: str) -> Converted:
     bundle = open_bundle(path)
     manifest = read_json(path / MANIFEST_NAME)
-    if role == "wake":
-        content = bundle.content(bundle.wake.file)
-        words = [{"id": word.id, "phrase": word.phrase} for word in bundle.words]
-        settings = {name: getattr(bundle.wake, name) for name in _WAKE_SETTINGS}
+    words = [{"id": word.id, "phrase": word.phrase} for word in bundle.words]
+    part = {"wake": bundle.wake, "verifier": bundle.verifier, "liveness": bundle.liveness}[role]
+    if part is None:
+        raise DataError(f"{path}: got a bundle without a verifier, expected one; give a checkpoint, or another bundle")
+    content = bundle.content(part.file)
+    if isinstance(part, WakePart):
+        settings = {name: getattr(part, name) for name in _WAKE_SETTINGS}
         spec = {"role": role, "words": words, "frontend": manifest["frontend"], **settings}
+    elif isinstance(part, VerifierPart):
+        frames = load_model(content, runtime="litert", name=part.file).inputs["mel"].shape[1]
+        settings = {name: getattr(part, name) for name in _VERIFIER_SETTINGS}
+        spec = {"role": role, "words": words, "frames": frames, **settings}
     else:
-        content = bundle.content(bundle.liveness.file)
-        spec = {"role": role, "cues": bundle.liveness.cues}
+        spec = {"role": role, "cues": part.cues}
     # A bundle does not say which of its licences belong to which network: all of them are taken over.
     licences = [{"material": entry.material, "licence": entry.licence} for entry in bundle.licences]
     return Converted(
@@ -80,7 +89,7 @@ def _of_bundle(path: Path, role: str) -> Converted:
         spec,
         {**bundle.training.get(role, {}), "licences": licences},
         {
-            "models": {"int8": model_size(bundle.wake.file if role == "wake" else bundle.liveness.file, content)},
+            "models": {"int8": model_size(part.file, content)},
             "sparsity": inspect_network(content)["sparsity"],
         },
     )

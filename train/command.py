@@ -18,6 +18,7 @@ STEPS = {
     "render": "train.steps.render",
     "teacher": "train.steps.teacher",
     "wake": "train.steps.wake",
+    "verifier": "train.steps.verifier",
     "join": "train.steps.join",
     "word": "train.steps.word",
     "overfit": "train.steps.overfit",

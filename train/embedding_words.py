@@ -23,13 +23,23 @@ from train.speech_embedding import DIMENSIONS, HOP_FRAMES, heard_samples
 from train.wake_embeddings import EMBEDDING_STEP, SCENE_HOP_FRAMES
 from train.wake_labels import LabelTimes
 
-__all__ = ["N_WEIGHTS", "EmbeddingWords", "EmbeddingWordsSettings", "chosen_moments", "fit_embedding_words", "fits"]
+__all__ = [
+    "EMBEDDING_SCALE",
+    "N_WEIGHTS",
+    "EmbeddingWords",
+    "EmbeddingWordsSettings",
+    "chosen_moments",
+    "fit_embedding_words",
+    "fits",
+]
 
 N_WEIGHTS = 8
-"""Arrays that a classifier is made of."""
+"""Arrays that a normalised classifier is made of."""
+
+EMBEDDING_SCALE = 15.0
+"""Deviation of the values of an embedding, by which they are divided before the first layer."""
 
 _NORM_EPSILON = 1e-3
-_SCALE = 15.0  # deviation of the values of an embedding
 _APART = HOP_FRAMES // SCENE_HOP_FRAMES  # between two embeddings that one moment is judged by
 
 Embeddings = npt.NDArray[np.int8]
@@ -52,6 +62,8 @@ class EmbeddingWordsSettings:
     batch: Annotated[int, Within(1, 100_000)] = 256
     positive_weight: Annotated[float, Within(0.01, 1000)] = 4.0
     """What a moment counts at which a word was just said."""
+    normalised: bool = True
+    """Whether the first layer is normalised. What is to run in 8-bit integers had better do without."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain data."""
@@ -74,7 +86,8 @@ class EmbeddingWords:
     """The classifier, trained."""
 
     weights: tuple[Floats, ...]
-    """Kernel and bias of the first layer, gain and offset of its normalisation, kernels and biases of the others."""
+    """Kernel and bias of the first layer, gain and offset of its normalisation if it has one, kernels and biases of
+    the others."""
 
     @property
     def sha256(self) -> str:
@@ -89,15 +102,17 @@ class EmbeddingWords:
         embeddings : (m, DIMENSIONS) int8
             As :func:`train.wake_embeddings.quantised_embeddings` returns them.
         """
-        first, bias, gain, offset, second, second_bias, head, head_bias = self.weights
+        first, bias, *normalisation, second, second_bias, head, head_bias = self.weights
         taps = first.reshape(-1, DIMENSIONS, first.shape[1])
         given, at = _scaled(embeddings), np.arange(len(embeddings))
         # One product a tap over the whole recording: no copy of it for every moment.
         x = np.tile(bias, (len(embeddings), 1))
         for number, tap in enumerate(taps):
             x += (given @ tap)[np.maximum(at - _APART * (len(taps) - 1 - number), 0)]
-        x -= x.mean(axis=1, keepdims=True)
-        x = x / np.sqrt(np.mean(x**2, axis=1, keepdims=True) + _NORM_EPSILON) * gain + offset
+        if normalisation:
+            gain, offset = normalisation
+            x -= x.mean(axis=1, keepdims=True)
+            x = x / np.sqrt(np.mean(x**2, axis=1, keepdims=True) + _NORM_EPSILON) * gain + offset
         x = np.maximum(np.maximum(x, 0) @ second + second_bias, 0)
         found: Floats = (x @ head + head_bias).astype(np.float32)
         return found
@@ -169,7 +184,7 @@ def fit_embedding_words(
             layers.Flatten(),
             layers.Dropout(settings.dropout / 2),
             layers.Dense(settings.hidden),
-            layers.LayerNormalization(epsilon=_NORM_EPSILON),
+            *([layers.LayerNormalization(epsilon=_NORM_EPSILON)] if settings.normalised else []),
             layers.ReLU(),
             layers.Dropout(settings.dropout),
             layers.Dense(max(1, settings.hidden // 2), activation="relu"),
@@ -185,7 +200,7 @@ def fit_embedding_words(
     given, answers = tf.constant(embeddings), tf.constant(said)
 
     def batch(chosen: Any) -> tuple[Any, Any]:
-        x = tf.cast(tf.gather(given, chosen), tf.float32) * (EMBEDDING_STEP / _SCALE)
+        x = tf.cast(tf.gather(given, chosen), tf.float32) * (EMBEDDING_STEP / EMBEDDING_SCALE)
         return tf.ensure_shape(x, (None, *embeddings.shape[1:])), tf.gather(answers, chosen)
 
     # Indices are shuffled, and not the half million moments themselves.
@@ -197,5 +212,5 @@ def fit_embedding_words(
 
 
 def _scaled(embeddings: Embeddings) -> Floats:
-    found: Floats = embeddings.astype(np.float32) * np.float32(EMBEDDING_STEP / _SCALE)
+    found: Floats = embeddings.astype(np.float32) * np.float32(EMBEDDING_STEP / EMBEDDING_SCALE)
     return found

@@ -1,6 +1,7 @@
 """Google's speech embedding: a network that was trained to tell thousands of keywords apart, and so knows speech [1]_.
 
-It is no part of a device, for which it is too large, and only teaches. The two files are those that the wheel of
+It is too large to run all the time on a device. It teaches the network that does, and is a part of the one that listens
+again (:mod:`train.verifier_network`). The two files are those that the wheel of
 openWakeWord 0.5.1 holds (:data:`FILES`). Of the second its description says that the model "is provided by Google as a
 TFHub module under an Apache-2.0 license" (``speech_embedding``) and "was manually re-implemented"; the first computes
 the spectrogram and holds nothing that was learnt. At its end the same text puts "all of the included pre-trained
@@ -25,7 +26,18 @@ import numpy.typing as npt
 
 from edge.errors import DataError
 
-__all__ = ["DIMENSIONS", "FILES", "HOP_FRAMES", "LICENCE", "SpeechEmbedding", "heard_samples", "read_part"]
+__all__ = [
+    "DIMENSIONS",
+    "FILES",
+    "FRAMES",
+    "HOP_FRAMES",
+    "LICENCE",
+    "LICENCE_AS_A_PART",
+    "REMEDY",
+    "SpeechEmbedding",
+    "heard_samples",
+    "read_part",
+]
 
 FILES = ("melspectrogram.tflite", "embedding_model.tflite")
 """Names of the files in a folder of the embedding: samples to a mel spectrogram, spectrogram to embeddings."""
@@ -36,23 +48,29 @@ DIMENSIONS = 96
 HOP_FRAMES = 8
 """Frames of the spectrogram between two embeddings of one run; other places come from runs that begin later."""
 
+FRAMES = 76
+"""Frames of the spectrogram that one embedding covers."""
+
 LICENCE = {"material": "speech_embedding (Google, TensorFlow Hub), as a teacher", "licence": "Apache-2.0"}
 """As the manifest of a bundle lists it."""
+
+LICENCE_AS_A_PART = {**LICENCE, "material": "speech_embedding (Google, TensorFlow Hub), a part of the network"}
+"""The same for a network that has the weights of the embedding in it."""
 
 _MEL_BANDS = 32
 _STEP = 160  # samples between two frames of the spectrogram
 _WINDOW = 512  # samples that one frame covers
-_FRAMES = 76  # of the spectrogram that one embedding covers
 
-_REMEDY = (
+REMEDY = (
     "unpack the wheel that 'pip download --no-deps openwakeword==0.5.1' fetches, and give its folder "
     "openwakeword/resources/models"
 )
+"""What to do where the files are missing or are others, for messages."""
 
 
 def heard_samples(n: int, hop_frames: int) -> npt.NDArray[np.int64]:
     """Return up to which sample each of the first embeddings has heard, ``(n,) int64``."""
-    return (np.arange(n) * hop_frames + _FRAMES - 1) * _STEP + _WINDOW
+    return (np.arange(n) * hop_frames + FRAMES - 1) * _STEP + _WINDOW
 
 
 class SpeechEmbedding:
@@ -75,7 +93,7 @@ class SpeechEmbedding:
         self.sha256 = digest.hexdigest()
         """Of both files, in hexadecimal."""
         # Two embeddings, not one: a network for a fixed length would do for that alone.
-        frames = _FRAMES + HOP_FRAMES
+        frames = FRAMES + HOP_FRAMES
         silence = np.zeros((1, _WINDOW + (frames - 1) * _STEP), np.float32)
         heard = _tried(self._mel, silence, folder / FILES[0], "a spectrogram", (1, 1, frames, _MEL_BANDS))
         _tried(self._embedding, heard[0, ..., None], folder / FILES[1], "embeddings", (1, 2, 1, DIMENSIONS))
@@ -98,7 +116,7 @@ class SpeechEmbedding:
         if hop_frames < 1 or HOP_FRAMES % hop_frames:
             raise ValueError(f"hop_frames is {hop_frames}, expected a divisor of {HOP_FRAMES}")
         n_frames = (samples.size - _WINDOW) // _STEP + 1
-        n = (n_frames - _FRAMES) // hop_frames + 1
+        n = (n_frames - FRAMES) // hop_frames + 1
         if n < 1:
             return np.zeros((0, DIMENSIONS), np.float32)
         spectrogram = self._spectrogram(samples)
@@ -126,7 +144,7 @@ def read_part(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"{path}: cannot be read ({error.strerror}), expected a part of the embedding; {_REMEDY}"
+            f"{path}: cannot be read ({error.strerror}), expected a part of the embedding; {REMEDY}"
         ) from error
 
 
@@ -140,7 +158,7 @@ def _loaded(path: Path, digest: Any) -> Any:
         return Interpreter(model_content=content, num_threads=1)
     except ValueError as error:
         raise DataError(
-            f"{path}: is no network that LiteRT loads, expected a part of the embedding; {_REMEDY}"
+            f"{path}: is no network that LiteRT loads, expected a part of the embedding; {REMEDY}"
         ) from error
 
 
@@ -153,10 +171,10 @@ def _tried(
     except (IndexError, RuntimeError, ValueError) as error:  # what an interpreter has for another number of axes
         raise DataError(
             f"{path}: got a network that does not take {given.shape}, expected one that makes {what} of it (are the "
-            f"two files swapped?); {_REMEDY}"
+            f"two files swapped?); {REMEDY}"
         ) from error
     if found.shape != expected or found.dtype != np.float32:
-        raise DataError(f"{path}: got {what} of {found.shape} {found.dtype}, expected {expected} float32; {_REMEDY}")
+        raise DataError(f"{path}: got {what} of {found.shape} {found.dtype}, expected {expected} float32; {REMEDY}")
     return found
 
 

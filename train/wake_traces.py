@@ -13,14 +13,11 @@ import numpy.typing as npt
 from edge.bundle import Bundle
 from edge.events import SAMPLE_RATE_HZ
 from edge.noise_floor import between_noise
-from edge.pipeline import NEVER, candidate_hearing, hearing, verifying
+from edge.pipeline import HEARS_NOTHING, NEVER, candidate_hearing, hearing, verifying
 from train.corpus import Clip, read_clip
 from train.simulator.levels import to_int16
 
 __all__ = ["BACKGROUND_SPEEDS", "Trace", "count_detections", "in_noise_floor", "trace", "wake_trace"]
-
-_HEARS_NOTHING = 1.0
-"""A cut-off that no score exceeds, of a word that is listened for."""
 
 BACKGROUND_SPEEDS = (0.88, 1.0, 1.13)
 """Speeds at which the long-form streams of dev are heard when cut-offs are chosen: as if by three voices each."""
@@ -49,7 +46,7 @@ def in_noise_floor(clip: Clip) -> npt.NDArray[np.int16]:
 
 def trace(bundle: Bundle, samples: npt.NDArray[np.int16], *, runtime: str | None = None) -> Trace:
     """Run all that hears words over samples, and record the scores that are compared with the cut-offs of words."""
-    verifier = verifying(bundle, [_HEARS_NOTHING] * len(bundle.words), runtime)
+    verifier = verifying(bundle, [HEARS_NOTHING] * len(bundle.words), runtime)
     if verifier is None:
         return wake_trace(bundle, samples, runtime=runtime)
     frontend, stage = candidate_hearing(bundle, verifier, runtime)

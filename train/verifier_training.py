@@ -1,0 +1,178 @@
+"""Training a verifier: the run.
+
+What is fitted is the classifier behind the speech embedding, on the scenes that the wake network learns from; the
+embedding stays as it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from edge.log_mel import log_mel, samples_of_mel_frames
+from train.clip import Clip
+from train.corpus import data_hash, licences, load_manifest
+from train.embedding_words import EmbeddingWordsSettings, chosen_moments, fit_embedding_words
+from train.engines.choice import Engine
+from train.fitting import RunRecord, checked_out, save_checkpoint
+from train.simulator.levels import decibels_to_gain, to_int16
+from train.speech_embedding import LICENCE_AS_A_PART, SpeechEmbedding
+from train.verifier_network import MOMENTS, verifier_frames, verifier_network
+from train.wake_embeddings import build_wake_embeddings
+from train.wake_material import phrases, spoken, wake_scenes
+from train.wake_scenes import RECIPE_VERSION, other_words, rendered
+from train.wake_settings import WakeSettings
+
+__all__ = ["AGAIN_MS", "DELAY_MS", "VERIFIER_CLASSIFIER", "representative_stretches", "train_verifier"]
+
+DELAY_MS = 100
+"""How long the verifier waits after the wake network took something for a word, ms."""
+
+AGAIN_MS = 250
+"""After this time a word that the wake network still hears is looked at again, ms."""
+
+VERIFIER_CLASSIFIER = EmbeddingWordsSettings(normalised=False, epochs=6, batch=512)
+"""What the classifier is by default."""
+
+_RANGE = (-2.0, 14.0)
+"""What the bytes of the input reach over, in units of 10 dB: from 80 dB below a faint sound to a tone at full scale."""
+
+_LEVELS_DB = (-30.0, 12.0)
+"""By how much the scenes are made fainter or louder, which may clip, before they calibrate the quantisation."""
+
+
+def train_verifier(
+    settings: EmbeddingWordsSettings,
+    scenes_of: WakeSettings,
+    *,
+    embedding: Path,
+    data: Path,
+    cache: Path,
+    out: Path,
+    engine: Engine | None = None,
+    seed: int = 1,
+) -> dict[str, Any]:
+    """Render, compute embeddings, fit the classifier, and write a checkpoint.
+
+    Parameters
+    ----------
+    settings : EmbeddingWordsSettings
+        Taken without normalisation, whatever they say of it.
+    scenes_of : WakeSettings
+        Of the wake network whose scenes it learns from.
+    embedding : Path
+        Folder with :data:`train.speech_embedding.FILES`.
+    data, cache, out : Path
+        Folder with a manifest; what was rendered; the checkpoint. Interrupted, the same call goes on with the scenes
+        that are missing.
+    engine : Engine, optional
+        Who renders.
+    seed : int
+        Of the renderings and of the classifier.
+
+    Returns
+    -------
+    dict
+        The metrics in the record of the checkpoint.
+
+    Raises
+    ------
+    DataError
+        If the data or the embedding cannot be used, or `out` cannot be written.
+    """
+    checked_out(out)
+    network = SpeechEmbedding(embedding)
+    settings = replace(settings, normalised=False)
+    said = phrases(data)
+    words = tuple(sorted(said))
+    # Other words are told, too, while it is trained: what they share with the wake words is no wake word.
+    told = (*words, *other_words(data))
+    synthetic = tuple(spoken(scenes_of, sorted(said.values()), cache))
+    scenes = wake_scenes(
+        scenes_of, told, data=data, cache=cache, engine=engine, seed=seed, synthetic=synthetic, splits=("train",)
+    )["train"]
+    embeddings = build_wake_embeddings(
+        embedding, data, "train", cache,
+        mix=scenes_of.mix(), seed=seed, words=told, synthetic=synthetic, engine=engine,
+    )  # fmt: skip
+    moments, heard = chosen_moments(
+        embeddings, scenes["end_sample"], scenes["word"],
+        settings=settings, n_words=len(told), rng=np.random.default_rng([seed, 5]),
+    )  # fmt: skip
+    frames = verifier_frames(settings.embeddings)
+    record = RunRecord(
+        seed=seed,
+        data_hash=data_hash(data),
+        licences=[
+            *licences((*(clip for clip in load_manifest(data) if clip.split == "train"), *synthetic)),
+            LICENCE_AS_A_PART,
+        ],
+        settings={
+            **settings.to_dict(), "words": words, "other_words": told[len(words):], "embedding": network.sha256,
+            "spoken": len(synthetic), "scenes_of": scenes_of.to_dict(), "mix": scenes_of.mix().to_dict(),
+            "rendered": {"train": len(scenes["word"])}, "scene_recipe": RECIPE_VERSION, "moments_taken": len(moments),
+        },
+    )  # fmt: skip
+    classifier = fit_embedding_words(moments, heard, settings, seed=seed)
+    device = verifier_network(embedding, classifier, len(words))
+    record.metrics = {"parameters": int(device.count_params()), "classifier": classifier.sha256}
+    stretches = representative_stretches(
+        frames, data=data, cache=cache, scenes_of=scenes_of, words=told, synthetic=synthetic, seed=seed
+    )
+    save_checkpoint(
+        out,
+        device,
+        {"mel": stretches},
+        record,
+        {
+            "role": "verifier",
+            "words": [{"id": word, "phrase": said[word]} for word in words],
+            "frames": frames,
+            "moments": MOMENTS,
+            "delay_ms": DELAY_MS,
+            "again_ms": AGAIN_MS,
+            "ranges": {"mel": list(_RANGE)},
+        },
+    )
+    return record.metrics
+
+
+def representative_stretches(
+    frames: int,
+    *,
+    data: Path,
+    cache: Path,
+    scenes_of: WakeSettings,
+    words: tuple[str, ...],
+    synthetic: Sequence[Clip],
+    seed: int,
+) -> npt.NDArray[np.float32]:
+    """Return spectrograms as they arise in use: what calibrates the ranges of the quantisation.
+
+    Parameters
+    ----------
+    frames : int
+        That the network hears at once.
+    data, cache, scenes_of, words, synthetic, seed
+        Of the scenes: those of the first shard, at all levels from too faint to clipped.
+
+    Returns
+    -------
+    (n, frames, MEL_BANDS) float32
+    """
+    rng = np.random.default_rng([seed, 3])
+    scenes = rendered(
+        0, data=data, synthetic=tuple(synthetic), split="train", cache=cache, mix=scenes_of.mix(), seed=seed,
+        words=words,
+    )  # fmt: skip
+    length = samples_of_mel_frames(frames)
+    stretches = []
+    for scene in tqdm(scenes, desc="stretches to calibrate with", unit="scene"):
+        at = rng.integers(scene.samples.size - length + 1)
+        gain = decibels_to_gain(rng.uniform(*_LEVELS_DB))
+        stretches.append(log_mel(to_int16(scene.samples[at : at + length] / 32768.0 * gain)))
+    return np.stack(stretches)
