@@ -284,6 +284,7 @@ class Engine:
                 pass
             # What a verifier had not looked at yet, it has now.
             self._misses.extend(self._watch.push(state.deciding, state.heard_samples))
+            self._misses.extend(self._watch.finish())
             self._collect()
             self._ended = self._kind == "server"
             self._stop()

@@ -1,20 +1,26 @@
 """The live demo with a verifier: it decides as the gate does, and shows what is listened to again."""
 
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+
+pytest.importorskip("websockets", reason="the demo in a browser needs websockets (the extra `web`)")
+
 import soundfile
-from live_web_house import SCENE
+from live_web_house import LONG_S, SCENE, Sound, served
 from verifier_bundle import with_verifier
 
 from edge.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
 from edge.events import SAMPLE_RATE_HZ, Decision, End, Wake
 from edge.live_demo.listener import Listener
 from edge.live_demo.state import State
+from edge.live_web.engine import Engine
 from edge.live_web.records import hello_record
-from edge.live_web.what_if import Miss, MissWatch
+from edge.live_web.what_if import Cutoffs
 from edge.pipeline import NEVER, Pipeline
 
 WORD = 4
@@ -24,6 +30,16 @@ HESITANT = {"bias": [-74.0] * WORDS, "gain": 10.0, "candidate": 0.1}
 EVENTS: dict[tuple[Path, int], list] = {}
 PIECE = 480
 """Samples that the page pushes at a time."""
+
+
+class Told:
+    """A page that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+
+    def tell(self, record: dict[str, Any]) -> None:
+        self.records.append(record)
 
 
 @pytest.fixture(scope="module")
@@ -203,15 +219,46 @@ def test_without_a_verifier_the_scores_decide():
     assert shown.deciding == shown.scores == (0.9, 0.1)
 
 
-def test_near_misses_are_looks_that_came_near(bundle_of, scene):
+def test_other_cut_offs_of_the_page_are_those_of_the_verifier(bundle_of, scene):
     bundle = bundle_of(cutoff=0.99, candidate=0.9)
+    gate = {"type": "what_if", "accept": bundle.liveness.accept_cutoff, "reject": bundle.liveness.reject_cutoff}
+    with served(Listener(bundle), bundle, Sound(scene)) as house, house.open() as page:
+        page.hear("source", lambda record: record["ended"])
+        page.ask(**gate, words={"snowboy": 0.98})
+        more = page.hear("what_if")["also_heard"]
+        assert [(miss["word"], round(miss["score"], 2)) for miss in more] == [("snowboy", 0.98)] * 2
+        # The wake network's score was higher, and does not count.
+        page.ask(**gate, words={"snowboy": 0.983})
+        assert page.hear("what_if")["also_heard"] == []
+
+
+def test_a_lower_cut_off_of_the_wake_network_is_no_near_miss(bundle_of, scene):
+    """Where the verifier hears the word at once, nothing was missed, whatever the wake network made of it before."""
+    bundle = bundle_of(cutoff=0.5, candidate=0.9)
+    gate = {"type": "what_if", "accept": bundle.liveness.accept_cutoff, "reject": bundle.liveness.reject_cutoff}
+    with served(Listener(bundle), bundle, Sound(scene)) as house, house.open() as page:
+        decided = [page.hear("decision")["decision"] for _ in range(2)]
+        page.hear("source", lambda record: record["ended"])
+        page.ask(**gate, words=dict.fromkeys((word.id for word in bundle.words), 0.0))
+        assert page.hear("what_if")["also_heard"] == []
+        page.ask(**gate, words={"snowboy": 0.99})
+        changed = page.hear("what_if")["changed"]
+        assert changed == {str(decision["id"]): "not heard" for decision in decided}
+
+
+def test_a_look_at_the_end_of_a_file_may_be_a_near_miss(bundle_of, scene):
+    bundle = bundle_of(cutoff=0.99, candidate=0.9)
+    first = next(at for at, score in looks_of(Listener(bundle), scene) if score)
     listener = Listener(bundle)
-    watch = MissWatch(listener.state.words, listener.state.cutoffs)
-    misses: list[Miss] = []
-    for at in range(0, scene.size, PIECE):
-        list(listener.push(scene[at : at + PIECE]))
-        misses += watch.push(listener.state.deciding, listener.state.heard_samples)
-    assert [(miss.word, round(miss.score, 2)) for miss in misses] == [("snowboy", 0.98)] * 2
+    engine = Engine(listener, bundle, Sound(scene[: first - PIECE]))
+    page = Told()
+    engine.join(page)
+    until = time.monotonic() + LONG_S
+    while not any(record["type"] == "source" and record["ended"] for record in page.records):
+        assert time.monotonic() < until
+        engine.step()
+    engine.what_if(page, Cutoffs(1.0, 0.0, {"snowboy": 0.98}))
+    assert [miss["word"] for miss in page.records[-1]["also_heard"]] == ["snowboy"]
 
 
 @pytest.mark.parametrize("verified", [True, False])
