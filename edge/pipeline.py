@@ -91,7 +91,7 @@ class Pipeline:
     clock : callable, optional
         Returns seconds; with it :attr:`judging_s` is measured.
     threads : int, optional
-        Threads of the liveness network. The wake network runs on one.
+        Threads of the networks that run for a word: liveness, and the verifier. The wake network runs on one.
 
     Raises
     ------
@@ -114,7 +114,7 @@ class Pipeline:
         threads: int = 1,
     ) -> None:
         if listen:
-            self._hearing = listening(bundle, words=words, models=models, runtime=runtime)
+            self._hearing = listening(bundle, words=words, models=models, runtime=runtime, threads=threads)
         else:
             # Who tells of words may wait for as long as the verifier does.
             self._hearing = Deaf(bundle.verifier.delay_samples if bundle.verifier is not None else 0)
@@ -285,6 +285,7 @@ def listening(
     words: Sequence[str] | None = None,
     models: Sequence[EsphomeModel] = (),
     runtime: str | None = None,
+    threads: int = 1,
 ) -> Hearing:
     """Make what hears words: the bundle's network, or the models for ESPHome where there are any.
 
@@ -292,7 +293,7 @@ def listening(
     """
     if not models:
         cutoffs = _cutoffs(bundle, words)
-        return verified_hearing(bundle, list(cutoffs.values()), runtime)
+        return verified_hearing(bundle, list(cutoffs.values()), runtime, threads)
     there = [model.word for model in models]
     ids = [word.id for word in there]
     for i, model in enumerate(models):
@@ -339,7 +340,7 @@ def _ear(settings: FrontendSettings, models: Sequence[EsphomeModel], runtime: st
     return Ear(Frontend(settings), tuple(listeners))
 
 
-def verified_hearing(bundle: Bundle, cutoffs: Sequence[float], runtime: str | None = None) -> Hearing:
+def verified_hearing(bundle: Bundle, cutoffs: Sequence[float], runtime: str | None = None, threads: int = 1) -> Hearing:
     """Make all that hears the words of a bundle, its verifier included where it has one.
 
     Parameters
@@ -349,9 +350,11 @@ def verified_hearing(bundle: Bundle, cutoffs: Sequence[float], runtime: str | No
         For each word; :data:`NEVER` for one that is not listened for.
     runtime : str, optional
         See :class:`Pipeline`.
+    threads : int, optional
+        Of the verifier.
     """
     ids = tuple(word.id for word in bundle.words)
-    verifier = verifying(bundle, cutoffs, runtime)
+    verifier = verifying(bundle, cutoffs, runtime, threads)
     if verifier is None:
         frontend, stage = hearing(bundle, list(cutoffs), runtime)
     else:
@@ -366,13 +369,13 @@ def candidate_hearing(bundle: Bundle, verifier: Verifier, runtime: str | None) -
     return hearing(bundle, verifier.candidates, runtime, refractory_ms=part.again_ms)
 
 
-def verifying(bundle: Bundle, cutoffs: Sequence[float], runtime: str | None) -> Verifier | None:
-    """Make the verifier, as the bundle says; None where it has none."""
+def verifying(bundle: Bundle, cutoffs: Sequence[float], runtime: str | None, threads: int = 1) -> Verifier | None:
+    """Make the verifier, as the bundle says, with a network that runs on so many threads; None where it has none."""
     part = bundle.verifier
     if part is None:
         return None
     return Verifier(
-        load_model(bundle.content(part.file), runtime=runtime, name=part.file),
+        load_model(bundle.content(part.file), runtime=runtime, name=part.file, threads=threads),
         cutoffs,
         candidates=[part.candidates[word.id] for word in bundle.words],
         delay_samples=part.delay_samples,

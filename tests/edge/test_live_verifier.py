@@ -25,7 +25,7 @@ from edge.pipeline import NEVER, Pipeline
 
 WORD = 4
 WORDS = 6
-# Logits rise with what is heard: of the scene's two words the first looks are just too early, and the next ones are not.
+# Logits rise with what is heard: of the scene's two words the first looks are just too early, and the next are not.
 HESITANT = {"bias": [-74.0] * WORDS, "gain": 10.0, "candidate": 0.1}
 EVENTS: dict[tuple[Path, int], list] = {}
 PIECE = 480
