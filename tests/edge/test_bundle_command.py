@@ -222,8 +222,12 @@ def test_the_same_bundle_does_not_differ(folder, call):
 def test_diff_tells_of_the_verifier(folder, tmp_path, call):
     """Of words there is what is compared: the cut-offs of a wake network that decides alone stay what they are."""
     one = with_verifier(folder, tmp_path / "one", cutoff=0.5)
-    other = with_verifier(folder, tmp_path / "other", bias=[1.0] * 6, cutoff={**dict.fromkeys(WORDS, 0.5), "alexa": 0.6})
-    found = {(entry["section"], entry["entry"]) for entry in call("diff", one, other)[1] if entry["event"] != "compared"}
+    other = with_verifier(
+        folder, tmp_path / "other", bias=[1.0] * 6, cutoff={**dict.fromkeys(WORDS, 0.5), "alexa": 0.6}
+    )
+    found = {
+        (entry["section"], entry["entry"]) for entry in call("diff", one, other)[1] if entry["event"] != "compared"
+    }
     assert found == {("networks", "verifier.sha256"), ("settings", "verifier.words.alexa.cutoff")}
     plain = without(folder)
     rows = [entry for entry in call("diff", plain, one)[1] if entry["event"] != "compared"]
