@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from edge.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
+from edge.bundle import DEFAULT_BUNDLE, open_bundle
 from edge.bundle_check import check_runs
 from edge.bundle_trust import BundleTrust
 from edge.download import FetchSettings

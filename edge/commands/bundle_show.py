@@ -15,8 +15,9 @@ SUMMARY = "show words, cut-offs, provenance, limits, licences and signature of a
 _EPILOG = """\
 The bundle is verified first, but not run ('vivavoce bundle verify' does that).
 
-Where the bundle has a verifier, a word has three cut-offs: that of the verifier's score, the one of the wake network from
-which on the verifier looks, and the one of the wake network on devices that have no verifier, such as microcontrollers.
+Where the bundle has a verifier, a word has three cut-offs: that of the verifier's score, the one of the wake network
+from which on the verifier looks, and the one of the wake network on devices that have no verifier, such as
+microcontrollers.
 
 With --json one object that holds what the manifest says, and:
   {"event":"bundle","bundle","sha256","bytes","unlisted":[NAME,...],
@@ -145,8 +146,8 @@ def _told_of_verifier(bundle: "Bundle") -> str:
     if part is None:
         return "none: the wake network decides alone"
     return (
-        f"{part.file}, {bundle.files[part.file].bytes} bytes: looks {part.delay_ms} ms after the wake network, and again "
-        f"{part.again_ms} ms later while that hears the word"
+        f"{part.file}, {bundle.files[part.file].bytes} bytes: looks {part.delay_ms} ms after the wake network, and "
+        f"again {part.again_ms} ms later while that hears the word"
     )
 
 

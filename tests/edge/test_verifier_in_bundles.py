@@ -1,4 +1,4 @@
-"""A bundle with a verifier: what its manifest must say, which cut-off is whose, and that it is looked at before it runs."""
+"""A bundle with a verifier: what its manifest must say, which cut-off is whose, and that the network runs."""
 
 import json
 from pathlib import Path

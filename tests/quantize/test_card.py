@@ -28,7 +28,8 @@ def test_three_networks_and_three_cutoffs_of_a_word(folder):
     for needed in (
         "Three networks",
         "listens again to each such candidate, 100 ms later",
-        "| word | phrase | cut-off of the verifier | it listens from | cut-off without a verifier |\n|---|---|---|---|---|\n",
+        "| word | phrase | cut-off of the verifier | it listens from | cut-off without a verifier |\n",
+        "\n|---|---|---|---|---|\n",
         f"| `alexa` | alexa | 0.625 | 0.125 | {alone:g} |",
         "| verifier | 1234 | 321 | 50% |",
     ):
