@@ -113,9 +113,11 @@ class Pipeline:
         clock: Callable[[], float] | None = None,
         threads: int = 1,
     ) -> None:
-        self._hearing = (
-            listening(bundle, words=words, models=models, runtime=runtime, threads=threads) if listen else Deaf()
-        )
+        if listen:
+            self._hearing = listening(bundle, words=words, models=models, runtime=runtime, threads=threads)
+        else:
+            # Who tells of words may wait for as long as the verifier does.
+            self._hearing = Deaf(bundle.verifier.delay_samples if bundle.verifier is not None else 0)
         self._bundle = bundle
         self._models = bool(models)
         self._on_failure = on_failure
@@ -167,11 +169,11 @@ class Pipeline:
             chunk = samples[at : at + self._hop]
             self._ring.write(chunk)
             self._meter.push(chunk)
-            yield from self._decisions()
+            yield from self.due()
             for heard in self._hearing.push(chunk):
                 yield self._wake_up(heard)
                 # A verifier may have waited for as long as the decision does.
-                yield from self._decisions()
+                yield from self.due()
 
     def heard(self, word: str, score: float, at: int | None = None) -> Wake:
         """Take the word of somebody else for it that a word ended; its decision follows as if it was ours.
@@ -187,7 +189,8 @@ class Pipeline:
         """
         return self._wake_up(Heard(word, score, self._ring.head if at is None else at))
 
-    def _decisions(self) -> Iterator[Decision]:
+    def due(self) -> Iterator[Decision]:
+        """Yield the decisions for which it is time; :meth:`push` does so by itself, but not after :meth:`heard`."""
         while self._pending and self._pending[0].due <= self._ring.head:
             yield self._decide(self._pending.pop(0))
 
@@ -375,7 +378,7 @@ def verifying(bundle: Bundle, cutoffs: Sequence[float], runtime: str | None, thr
         load_model(bundle.content(part.file), runtime=runtime, name=part.file, threads=threads),
         cutoffs,
         candidates=[part.candidates[word.id] for word in bundle.words],
-        delay_samples=part.delay_ms * SAMPLE_RATE_HZ // 1000,
+        delay_samples=part.delay_samples,
         refractory_samples=bundle.wake.refractory_ms * SAMPLE_RATE_HZ // 1000,
     )
 

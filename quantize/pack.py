@@ -249,8 +249,8 @@ def _verifier(part: "Converted", words: list[str], chosen: dict[str, Any]) -> di
     known = [word["id"] for word in part.spec["words"]]
     if known != words:
         raise DataError(
-            f"{part.origin}: got a verifier for {', '.join(known)}, expected one for {', '.join(words)} in this order, as "
-            "the wake network; train it for these"
+            f"{part.origin}: got a verifier for {', '.join(known)}, expected one for {', '.join(words)} in this order, "
+            "as the wake network; train it for these"
         )
     return {
         "file": _FILES["verifier"],

@@ -3,8 +3,9 @@
     python tests/bench/interpreters.py --data DIR --other-python PY -o results/interpreters.json
 
 The two interpreters round differently where fast kernels run, which is in the liveness network, and in the verifier
-where the bundle has one: a probability that lies within a step of a cut-off may fall on either side of it. Every difference is therefore listed with its
-distance to the cut-off that it crossed, and with the int8 steps between the two logits.
+where the bundle has one: a probability that lies within a step of a cut-off may fall on either side of it. Every
+difference is therefore listed with its distance to the cut-off that it crossed, and with the int8 steps between the
+two logits.
 Sounds: the sample scene, and the wake words of the dev split, each inside faint noise.
 """
 

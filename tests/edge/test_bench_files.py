@@ -206,12 +206,17 @@ def test_nothing_of_a_file_is_acted_on_by_a_terminal(measured, tmp_path, capsys)
     shown = capsys.readouterr().out
     assert not set(EVIL) & set(shown) - set("ab[2J")
     assert "\\u001b" in shown
-    for change in (
-        lambda: found["runs"][0].update(interpreter=EVIL), lambda: found["runs"][0].update(numbers=EVIL),
-        lambda: found["bundle"].update(sha256=EVIL), lambda: found.update(format=f"vivavoce-bench-{EVIL}"),
-    ):  # fmt: skip
+    for place, entry in (
+        (("runs", 0), "interpreter"),
+        (("runs", 0), "numbers"),
+        (("bundle",), "sha256"),
+        ((), "format"),
+    ):
         found = read(here)
-        change()
+        held = found
+        for key in place:
+            held = held[key]
+        held[entry] = f"vivavoce-bench-{EVIL}"
         sent.write_text(json.dumps(found))
         with pytest.raises(DataError) as error:
             compare(read(here), read(sent))
