@@ -16,7 +16,7 @@ _EPILOG = """\
 The bundle is verified first, but not run ('vivavoce bundle verify' does that).
 
 Where the bundle has a verifier, a word has three cut-offs: that of the verifier's score, the one of the wake network
-from which on the verifier looks, and the one of the wake network on devices without a verifier, such as
+from which on the verifier looks, and the one of the wake network on devices that have no verifier, such as
 microcontrollers.
 
 With --json one object that holds what the manifest says, and:

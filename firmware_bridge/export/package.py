@@ -1,4 +1,7 @@
-"""What a target gets: all files of an export, by name."""
+"""What a target gets: all files of an export, by name.
+
+No target has the verifier of a bundle: its wake network decides alone, by :attr:`edge.bundle.Bundle.wake_cutoffs`.
+"""
 
 import hashlib
 import json

@@ -17,6 +17,8 @@ HOPS_A_MINUTE = 6000
 PARTS = ("ring", "meter", "frontend", "wake")
 """Stages that the pipeline calls for every hop; what is left of it is its own."""
 
+WHOLES = ("hop", "step", "look", "decision")
+LOOK = ("features", "network")
 DECISION = ("span", "quality", "cues", "network", "gate")
 
 Regions = Iterable[Any]
@@ -34,7 +36,8 @@ def figures(regions: Regions) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``hop``, ``step``, ``decision``: instructions each time, the whole and by part. ``idle``: for each sound
+        ``hop``, ``step``, ``decision``, and ``look`` where there is a verifier: instructions each time, the whole and
+        by part. ``idle``: for each sound
         ``minute`` and ``peer_minute``, instructions, ``ratio``, the ``share`` of each stage, and ``tens``,
         instructions of each ten seconds of the pipeline and of the peer.
     """
@@ -52,6 +55,8 @@ def figures(regions: Regions) -> dict[str, Any]:
         "decision": {"whole": round(mean("decision")), **{part: round(mean(f"decision.{part}")) for part in DECISION}},
         "idle": {},
     }
+    if "look" in held:
+        found["look"] = {"whole": round(mean("look")), **{part: round(mean(f"look.{part}")) for part in LOOK}}
     for kind in dict.fromkeys(name.split(".")[1] for name in held if name.startswith("idle.")):
         pipeline, peer = held[f"idle.{kind}.pipeline"], held[f"idle.{kind}.peer"]
         empty = mean(f"idle.{kind}.empty")
@@ -83,7 +88,7 @@ def flat(found: Mapping[str, Any], *, tens: int) -> dict[str, int]:
     tens : int
         Of an idle sound only so many times ten seconds, which both measurements must have.
     """
-    counts = {f"{what}, {part}": int(n) for what in ("hop", "step", "decision") for part, n in found[what].items()}
+    counts = {f"{what}, {part}": int(n) for what in WHOLES if what in found for part, n in found[what].items()}
     for kind, idle in found["idle"].items():
         for who, parts in idle["tens"].items():
             counts[f"idle, {kind}, {who}"] = sum(parts[:tens])
@@ -127,6 +132,10 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
     thousands("hop: frontend", "hop", "frontend")
     thousands("step of the wake stage", "step", "whole")
     thousands("&nbsp; of it the network", "step", "network")
+    if all("look" in one for one in cells):
+        thousands("look of the verifier", "look", "whole")
+        thousands("&nbsp; of it its features", "look", "features")
+        thousands("&nbsp; of it the network", "look", "network")
     thousands("decision", "decision", "whole")
     titles = dict(zip(DECISION, ("where the word was", "quality", "cues", "network", "gate"), strict=True))
     for part, title in titles.items():

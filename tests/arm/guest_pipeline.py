@@ -24,7 +24,8 @@ from edge.endpoint import LOOK_BACK_SAMPLES, speech_span
 from edge.gate import Gate
 from edge.interpreter import installed_runtimes, quantise
 from edge.liveness import judged_window
-from edge.pipeline import NEVER, Pipeline, hearing, judging
+from edge.log_mel import log_mel
+from edge.pipeline import HEARS_NOTHING, NEVER, Pipeline, hearing, judging, verifying
 from edge.quality import QualityMeter, assess
 from edge.ring import Ring
 
@@ -119,6 +120,32 @@ def count_decisions(regions: Regions, bundle: Bundle, sound: Sound) -> None:
             regions.count(name, function, given, len(given))
 
 
+def count_looks(regions: Regions, bundle: Bundle, sound: Sound) -> None:
+    """Mark one look of the verifier, and its parts: features and network; nothing where the bundle has none."""
+    verifier = verifying(bundle, [HEARS_NOTHING] * len(bundle.words), None)
+    if verifier is None:
+        return
+    network = verifier._model
+    spec = network.inputs["mel"]
+
+    def features(stretch: Sound) -> dict[str, npt.NDArray[Any]]:
+        mel = log_mel(stretch)[None]
+        return {"mel": mel if spec.dtype == np.float32 else quantise(mel, spec)}
+
+    ends = np.linspace(verifier.stretch_samples, sound.size, JUDGEMENTS).astype(int)
+    stretches = [sound[end - verifier.stretch_samples : end] for end in ends]
+    fed = [features(stretch) for stretch in stretches]
+    calls: list[tuple[str, Callable[[Any], object], list[Any]]] = [
+        ("look", verifier.scores, stretches),
+        ("look.features", features, stretches),
+        ("look.network", network.run, fed),
+    ]
+    for i in range(3):
+        regions.round = i
+        for name, function, given in calls:
+            regions.count(name, function, given, len(given))
+
+
 def count_idle(regions: Regions, bundle: Bundle, kind: str, sound: Sound) -> None:
     """Mark a sound, ten seconds at a time: the pipeline and its peer; in the first ten the parts, too."""
     pipeline, parts, peer = Pipeline(bundle), Parts(bundle), Peer()
@@ -179,6 +206,7 @@ def main() -> int:
     regions = Regions()
     quiet()
     count_steps(regions, bundle, make_signal((100 + STEP_ROUNDS * STEP_HOPS + 4) * HOP, args.seed))
+    count_looks(regions, bundle, read(args.scene))
     count_decisions(regions, bundle, read(args.scene))
     for kind, _, file in (one.partition("=") for one in args.idle):
         count_idle(regions, bundle, kind, read(Path(file)))

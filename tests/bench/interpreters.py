@@ -2,9 +2,10 @@
 
     python tests/bench/interpreters.py --data DIR --other-python PY -o results/interpreters.json
 
-The two interpreters round differently where fast kernels run, which is in the liveness network: a probability
-that lies within a step of a cut-off may fall on either side of it. Every difference is therefore listed with its
-distance to the cut-off that it crossed, and with the int8 steps between the two logits.
+The two interpreters round differently where fast kernels run, which is in the liveness network, and in the verifier
+where the bundle has one: a probability that lies within a step of a cut-off may fall on either side of it. Every
+difference is therefore listed with its distance to the cut-off that it crossed, and with the int8 steps between the
+two logits.
 Sounds: the sample scene, and the wake words of the dev split, each inside faint noise.
 """
 
@@ -173,7 +174,7 @@ def main() -> int:
     from train.provenance import commit_hash, machine
 
     bundle = open_bundle()
-    cutoffs = {word.id: word.cutoff for word in bundle.words}
+    cutoffs = {word.id: word.cutoff for word in bundle.words}  # of the scores that events carry, whoever gave them
     gate = (bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
     with tempfile.TemporaryDirectory() as folder:
         files = [SCENE, *embed_clips(args.data, Path(folder), limit=args.limit, seed=args.seed)]

@@ -49,6 +49,23 @@ def test_a_minute_leaves_out_what_counting_itself_costs(found):
     assert idle["share"] == {"ring": 0.1, "meter": 0.2, "frontend": 0.1, "wake": 0.4, "rest": 0.2}
 
 
+def test_a_look_of_the_verifier_is_counted_where_there_is_one(found):
+    looks = [
+        (name, number, 8, 8 * count * (50 if number == 0 else 1))
+        for number in (0, 1, 2)
+        for name, count in (("look", 9_000_000), ("look.features", 2_000_000), ("look.network", 6_000_000))
+    ]
+    verified = figures(regions() + looks)
+    assert verified["look"] == {"whole": 9_000_000, "features": 2_000_000, "network": 6_000_000}
+    assert "| look of the verifier | 9,000 |" in page({"cortex-a72": {"litert": verified}})
+    assert "look" not in found
+    assert "look" not in page({"cortex-a72": {"litert": found}})
+    now = copy.deepcopy(verified)
+    now["look"]["whole"] *= 2
+    assert worse(verified, now) == [f"look, whole: +100.0%, allowed {TOLERANCE:+.1%}"]
+    assert worse(found, now) == []
+
+
 def test_equal_counts_are_not_worse(found):
     assert worse(found, copy.deepcopy(found)) == []
     assert largest_change(found, copy.deepcopy(found)) == 0
