@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from edge.errors import DataError
+from edge.model_check import check_whole
 from train.keras import tf, tf_keras
 from train.speech_embedding import FILES, REMEDY
 
@@ -29,7 +30,7 @@ def speech_network(folder: Path, spectrogram: Any) -> Any:
     folder : Path
         Of the embedding.
     spectrogram : Keras tensor
-        ``(batch, frames, MEL_BANDS, 1)``, as :func:`edge.log_mel.log_mel` gives it.
+        ``(batch, frames, bands, 1)``, as :func:`edge.log_mel.log_mel` gives it.
 
     Returns
     -------
@@ -67,8 +68,7 @@ class _Graph:
     def __init__(self, content: bytes) -> None:
         from ai_edge_litert import schema_py_generated as schema
 
-        if content[4:8] != b"TFL3":
-            raise ValueError(f"begins with {content[4:8]!r}, not with TFL3")
+        check_whole(content)
         self._model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
         self._names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
         self.same = schema.Padding.SAME
@@ -112,9 +112,8 @@ def _layers(graph: _Graph) -> Iterator[_Layer]:
                     raise ValueError(f"PAD of {around.tolist()}")
                 yield layers.ZeroPadding2D((along_time, bands))
             case "CONV_2D", [kernel, bias]:
-                if (options.strideH, options.strideW) != (1, 1):
-                    raise ValueError(f"CONV_2D with strides {options.strideH}, {options.strideW}")
-                yield _convolution(kernel, bias, padding, f"speech_conv{convolutions}")
+                strides = options.strideH, options.strideW
+                yield _convolution(kernel, bias, strides, padding, f"speech_conv{convolutions}")
                 convolutions += 1
             case "LEAKY_RELU", []:
                 yield layers.LeakyReLU(options.alpha)
@@ -127,9 +126,9 @@ def _layers(graph: _Graph) -> Iterator[_Layer]:
                 raise ValueError(f"{name} with {len(constants)} constants")
 
 
-def _convolution(kernel: np.ndarray, bias: np.ndarray, padding: str, name: str) -> Any:
+def _convolution(kernel: np.ndarray, bias: np.ndarray, strides: tuple[int, int], padding: str, name: str) -> Any:
     filters, height, width, channels = kernel.shape
-    layer = tf_keras.layers.Conv2D(filters, (height, width), padding=padding, name=name)
+    layer = tf_keras.layers.Conv2D(filters, (height, width), strides, padding, name=name)
     layer.build((None, None, None, channels))
     layer.set_weights([kernel.transpose(1, 2, 3, 0), bias])
     return layer

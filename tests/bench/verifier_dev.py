@@ -186,8 +186,8 @@ def main() -> int:
         "heard": body,
         "int8_against_float": {
             f"{allowed}_false_accepts": {
-                where: hit_difference(hits_of["int8", allowed][where], hits_of["float", allowed][where], labels, talkers)
-                for where in CONDITIONS
+                where: hit_difference(hits, hits_of["float", allowed][where], labels, talkers)
+                for where, hits in hits_of["int8", allowed].items()
             }
             for allowed in FALSE_ACCEPTS
         },

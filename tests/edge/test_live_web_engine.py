@@ -113,7 +113,8 @@ def test_sound_is_kept_only_where_it_is_asked_for_and_forgotten_when_it_is_not(b
 
 
 def test_the_microphone_of_a_page_is_heard_and_goes_with_it(bundle, scene):
-    with served(Listener(bundle), bundle) as house, house.open() as other:
+    # The other page is read from late: without a limit it takes meanwhile what comes, and answers pings.
+    with served(Listener(bundle), bundle) as house, house.open(max_queue=None) as other:
         with house.open() as page:
             page.ask(type="source", kind="browser", rate_hz=16_000)
             page.hear("source", lambda record: record["yours"])
