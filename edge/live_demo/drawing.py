@@ -51,8 +51,8 @@ def draw(state: State, *, width: int, height: int, encoding: str = "utf-8") -> T
     -------
     rich.text.Text
         At most `height` lines of at most `width` columns. Where there is too little room, the spectrogram and the
-        picture of the decay go first, then older decisions, then what the marks of a verifier mean; where there is none,
-        it says so.
+        picture of the decay go first, then older decisions, then what the marks of a verifier mean; where there is
+        none, it says so.
     """
     glyphs = Glyphs.of(encoding)
     if width < LEAST_COLUMNS or height < LEAST_ROWS:
