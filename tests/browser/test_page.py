@@ -9,9 +9,10 @@ import pytest
 
 pytest.importorskip("websockets", reason="the demo in a browser needs websockets (the extra `web`)")
 
-from live_web_house import Sound, served
+from live_web_house import SCENE, Sound, served
+from verifier_bundle import with_verifier
 
-from edge.bundle import open_bundle
+from edge.bundle import DEFAULT_BUNDLE, open_bundle
 from edge.errors import AudioError
 from edge.live_demo.listener import Listener
 
@@ -71,6 +72,31 @@ def test_page_has_no_serious_findings_of_axe(serve, chromium, watched):
                         nodes = [node["target"] for node in found["nodes"]]
                         findings.append((scheme, width, found["id"], nodes, found["nodes"][0]["failureSummary"]))
         assert findings == []
+        assert wrong == []
+
+
+def test_page_says_from_where_on_a_verifier_listens_again(serve, chromium, watched, tmp_path):
+    folder = with_verifier(DEFAULT_BUNDLE, tmp_path / "bundle", candidate=0.25, cutoff=0.75)
+    with serve("--bundle", folder, SCENE) as address, chromium() as context:
+        page = context.new_page()
+        wrong = watched(page)
+        page.goto(address)
+        assert both_decided(page) == ["accept", "reject"]
+        told = "score; from the mark on it listens again, and that decides"
+        assert page.locator("#words-told").inner_text() == told
+        meter = page.get_by_role("meter", name="Score of snowboy")
+        assert page.locator(f"#{meter.get_attribute('aria-describedby')}").inner_text() == told
+        assert meter.locator(".mark").evaluate("mark => mark.style.left") == "25%"
+        assert page.locator("#words li[data-over=true]").count() <= 1
+        page.locator("#word-details summary").click()
+        assert page.locator("#again-told").is_visible()
+        slider = page.get_by_role("slider", name="snowboy")
+        assert slider.get_attribute("aria-valuetext") == "0.75"
+        # The verifier is as sure of both of them.
+        slider.focus()
+        for _ in range(24):
+            slider.press("ArrowRight")
+        page.get_by_text("2 of 2 decisions would change: 2 would be not heard.").wait_for()
         assert wrong == []
 
 

@@ -25,7 +25,7 @@ from edge.pipeline import NEVER, Pipeline
 
 WORD = 4
 WORDS = 6
-# Logits rise with what is heard: of the scene's two words the first looks are just too early, and the next are not.
+# Logits rise with what is heard: of the scene's two words the first looks are too early, and the next ones are not.
 HESITANT = {"bias": [-74.0] * WORDS, "gain": 10.0, "candidate": 0.1}
 EVENTS: dict[tuple[Path, int], list] = {}
 PIECE = 480
@@ -94,6 +94,19 @@ def test_it_decides_what_a_pipeline_decides(bundle_of, scene, settings, block):
     events = events_of(bundle, scene)
     assert [type(event) for event in events] == [Wake, Decision] * 2
     assert heard(Listener(bundle), scene, block) == events
+
+
+@pytest.mark.parametrize(("delay_ms", "block"), [(100, 320), (105, 400), (1000, 320)])
+def test_it_decides_as_soon_as_a_pipeline_does(bundle_of, scene, delay_ms, block):
+    bundle = bundle_of(delay_ms=delay_ms)
+    pipeline, listener = Pipeline(bundle), Listener(bundle)
+    found = 0
+    for at in range(0, 5 * SAMPLE_RATE_HZ, block):
+        piece = scene[at : at + block]
+        events = list(pipeline.push(piece))
+        assert list(listener.push(piece)) == events, f"in the block that ends at sample {at + block}"
+        found += len(events)
+    assert found == 2
 
 
 def test_the_first_looks_of_the_scene_are_too_early(bundle_of, scene):

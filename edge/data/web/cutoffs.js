@@ -28,7 +28,8 @@ export class Cutoffs {
   }
 
   slider(into, name, title, own, told) {
-    const input = html("input", { type: "range", min: "0", max: "1", step: "any", value: own });
+    // By its name, since the label that it lies in is that of the output, which comes first.
+    const input = html("input", { type: "range", min: "0", max: "1", step: "any", value: own, "aria-label": title });
     const output = html("output", {});
     const one = { input, output, own };
     input.addEventListener("input", () => this.input(name));
