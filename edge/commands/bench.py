@@ -100,6 +100,13 @@ def run(args: argparse.Namespace) -> int:
     output = out(args)
     if args.table and args.compare:
         raise UsageError("--table: got --compare beside it, expected one of the two; leave one out")
+    if args.table or args.compare:
+        for option, path in (("--out", args.out), ("--page", args.page)):
+            if path is not None:
+                raise UsageError(
+                    f"{option}: got {path} beside {'--table' if args.table else '--compare'}, which measures nothing "
+                    "to write there; leave it out: what is printed can be redirected"
+                )
     if args.table:
         text = table(args.table)
         output.event({"event": "table", "markdown": text}, text)

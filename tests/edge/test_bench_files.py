@@ -331,3 +331,12 @@ def test_a_table_and_a_comparison_are_two_calls(measured):
     one = measured / "a.json"
     with pytest.raises(UsageError, match="--table"):
         call("--table", one, "--compare", one, one)
+
+
+@pytest.mark.parametrize("option", ["--out", "--page"])
+def test_nothing_is_written_of_what_was_not_measured(measured, tmp_path, option):
+    one = measured / "a.json"
+    for words in (("--table", one), ("--compare", one, one)):
+        with pytest.raises(UsageError, match=rf"^{option}: got .* beside {words[0]}, which measures nothing"):
+            call(*words, option, tmp_path / "new")
+    assert not list(tmp_path.iterdir())
