@@ -250,6 +250,8 @@ def _names(table: Table, key: str) -> tuple[str, ...]:
 def words_of(path: Path, bundle: Bundle) -> dict[str, WordCutoff]:
     """Return the cut-offs of words that a file holds for a bundle; none if it is for another one, or is not there.
 
+    Words that the bundle does not have are left out: with one of them nothing would use the file.
+
     Raises
     ------
     DataError
@@ -258,7 +260,8 @@ def words_of(path: Path, bundle: Bundle) -> dict[str, WordCutoff]:
     if not os.path.lexists(path):
         return {}
     there = read_calibration(path)
-    return dict(there.words) if is_for(there, bundle) else {}
+    known = {word.id for word in bundle.words} if is_for(there, bundle) else set()
+    return {name: word for name, word in there.words.items() if name in known}
 
 
 def former_of(path: Path) -> Path:

@@ -254,7 +254,7 @@ class TestWord:
     def test_cut_offs_of_other_words_stay_and_those_of_another_bundle_do_not(self, tmp_path, missed, recordings):
         out = self.call(tmp_path, recordings, "--cutoff", "no")
         record = json.loads(out.read_text())
-        record |= {"format_version": 1, "words": {"jarvis": 0.9}}
+        record |= {"format_version": 1, "words": {"jarvis": 0.9, "nobody": 0.9}}
         out.write_text(json.dumps(record))
         self.call(tmp_path, recordings, "--cutoff", "yes")
         assert cutoffs(out) == {"alexa": pytest.approx(LOWER, abs=1e-6), "jarvis": 0.9}
