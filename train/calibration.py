@@ -43,7 +43,7 @@ class WordCutoff:
 def _options(
     word: int, positives: Sequence[Trace], background: Sequence[Trace], refractory_s: float, most: int
 ) -> list[WordCutoff]:
-    """Return the lowest cut-off for each number of false accepts from 0 to ``most``."""
+    """Return the lowest cut-off for each number of false accepts from 0 to ``most``, or to as many as there can be."""
     best = np.array([trace.scores[:, word].max(initial=0.0) for trace in positives])
     grid = np.unique(
         np.clip(
@@ -71,6 +71,8 @@ def _options(
         cutoff = float(grid[low])
         recall = float(np.mean(best > cutoff)) if best.size else 0.0
         options.append(WordCutoff(cutoff, recall, best.size, count_detections(background, word, cutoff, refractory_s)))
+        if low == 0:  # more false accepts there cannot be
+            break
     return options
 
 

@@ -17,6 +17,9 @@ _LAYER = re.compile(
 )
 
 
+_REMEDY = "give the folder that 'vivavoce train wake', 'train join' or 'train word' wrote"
+
+
 @dataclass(frozen=True, slots=True)
 class WakeCheckpoint:
     """What ``vivavoce train wake``, ``train join`` or ``train word`` wrote."""
@@ -55,26 +58,41 @@ def read_wake_checkpoint(path: Path) -> WakeCheckpoint:
     DataError
         If it is none, or not a whole one.
     """
-    remedy = "give the folder that 'vivavoce train wake', 'train join' or 'train word' wrote"
-    found: dict[str, Any] = {}
-    for name in ("spec", "record"):
-        found[name] = read_object(path / f"{name}.json", error=DataError, remedy=remedy)
-    spec = found["spec"]
-    if spec.get("role") != "wake":
-        raise DataError(f"{path}: got a checkpoint of the role {spec.get('role')!r}, expected 'wake'; {remedy}")
+    spec, record = (read_object(path / f"{name}.json", error=DataError, remedy=_REMEDY) for name in ("spec", "record"))
+    _check(spec, record, path)
     try:
         shape, members, branches = _taken_apart(saved_weights(path / "model"), spec["stride_frames"])
-        n_words = len(spec["words"])
     except (KeyError, IndexError, ValueError) as error:
         raise DataError(
-            f"{path / 'model'}: got another network than train.wake_network makes ({error!r}); {remedy}"
+            f"{path / 'model'}: got another network than train.wake_network makes ({error!r}); {_REMEDY}"
         ) from error
-    if n_words != shape.words + len(branches):
+    got, expected = len(spec["words"]), shape.words + len(branches)
+    if got != expected:
         raise DataError(
-            f"{path}: got {n_words} words in spec.json and {shape.words + len(branches)} in the network, expected as "
-            f"many; {remedy}"
+            f"{path}: got {got} words in spec.json and {expected} in the network, expected as many; {_REMEDY}"
         )
-    return WakeCheckpoint(path, spec, found["record"], shape, members, branches)
+    return WakeCheckpoint(path, spec, record, shape, members, branches)
+
+
+def _check(spec: dict[str, Any], record: dict[str, Any], path: Path) -> None:
+    """Check what is read of both files here and by those who ask for the checkpoint."""
+    role, words, stride = (spec.get(name) for name in ("role", "words", "stride_frames"))
+    if role != "wake":
+        raise DataError(f"{path}: got a checkpoint of the role {role!r}, expected 'wake'; {_REMEDY}")
+    if not _are_tables(words) or not all(
+        isinstance(word.get(name), str) for word in words for name in ("id", "phrase")
+    ):
+        raise DataError(f"{path / 'spec.json'}: words: got no list of words, expected id and phrase of each; {_REMEDY}")
+    if not isinstance(stride, int) or stride < 1:
+        raise DataError(
+            f"{path / 'spec.json'}: stride_frames: got {stride!r}, expected a whole number above 0; {_REMEDY}"
+        )
+    if not _are_tables(record.get("licences", [])):
+        raise DataError(f"{path / 'record.json'}: licences: got something else, expected a list of tables; {_REMEDY}")
+
+
+def _are_tables(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, dict) for one in value)
 
 
 def _taken_apart(saved: Weights, stride_frames: int) -> tuple[WakeShape, tuple[Weights, ...], tuple[Branch, ...]]:

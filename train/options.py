@@ -6,7 +6,7 @@ from pathlib import Path
 from edge.errors import UsageError
 from train.engines.choice import ENGINES
 
-__all__ = ["add_shared_options", "add_split_options", "check_folders"]
+__all__ = ["add_shared_options", "add_split_options", "check_clips", "check_files", "check_folders"]
 
 _MOST_SEED = 2**31 - 1
 """Steps count on from the seed, and some libraries take no more than 32 bits."""
@@ -76,18 +76,56 @@ def check_folders(args: argparse.Namespace, *options: str) -> None:
     """
     for option in options:
         folder = getattr(args, option)
-        for there in () if folder is None else (folder, *folder.parents):
-            try:
-                found = there.exists() or there.is_symlink()
-            except (OSError, ValueError) as error:
-                raise UsageError(
-                    f"--{option} {folder}: is no name of a folder ({getattr(error, 'strerror', error)}); give another "
-                    "name"
-                ) from error
-            if found:
-                if not there.is_dir():
-                    raise UsageError(f"--{option} {folder}: {there} is a file, expected a folder; give another name")
-                break
+        if folder is not None:
+            _check_folder(f"--{option} {folder}", folder)
+
+
+def check_files(args: argparse.Namespace, *options: str) -> None:
+    """Check, before hours of work, that what is to be written can be a file, as :func:`check_folders` does.
+
+    Raises
+    ------
+    UsageError
+        If it is a folder, or there is something else where its folder is to be.
+    """
+    for option in options:
+        path = getattr(args, option)
+        if path is None:
+            continue
+        _check_folder(f"--{option} {path}", path.parent)
+        if path.is_dir():
+            raise UsageError(f"--{option} {path} is a folder, expected the name of a file; give one within it")
+
+
+def check_clips(args: argparse.Namespace, *options: str) -> None:
+    """Check numbers of clips of which half are live.
+
+    Raises
+    ------
+    UsageError
+        If one is odd, or none is left for a class.
+    """
+    for option in options:
+        number = getattr(args, option)
+        if number is not None and (number < 2 or number % 2):
+            name = option.replace("_", "-")
+            raise UsageError(
+                f"--{name} is {number}, expected an even number from 2, half of them live; give another one"
+            )
+
+
+def _check_folder(given: str, folder: Path) -> None:
+    for there in (folder, *folder.parents):
+        try:
+            found = there.exists() or there.is_symlink()
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"{given}: is no name of a folder ({getattr(error, 'strerror', error)}); give another name"
+            ) from error
+        if found:
+            if not there.is_dir():
+                raise UsageError(f"{given}: {there} is a file, expected a folder; give another name")
+            break
 
 
 def _seed(text: str) -> int:

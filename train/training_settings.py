@@ -33,7 +33,8 @@ class PlainSettings:
         UsageError
             If an entry is unknown, of another type, or out of its limits.
         """
-        return from_tables(cls, json.loads(json.dumps(given)), where)
+        # Dates, which TOML has, are no settings: as text they are refused by name.
+        return from_tables(cls, json.loads(json.dumps(given, default=str)), where)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

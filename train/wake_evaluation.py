@@ -20,7 +20,7 @@ from train.metrics import cluster_interval, poisson_upper, rate_interval
 from train.simulator.levels import decibels_to_gain, rms, speech_rms, to_int16
 from train.wake_traces import in_noise_floor
 
-__all__ = ["CONDITIONS", "detections", "evaluate_wake", "in_condition"]
+__all__ = ["CONDITIONS", "detections", "evaluate_wake", "in_condition", "words_and_noises"]
 
 CONDITIONS = ("noise_10_db", "white_10_db", "gain_minus_30_db", "gain_plus_12_db")
 """What recordings of words are heard in, beside as they are: noise of the split and white noise, 10 dB below the speech
@@ -149,6 +149,33 @@ def _on_streams(
     }  # fmt: skip
 
 
+def words_and_noises(
+    bundle: Bundle, clips: Sequence[Clip], *, conditions: bool = True
+) -> tuple[list[Clip], list[Clip]]:
+    """Return the recordings of the words of a bundle, and the noises, of the clips of one split.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    clips : sequence of Clip
+    conditions : bool
+        Whether noises are needed.
+
+    Raises
+    ------
+    DataError
+        If there are no words, or no noises where they are needed.
+    """
+    ids = [word.id for word in bundle.words]
+    said = [clip for clip in clips if clip.role == "wake" and clip.word in ids]
+    if not said:
+        raise DataError(f"the split has no recordings of {', '.join(ids)}, expected some; add them to its manifest")
+    noises = [clip for clip in clips if clip.role == "noise"]
+    if conditions and not noises:
+        raise DataError("the split has no recordings of role noise, expected some to hear words in; add some")
+    return said, noises
+
+
 def evaluate_wake(bundle: Bundle, clips: Sequence[Clip], *, conditions: bool = True) -> dict[str, Any]:
     """Evaluate the wake stage on the clips of one split.
 
@@ -174,13 +201,7 @@ def evaluate_wake(bundle: Bundle, clips: Sequence[Clip], *, conditions: bool = T
     DataError
         If the split has no recordings of the words, or none of noise where there are conditions.
     """
-    ids = [word.id for word in bundle.words]
-    said = [clip for clip in clips if clip.role == "wake" and clip.word in ids]
-    if not said:
-        raise DataError(f"the split has no recordings of {', '.join(ids)}, expected some; add them to its manifest")
-    noises = [clip for clip in clips if clip.role == "noise"]
-    if conditions and not noises:
-        raise DataError("the split has no recordings of role noise, expected some to hear words in; add some")
+    said, noises = words_and_noises(bundle, clips, conditions=conditions)
 
     def hear(samples: Samples) -> list[tuple[str, float]]:
         return detections(bundle, samples)

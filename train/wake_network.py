@@ -170,12 +170,23 @@ def saved_weights(folder: Path) -> Weights:
     Raises
     ------
     DataError
-        If there is no such model.
+        If there is no such model, or it is damaged.
     """
     try:
         variables = tf.saved_model.load(str(folder)).variables
     except OSError as error:
         raise DataError(f"{folder}: got no saved network, expected that of a checkpoint; train it first") from error
+    except (
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        tf.errors.OpError,
+    ) as error:  # files that were cut short
+        said = " ".join(str(error).split())[:120]
+        raise DataError(
+            f"{folder}: got a damaged network ({said}), expected that of a checkpoint; train it again"
+        ) from error
     weights: Weights = {}
     for variable in variables:
         weights.setdefault(variable.name.split("/")[0], []).append(variable.numpy())

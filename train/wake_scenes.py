@@ -16,6 +16,7 @@ import numpy as np
 import scipy.signal
 
 from edge.endpoint import Span, speech_span
+from edge.errors import DataError
 from edge.events import SAMPLE_RATE_HZ
 from edge.frontend import Frontend, quantise_features
 from edge.frontend_tables import FrontendSettings
@@ -113,13 +114,18 @@ def _corpus(
     by_role: dict[str, list[Clip]] = {}
     for clip in clips:
         by_role.setdefault(clip.role, []).append(clip)
-    speech = by_role.get("speech", [])
+    speech, longform = by_role.get("speech", []), by_role.get("longform", [])
+    if not speech and not longform:
+        raise DataError(
+            f"{data}: split {split}: got no recordings of the roles speech and longform, expected some of what is no "
+            "wake word; add them to its manifest"
+        )
     return _Corpus(
         words=[clip for clip in by_role.get("wake", []) if clip.word in words],
         others=[clip for clip in speech if clip.word in words],
         speech=speech,
         synthetic=[clip for clip in synthetic if clip.split == split],
-        longform=by_role.get("longform", []),
+        longform=longform,
         noise=NoisePool(clips),
         rooms=load_room_bank(cache, split),
         mix=mix,
@@ -161,7 +167,7 @@ def _place(track: np.ndarray, x: np.ndarray, at: int) -> None:
 
 def _other_speech(corpus: _Corpus, rng: np.random.Generator) -> np.ndarray:
     """Return a stretch of speech without a wake word, unit level."""
-    if corpus.longform and rng.random() < 0.5:
+    if corpus.longform and (not corpus.speech or rng.random() < 0.5):
         long = _long(corpus.longform[rng.integers(len(corpus.longform))])
         at = rng.integers(0, max(1, long.size - 2 * SAMPLE_RATE_HZ))
         x = long[at : at + 2 * SAMPLE_RATE_HZ]

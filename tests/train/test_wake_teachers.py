@@ -1,12 +1,13 @@
 """Networks that teach a wake network: what they say is mixed into the targets, and who cannot teach is refused."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from edge.errors import UsageError
+from edge.errors import DataError, UsageError
 
 pytest.importorskip("tensorflow", reason="training needs TensorFlow")
 
@@ -138,3 +139,38 @@ def test_who_cannot_teach_is_refused(paths):
         WakeTeachers(paths[:1], ("alexa",), PUPIL)
     with pytest.raises(UsageError, match=r"--teacher .*one: got stride_frames 3, expected 2"):
         WakeTeachers(paths[:1], WORDS, replace(PUPIL, stride_frames=2))
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _edit(path, **entries):
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda at: _cut(at / "model" / "saved_model.pb"), r"model: got (no saved|a damaged) network"),
+        (lambda at: _cut(at / "model/variables/variables.data-00000-of-00001"), "model: got a damaged network"),
+        (lambda at: (at / "model/variables/variables.index").unlink(), r"model: got (no saved|a damaged) network"),
+        (lambda at: _cut(at / "spec.json"), "spec.json: got text that is not JSON"),
+        (lambda at: _edit(at / "spec.json", role="liveness"), "got a checkpoint of the role 'liveness'"),
+        (lambda at: _edit(at / "spec.json", words=2), "spec.json: words: got no list of words"),
+        (lambda at: _edit(at / "spec.json", words=["alexa", "jarvis"]), "spec.json: words: got no list of words"),
+        (
+            lambda at: _edit(at / "spec.json", words=[{"id": "alexa", "phrase": "alexa"}]),
+            "got 1 words in spec.json and 2",
+        ),
+        (lambda at: _edit(at / "spec.json", stride_frames="3"), "spec.json: stride_frames: got '3'"),
+        (lambda at: _edit(at / "record.json", licences=["CC0"]), "record.json: licences: got something else"),
+    ],
+)
+def test_a_damaged_teacher_is_told_in_one_line(tmp_path, paths, damage, told):
+    shutil.copytree(paths[0], tmp_path / "teacher")
+    damage(tmp_path / "teacher")
+    with pytest.raises(DataError, match=told) as caught:
+        WakeTeachers([tmp_path / "teacher"], WORDS, PUPIL)
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path / "teacher") in str(caught.value)

@@ -60,6 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Choose the cut-offs."""
     import json
+    from dataclasses import asdict, fields
 
     import numpy as np
     import soxr
@@ -67,9 +68,10 @@ def run(args: argparse.Namespace) -> int:
 
     from edge.bundle import open_bundle
     from edge.cues import CueSettings
-    from edge.errors import UsageError
+    from edge.errors import DataError
     from edge.events import SAMPLE_RATE_HZ
     from edge.output import warn
+    from edge.strict_toml import from_tables
     from train.atomic_file import put_bytes
     from train.calibration import fit_platt, quantile_cutoff
     from train.corpus import load_manifest, read_clip
@@ -77,30 +79,29 @@ def run(args: argparse.Namespace) -> int:
     from train.liveness_evaluation import judge_audio
     from train.liveness_scenes import build_liveness_clips
     from train.metrics import equal_error_rate
-    from train.options import check_folders
+    from train.options import check_clips, check_files, check_folders
     from train.simulator.levels import to_int16
-    from train.task import load_task
+    from train.task import Cutoffs, load_task
     from train.wake_traces import BACKGROUND_SPEEDS, in_noise_floor
     from train.word_cutoffs import Heard, choose_cutoffs
 
-    if args.out.is_dir():
-        raise UsageError(f"--out {args.out} is a folder, expected the name of a file; give one within it")
+    check_files(args, "out")
     check_folders(args, "cache")
-    aims = load_task(args.task).cutoffs
-    rate, refused, rejected = (
-        said if given is None else given
-        for given, said in (
-            (args.false_accepts_per_hour, aims.false_accepts_per_hour),
-            (args.live_refused, aims.live_refused),
-            (args.live_rejected, aims.live_rejected),
-        )
-    )
+    check_clips(args, "clips")
+    given = {field.name: getattr(args, field.name) for field in fields(Cutoffs)}
+    given = {name: value for name, value in given.items() if value is not None}
+    aims = from_tables(Cutoffs, {**asdict(load_task(args.task).cutoffs), **given}, "options")
     engine = engine_from(args)
     bundle = open_bundle(args.bundle)
     clips = load_manifest(args.data)
     said = [c for c in clips if c.role == "wake" and c.split == "dev"]
     other = [c for c in clips if c.role == "longform" and c.split == "dev"]
     by_word = [[c for c in said if c.word == word.id] for word in bundle.words]
+    if not other:
+        raise DataError(
+            f"{args.data}: got no recordings of the role longform in the split dev, expected some to count false "
+            "accepts in; add them to its manifest"
+        )
     heard = Heard(
         words=[[in_noise_floor(c) for c in some] for some in by_word],
         talkers=[[c.talker for c in some] for some in by_word],
@@ -111,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
         ],
         streams=[c.path for c in other for _ in BACKGROUND_SPEEDS],
     )
+    rate = aims.false_accepts_per_hour
     chosen = choose_cutoffs(bundle, heard, per_hour=rate, progress=tqdm.write)
     hours = sum(one.size for one in heard.background) / SAMPLE_RATE_HZ / 3600
     if sum(c.false_accepts for c in chosen.deciding) > int(rate * hours):
@@ -142,8 +144,8 @@ def run(args: argparse.Namespace) -> int:
                     else {}
                 ),
                 "liveness": {
-                    "accept": round(quantile_cutoff(probability[live], refused), 4),
-                    "reject": round(quantile_cutoff(probability[live], rejected), 4),
+                    "accept": round(quantile_cutoff(probability[live], aims.live_refused), 4),
+                    "reject": round(quantile_cutoff(probability[live], aims.live_rejected), 4),
                     "calibration": {"slope": round(slope, 5), "offset": round(offset, 5)},
                 },
                 **({"margin": chosen.margin} if chosen.verified else {}),
@@ -164,7 +166,7 @@ def run(args: argparse.Namespace) -> int:
         low, high = mean["interval_95"]
         tqdm.write(
             f"out of fold    dev recall {mean['rate']:.3f} ({low:.3f} to {high:.3f}), mean of the words; "
-            f"{false['per_hour']:.2f} false accepts an hour where {rate:g} were stated"
+            f"{false['per_hour']:.2f} false accepts an hour where {aims.false_accepts_per_hour:g} were stated"
         )
     tqdm.write(
         f"liveness: simulated dev EER {equal_error_rate(scores[live], scores[~live]):.3f}, "

@@ -67,7 +67,6 @@ def run(args: argparse.Namespace) -> int:
     from edge.bundle import open_bundle, without_verifier
     from edge.bundle_identity import bundle_hash
     from edge.cues import CueSettings
-    from edge.errors import UsageError
     from train.baseline_models import Examples, fit_baseline, judged_audio
     from train.corpus import data_hash, load_manifest
     from train.engines.choice import engine_from
@@ -75,29 +74,24 @@ def run(args: argparse.Namespace) -> int:
     from train.judging import judge
     from train.liveness_evaluation import evaluate_raw, evaluate_simulated
     from train.liveness_scenes import build_liveness_clips, sources
-    from train.options import check_folders
+    from train.options import check_clips, check_folders
     from train.paired_difference import recall_differences
     from train.report.scores import SCORES_FILE
     from train.results import float_twin, open_test_split, write_result
     from train.simulator.recipe import shipped_recipe
     from train.task import load_task
     from train.verdicts import count_verdicts, verdict_lines
-    from train.wake_evaluation import evaluate_wake
+    from train.wake_evaluation import evaluate_wake, words_and_noises
 
     # Before the split is opened: a fault in these must not cost an opening.
-    if args.clips is not None and (args.clips < 2 or args.clips % 2):
-        raise UsageError(
-            f"--clips is {args.clips}, expected an even number from 2, half of them live; give another one"
-        )
-    if args.void_clips < 2 or args.void_clips % 2:
-        raise UsageError(
-            f"--void-clips is {args.void_clips}, expected an even number from 2, half of them live; give another one"
-        )
+    check_clips(args, "clips", "void_clips")
     check_folders(args, "out", "cache")
     task = load_task(args.task)
     engine = engine_from(args)
     bundle = open_bundle(args.bundle)
     hashed = data_hash(args.data)
+    clips = [clip for clip in load_manifest(args.data) if clip.split == args.split]
+    said, _ = words_and_noises(bundle, clips)
     with tempfile.TemporaryDirectory() as folder:
         floats = float_twin(bundle, args.floats, Path(folder) / "float") if args.floats else None
         if args.split == "test":
@@ -107,7 +101,6 @@ def run(args: argparse.Namespace) -> int:
                 bundle=bundle.path,
                 data_hash=hashed,
             )
-        clips = [clip for clip in load_manifest(args.data) if clip.split == args.split]
         wake = {
             "split": args.split,
             "model_bytes": len(bundle.content(bundle.wake.file)),
@@ -118,8 +111,6 @@ def run(args: argparse.Namespace) -> int:
             wake["wake_network_alone"] = evaluate_wake(without_verifier(bundle), clips)
         if floats is not None:
             wake["float"] = evaluate_wake(floats, clips)
-            ids = {word.id for word in bundle.words}
-            said = [clip for clip in clips if clip.role == "wake" and clip.word in ids]
             wake["int8_minus_float"] = recall_differences(wake["int8"], wake["float"], said)
         write_result(args.out / f"wake_{args.split}.json", wake, data_hash=hashed, seed=args.seed, bundle=bundle.path)
 
