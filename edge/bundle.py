@@ -25,7 +25,7 @@ judgement of anything else is refused.
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from edge.bundle_identity import checksum_line, hash_without_limits
@@ -44,7 +44,7 @@ from edge.bundle_trust import ANYBODY, BundleTrust, SignatureState, check_signat
 from edge.errors import BundleError
 from edge.strict_json import load_object
 
-__all__ = ["DEFAULT_BUNDLE", "Bundle", "open_bundle", "unlisted_files"]
+__all__ = ["DEFAULT_BUNDLE", "Bundle", "networks_of", "open_bundle", "unlisted_files", "without_verifier"]
 
 DEFAULT_BUNDLE = Path(__file__).resolve().parent / "data" / "bundle"
 """The bundle that ships with the program."""
@@ -72,6 +72,12 @@ class Bundle(Manifest):
         if self.signature.state != "unsigned":
             own.append(self.path / SIGNATURE_NAME)
         return sum(file.stat().st_size for file in own) + sum(entry.bytes for entry in self.files.values())
+
+    @property
+    def wake_cutoffs(self) -> dict[str, float]:
+        """Return the cut-offs of the wake network where it decides alone, by the ids of the words, in their order."""
+        alone = {} if self.verifier is None else self.verifier.alone
+        return {word.id: alone.get(word.id, word.cutoff) for word in self.words}
 
     def content(self, name: str) -> bytes:
         """Return the verified bytes of one file.
@@ -144,6 +150,21 @@ def open_bundle(path: str | os.PathLike[str] | None = None, *, trust: BundleTrus
             )
     said = {field.name: getattr(parsed, field.name) for field in fields(parsed)}
     return Bundle(path=folder, contents=contents, signature=signature, **said)
+
+
+def networks_of(bundle: Bundle) -> dict[str, str]:
+    """Return the files of the networks of a bundle by role, in the order of hearing: wake, verifier, liveness."""
+    parts = {"wake": bundle.wake, "verifier": bundle.verifier, "liveness": bundle.liveness}
+    return {role: part.file for role, part in parts.items() if part is not None}
+
+
+def without_verifier(bundle: Bundle) -> Bundle:
+    """Return a bundle whose wake network decides alone, by the cut-offs for that: as on a device without a verifier."""
+    if bundle.verifier is None:
+        return bundle
+    alone = bundle.wake_cutoffs
+    words = tuple(replace(word, cutoff=alone[word.id], moved=0.0) for word in bundle.words)
+    return replace(bundle, verifier=None, words=words)
 
 
 def unlisted_files(bundle: Bundle) -> list[str]:

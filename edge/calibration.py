@@ -21,6 +21,7 @@ one bundle. Whoever calibrates again keeps the former file beside it (``FILE.for
 :func:`undo` exchanges the two.
 """
 
+import datetime
 import json
 import os
 import re
@@ -41,10 +42,10 @@ from edge.calibration_entries import (
     told_word,
 )
 from edge.errors import DataError, UsageError
-from edge.files import read_file, write_whole
+from edge.files import prove_writable, read_file, write_whole
 from edge.regular_file import read_regular
 from edge.sensitivity import log_odds
-from edge.strict_json import Table, load_object
+from edge.strict_json import Table, load_object, show
 
 __all__ = [
     "Calibration",
@@ -52,7 +53,9 @@ __all__ = [
     "WordCutoff",
     "calibrated",
     "calibration_text",
+    "check_place",
     "former_of",
+    "is_for",
     "neutral",
     "read_calibration",
     "undo",
@@ -69,6 +72,7 @@ _FARTHEST = 100.0
 _MOST_NAMES = 50
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)")
+_MOMENT_TOLD = "a date and time in ISO 8601, with seconds and offset"
 _REMEDY = "calibrate again: vivavoce calibrate"
 
 
@@ -112,6 +116,11 @@ def neutral(bundle: Bundle) -> Calibration:
     )
 
 
+def is_for(calibration: Calibration, bundle: Bundle) -> bool:
+    """Tell whether a calibration is for a bundle."""
+    return calibration.bundle_sha256 == bundle_hash(bundle.path)
+
+
 def calibrated(bundle: Bundle, calibration: Calibration, *, where: str) -> Bundle:
     """Return a bundle that judges as a calibration says.
 
@@ -127,12 +136,11 @@ def calibrated(bundle: Bundle, calibration: Calibration, *, where: str) -> Bundl
     UsageError
         If it is for another bundle.
     """
-    found = bundle_hash(bundle.path)
-    if calibration.bundle_sha256 != found:
+    if not is_for(calibration, bundle):
         raise UsageError(
             f"{where}: bundle.sha256: got {calibration.bundle_sha256[:16]}... (version {calibration.bundle_version}), "
-            f"expected {found[:16]}..., the bundle {bundle.path} ({bundle.bundle_version}) that is used; calibrate "
-            "again with this bundle, or leave the calibration out"
+            f"expected {bundle_hash(bundle.path)[:16]}..., the bundle {bundle.path} ({bundle.bundle_version}) that is "
+            "used; calibrate again with this bundle, or leave the calibration out"
         )
     unknown = sorted(set(calibration.words) - {word.id for word in bundle.words})
     if unknown:
@@ -216,7 +224,14 @@ def _line_or_nothing(table: Table, key: str) -> str:
 
 def _moment_or_nothing(table: Table) -> str:
     value = table.take("made")
-    return "" if value == "" else _again(table, "made", value).text("made", _MOMENT, "a date and time in ISO 8601")
+    if value == "":
+        return ""
+    made = _again(table, "made", value).text("made", _MOMENT, _MOMENT_TOLD)
+    try:
+        datetime.datetime.fromisoformat(made)
+    except ValueError as error:
+        raise table.fault("made", show(made), _MOMENT_TOLD) from error
+    return made
 
 
 def _again(table: Table, key: str, value: Any) -> Table:
@@ -243,12 +258,29 @@ def words_of(path: Path, bundle: Bundle) -> dict[str, WordCutoff]:
     if not os.path.lexists(path):
         return {}
     there = read_calibration(path)
-    return dict(there.words) if there.bundle_sha256 == bundle_hash(bundle.path) else {}
+    return dict(there.words) if is_for(there, bundle) else {}
 
 
 def former_of(path: Path) -> Path:
     """Return where the calibration lies that a newer one replaced."""
     return path.with_name(path.name + ".former")
+
+
+def check_place(path: Path) -> None:
+    """Refuse a place that a calibration could not be written to, before anybody has spoken for it.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written there, or what stands there is no calibration.
+    """
+    if os.path.lexists(path):
+        read_calibration(path)
+    for one in (path, former_of(path)):
+        try:
+            prove_writable(one)
+        except OSError as error:
+            raise _unwritable(one, error) from error
 
 
 def write_calibration(path: Path, calibration: Calibration, bundle: Bundle) -> None:
@@ -306,7 +338,11 @@ def _put(path: Path, content: bytes) -> None:
     try:
         write_whole(path, lambda file: file.write(content), durable=True)
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be written ({error.strerror}), nothing was replaced; make space, check the permissions of "
-            "its folder, or name another file"
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> DataError:
+    return DataError(
+        f"{path}: cannot be written ({error.strerror}), nothing was replaced; make space, check the permissions of its "
+        "folder, or name another file"
+    )

@@ -4,12 +4,14 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from edge.strict_json import Table
+from edge.strict_json import Table, is_line
 
 __all__ = ["Expectation", "WordCutoff", "read_expectation", "read_word", "told_expectation", "told_word"]
 
 _MOST_TAKES = 100_000
 _MOST_AN_HOUR = 1e4
+_LEAST_CUTOFF = 1e-6
+"""Written with six digits; one of 0 hears everything, whoever speaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class WordCutoff:
     """The cut-off of a word in a home, and what it rests on."""
 
     cutoff: float
-    """Smoothed score above which the word counts as heard, 0 to 1."""
+    """Smoothed score above which the word counts as heard: above 0, at most 1."""
     takes: int = 0
     """Takes of the word; 0 where somebody wrote the cut-off by hand, or an older version did."""
     heard: tuple[int, int] = (0, 0)
@@ -78,12 +80,14 @@ def read_word(table: Table, key: str, *, number_alone: bool) -> WordCutoff:
     Raises
     ------
     VivavoceError
-        That of the table, if it is none.
+        That of the table, if it is none, or its name is nothing that can be printed.
     """
+    if not is_line(key):
+        raise table.fault(key, "this name", "the id of a word of the bundle")
     if number_alone:
-        return WordCutoff(table.number(key, 0.0, 1.0))
+        return WordCutoff(table.number(key, _LEAST_CUTOFF, 1.0))
     entry = table.table(key)
-    cutoff, takes = entry.number("cutoff", 0.0, 1.0), entry.integer("takes", 0, _MOST_TAKES)
+    cutoff, takes = entry.number("cutoff", _LEAST_CUTOFF, 1.0), entry.integer("takes", 0, _MOST_TAKES)
     heard = _pair(entry, "heard", takes, (int,), f"two whole numbers from 0 to takes ({takes})")
     missed = read_expectation(entry, "missed")
     accepts = None

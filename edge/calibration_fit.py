@@ -7,7 +7,8 @@ no takes the answer is the bundle's; ten move it a little; hundreds would move i
 the same, as much as the smaller one has takes.
 
 What the gate would have done with the takes is counted before and after, after by calibrations that did not see the
-take (leaving some out, in turn), and shrunk toward the share of the simulated homes by a Beta distribution.
+take (leaving some out, in turn), and shrunk toward the share of the simulated homes by a Beta distribution: the same
+before and after, so that a change is told only where one was counted.
 
 References
 ----------
@@ -23,7 +24,7 @@ import numpy.typing as npt
 
 from edge.bundle_parts import LivenessPart
 from edge.calibration import Expectation
-from edge.calibration_prior import Prior
+from edge.calibration_prior import Prior, Share
 from edge.errors import DataError
 from edge.sensitivity import log_odds
 
@@ -180,8 +181,8 @@ def expectations(live: Floats, replay: Floats, prior: Prior, accept_cutoff: floa
     held_out = _held_out(live, replay, prior)
     return tuple(  # type: ignore[return-value]
         Expectation(
-            share_expected(int(np.sum((values >= cut) == passes)), values.size, share.before),
-            share_expected(int(np.sum((after >= cut) == passes)), values.size, share.after),
+            share_expected(int(np.sum((values >= cut) == passes)), values.size, share),
+            share_expected(int(np.sum((after >= cut) == passes)), values.size, share),
         )
         for values, after, share, passes in (
             (live, held_out[0], prior.refused_live, False),
@@ -202,9 +203,9 @@ def _held_out(live: Floats, replay: Floats, prior: Prior) -> tuple[Floats, Float
     return found
 
 
-def share_expected(hits: int, n: int, prior: tuple[float, float]) -> tuple[float, float, float]:
-    """Return a share with its 90 % limits, after so many hits, from a Beta distribution over homes."""
-    return beta_interval(prior[0] + hits, prior[1] + n - hits)
+def share_expected(hits: int, n: int, prior: Share) -> tuple[float, float, float]:
+    """Return a share with its 90 % limits, after so many hits, from its distribution over homes."""
+    return beta_interval(prior.a + hits, prior.b + n - hits)
 
 
 def beta_interval(a: float, b: float, level: float = _LEVEL) -> tuple[float, float, float]:

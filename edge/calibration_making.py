@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from edge.bundle import Bundle
 from edge.bundle_identity import bundle_hash
-from edge.calibration import Calibration
+from edge.calibration import Calibration, is_for
 from edge.calibration_fit import Floats, check_takes, expectations, fit_line, ratios
 from edge.calibration_prior import Prior
 from edge.calibration_words import lines_of_word
@@ -124,7 +124,7 @@ def lines_of(calibration: Calibration, bundle: Bundle | None = None) -> list[str
     ----------
     calibration : Calibration
     bundle : Bundle, optional
-        To say what becomes of its cut-off, too.
+        To say what becomes of its cut-offs, too; or that the calibration is for another one.
     """
     rests = f"{calibration.live} takes of people, {calibration.replay} replays"
     if calibration.loudspeakers:
@@ -140,10 +140,16 @@ def lines_of(calibration: Calibration, bundle: Bundle | None = None) -> list[str
     ):
         if share is not None:
             lines.append(f"{name}: before {_told(share.before)}, after {_told(share.after)}")
-    own = {} if bundle is None else {word.id: word.cutoff for word in bundle.words}
+    fits = bundle is not None and is_for(calibration, bundle)
+    own = {word.id: word.cutoff for word in bundle.words} if bundle is not None and fits else {}
     for name, home in calibration.words.items():
         lines += lines_of_word(name, home, own.get(name))
-    if bundle is not None:
+    if bundle is not None and not fits:
+        lines.append(
+            f"it does not hold for the bundle {bundle.path} ({bundle.bundle_version}), which judges as it shipped: "
+            "calibrate again with that one, or name the other with --bundle"
+        )
+    elif bundle is not None:
         # The output of the network where the gate opens: by one number a person sees which way it moved.
         odds = log_odds(bundle.liveness.accept_cutoff)
         part = bundle.liveness

@@ -5,29 +5,32 @@ is made by ``tests/bench/calibration.py --prior`` with the bundle's own network:
 
     {
       "format": "vivavoce-calibration-prior",
-      "format_version": 2,
+      "format_version": 3,
       "bundle_sha256": ...,                                  null inside a bundle
       "source": "40 simulated homes of dev ...",
       "slope_spread": 0.8, "offset_spread": 0.5,             of the log-likelihood ratio, see edge.calibration_fit
       "live": {"mean": 1.0, "between": 0.9, "within": 0.7},  log-likelihood ratios of people's takes
-      "refused_live": {"before": [a, b], "after": [a, b]},   Beta distributions of the shares over homes
-      "passed_replays": {"before": [a, b], "after": [a, b]},
+      "refused_live": [a, b], "passed_replays": [a, b],      Beta distributions of the shares over homes
       "words": {                                             of cut-offs, see edge.calibration_words; may be null
         "source": "...",
         "between": 0.7, "within": 0.8,                       log-odds of takes' scores over the cut-off
-        "missed": {"before": [a, b], "after": [a, b]},
+        "missed": [a, b],                                    Beta distribution over homes, of takes of the word
         "shifts": [0.5, 0.4, ..., -1.0], "hours": 1.99,      where the price of a cut-off was measured, on how much
         "of": {"alexa": {"mean": 0.4, "false_accepts": [0, 0, ..., 3]}}
       }
     }
 
-``words`` is made by ``tests/bench/calibration_words.py``; the first version of the format had none, and is still read.
+``words`` is made by ``tests/bench/calibration_words.py``. Shares are those of the bundle as it is, and one distribution
+stands for before and after a calibration: with one for each, whoever counted the same before and after was told of a
+change that nobody counted. The first version of the format had no ``words``; it and the second had two distributions a
+share, ``{"before": [a, b], "after": [a, b]}``, of which the first is read. Both are still read.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from edge.bundle import Bundle
 from edge.bundle_identity import bundle_hash
@@ -52,8 +55,9 @@ __all__ = [
 PRIOR_NAME = "calibration_prior.json"
 """Name of the file inside a bundle."""
 
-_FORMAT, _FORMAT_VERSION = "vivavoce-calibration-prior", 2
+_FORMAT, _FORMAT_VERSION = "vivavoce-calibration-prior", 3
 _FIRST_VERSION = 1
+_TWO_SHARES_VERSION = 2
 _MOST_BYTES = 1 << 16
 _LEAST, _MOST = 1e-3, 1e3
 _MOST_ACCEPTS, _MOST_SHIFTS = 1_000_000, 100
@@ -72,14 +76,14 @@ class Spread:
     """Standard deviation within a home."""
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """How a share is distributed over homes: Beta distributions, by their two parameters."""
+class Share(NamedTuple):
+    """How a share is distributed over homes by the bundle as it is: a Beta distribution.
 
-    before: tuple[float, float]
-    """By the bundle as it is."""
-    after: tuple[float, float]
-    """By calibrations."""
+    It stands for the share before and after a calibration alike: what changes is what takes were counted to change.
+    """
+
+    a: float
+    b: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,28 +188,32 @@ def read_prior(path: Path, content: bytes, *, bundle_sha256: str | None = None) 
         slope_spread=top.number("slope_spread", _LEAST, _MOST),
         offset_spread=top.number("offset_spread", _LEAST, _MOST),
         live=Spread(live.number("mean"), live.number("between", _LEAST, _MOST), live.number("within", _LEAST, _MOST)),
-        refused_live=_share(top, "refused_live"),
-        passed_replays=_share(top, "passed_replays"),
-        words=None if version == _FIRST_VERSION or top.null("words") else _words(top.table("words")),
+        refused_live=_share(top, "refused_live", version),
+        passed_replays=_share(top, "passed_replays", version),
+        words=None if version == _FIRST_VERSION or top.null("words") else _words(top.table("words"), version),
     )
     live.end()
     top.end()
     return prior
 
 
-def _share(top: Table, key: str) -> Share:
-    table = top.table(key)
-    pairs = []
-    for name in ("before", "after"):
-        one, other = numbers(table, name, 2, 2)
-        if not (_LEAST <= one <= _MOST and _LEAST <= other <= _MOST):
-            raise table.fault(name, f"{one:g}, {other:g}", f"two numbers from {_LEAST:g} to {_MOST:g}")
-        pairs.append((one, other))
-    table.end()
-    return Share(*pairs)
+def _share(table: Table, key: str, version: int) -> Share:
+    if version > _TWO_SHARES_VERSION:
+        return _beta(table, key)
+    two = table.table(key)
+    before, _ = (_beta(two, name) for name in ("before", "after"))
+    two.end()
+    return before
 
 
-def _words(table: Table) -> WordsPrior:
+def _beta(table: Table, key: str) -> Share:
+    a, b = numbers(table, key, 2, 2)
+    if not (_LEAST <= a <= _MOST and _LEAST <= b <= _MOST):
+        raise table.fault(key, f"{a:g}, {b:g}", f"two numbers from {_LEAST:g} to {_MOST:g}")
+    return Share(a, b)
+
+
+def _words(table: Table, version: int) -> WordsPrior:
     shifts = tuple(numbers(table, "shifts", 1, _MOST_SHIFTS))
     if 0.0 not in shifts or list(shifts) != sorted(set(shifts), reverse=True):
         raise table.fault("shifts", repr(shifts)[:80], "falling numbers, 0 among them")
@@ -222,7 +230,7 @@ def _words(table: Table) -> WordsPrior:
         source=table.line("source"),
         between=table.number("between", _LEAST, _MOST),
         within=table.number("within", _LEAST, _MOST),
-        missed=_share(table, "missed"),
+        missed=_share(table, "missed", version),
         shifts=shifts,
         hours=table.number("hours", _LEAST, _MOST),
         of=words,

@@ -1,11 +1,12 @@
 """The cut-off of a word, fitted to how a home says it: lower where takes are missed, at a price that was measured.
 
-A person who was asked to say a word, and said it, is either heard or missed. How far the best smoothed score of a take
-lies above the word's cut-off, in log-odds, is its *margin*. The home's mean margin is shrunk toward that of the word
-over other homes, by its reliability ``between² / (between² + within² / n)`` (the best linear prediction; the spreads
-are those of talkers that the network never heard, see :mod:`edge.calibration_prior`). The cut-off is wanted so low that
-of further takes, by a normal distribution, one in ten is missed; where fewer are missed already it stays. Margins count
-up to a limit in both directions, so that a cough is one miss and no more.
+A person who was asked to say a word, and said it, is either heard or missed. How far the best score of a take (the wake
+network's smoothed one, or where there is a verifier the verifier's) lies above the word's cut-off, in log-odds, is its
+*margin*. The home's mean margin is shrunk toward that of the word over other homes, by its reliability ``between² /
+(between² + within² / n)`` (the best linear prediction; the spreads are those of talkers that the network never heard,
+see :mod:`edge.calibration_prior`). The cut-off is wanted so low that of further takes, by a normal distribution, one in
+ten is missed; where fewer are missed already it stays. Margins count up to a limit in both directions, so that a cough
+is one miss and no more.
 
 Of that, no more is done than is paid for: the cut-off moves to a shift whose false accepts were counted, as many of
 them as somebody allows, and only as far as takes are heard by it that were missed.
@@ -28,7 +29,7 @@ from edge.calibration_prior import WordsPrior
 from edge.errors import DataError
 from edge.events import SAMPLE_RATE_HZ, seconds
 from edge.noise_floor import between_noise
-from edge.pipeline import NEVER, hearing
+from edge.pipeline import HEARS_NOTHING, verified_hearing
 from edge.sensitivity import FARTHEST_SHIFT, SENSITIVITIES, log_odds, moved_by
 
 __all__ = [
@@ -79,10 +80,13 @@ class WordListener:
     """
 
     def __init__(self, bundle: Bundle, runtime: str | None = None) -> None:
-        self._frontend, self._stage = hearing(bundle, [NEVER] * len(bundle.words), runtime)
+        self._hearing = verified_hearing(bundle, [HEARS_NOTHING] * len(bundle.words), runtime)
 
     def hear(self, blocks: Iterable[npt.NDArray[np.int16]], where: str = "a take") -> Floats:
-        """Return the best smoothed score of every word, ``(words,) float64``.
+        """Return the best score of every word, ``(words,) float64``: of all that is compared with its cut-off.
+
+        That is the smoothed score of the wake network or, where there is a verifier, its score: 0 for a word that it
+        did not look for.
 
         Parameters
         ----------
@@ -108,11 +112,11 @@ class WordListener:
             kept.append(block)
         padded = between_noise(np.concatenate(kept).astype(np.float32) / np.float32(32768.0), 0)
         samples = np.clip(np.rint(padded * 32768.0), -32768, 32767).astype(np.int16)
-        self._frontend.reset()
-        self._stage.reset()
+        self._hearing.reset()
         for at in range(0, samples.size, SAMPLE_RATE_HZ):
-            self._stage.push(self._frontend.push(samples[at : at + SAMPLE_RATE_HZ]))
-        return self._stage.max_scores.copy()
+            self._hearing.push(samples[at : at + SAMPLE_RATE_HZ])
+        self._hearing.finish()
+        return np.array(list(self._hearing.max_scores.values()))
 
 
 class Wishes(NamedTuple):
@@ -248,8 +252,8 @@ def offer(
         takes=found.size,
         heard=(found.size - missed, int(np.sum(found > shift))),
         missed=Expectation(
-            share_expected(missed, found.size, prior.missed.before),
-            share_expected(held_out, found.size, prior.missed.after),
+            share_expected(missed, found.size, prior.missed),
+            share_expected(held_out, found.size, prior.missed),
         ),
         false_accepts=(round(price[0.0] / prior.hours, 4), round(price[shift] / prior.hours, 4)),
     )

@@ -4,7 +4,6 @@ It is that of ``vivavoce collect``, into a folder that is deleted in the end, un
 """
 
 import argparse
-import os
 import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ import numpy.typing as npt
 
 from edge.bundle import Bundle
 from edge.bundle_parts import find_word
-from edge.calibration import Calibration, read_calibration
+from edge.calibration import Calibration, check_place
 from edge.calibration_fit import LEAST_TAKES
 from edge.calibration_making import Judge, make_calibration
 from edge.calibration_prior import prior_for
@@ -56,8 +55,8 @@ class Calibrator(Collector):
     UsageError
         If an option cannot be acted on.
     VivavoceError
-        If the bundle's network or prior cannot be used, or what stands in place of the calibration is something else:
-        all that is known before anybody speaks.
+        If the bundle's network or prior cannot be used, the calibration could not be written, or what stands in its
+        place is something else: all that is known before anybody speaks.
     """
 
     def __init__(
@@ -71,8 +70,7 @@ class Calibrator(Collector):
             raise UsageError(f"--takes: got {args.takes}, expected at least {LEAST_TAKES}; ten are a good beginning")
         if not args.out.parent.is_dir():
             raise UsageError(f"--out: {args.out.parent} is no folder, expected one for the calibration; make it first")
-        if os.path.lexists(args.out):
-            read_calibration(args.out)
+        check_place(args.out)
         self._call = args
         self._bundle = bundle
         self._prior = prior_for(self._bundle)
@@ -185,8 +183,18 @@ class Calibrator(Collector):
     def _again(self) -> str:
         words = [PROGRAM, "calibrate", "--word", self._label, "--out", str(self._call.out)]
         words += ["--keep", str(self._root), "--takes", str(self._wanted), "--speaker", self._speaker]
-        words += ["--microphone", self._call.microphone] if self._call.microphone else []
-        words += ["--bundle", str(self._call.bundle)] if self._call.bundle else []
         for name in self._loudspeakers:
             words += ["--loudspeaker", name]
+        for option in ("microphone", "cutoff", "most_false_accepts", "bundle", "interpreter"):
+            value = getattr(self._call, option)
+            words += [_option(option), str(value)] if value is not None else []
+        for key in self._call.public_key:
+            words += ["--public-key", str(key)]
+        words += [
+            _option(name) for name in ("may_raise", "require_signature", "yes", "json") if getattr(self._call, name)
+        ]
         return shlex.join(words)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

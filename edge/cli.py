@@ -182,7 +182,10 @@ class _Choose(argparse.Action):
         # because argparse sets no default where the level above already has an attribute of that name.
         start = argparse.Namespace(_chosen=[*namespace._chosen, command], _help=below.format_help)
         for key, value in vars(below.parse_args(rest, start)).items():
-            setattr(namespace, key, value)
+            # What was said before the command's name holds, unless it was said again behind it.
+            said = hasattr(namespace, key) and getattr(namespace, key) != parser.get_default(key)
+            if not said or value != below.get_default(key):
+                setattr(namespace, key, value)
 
 
 def add_commands(

@@ -4,11 +4,12 @@ import contextlib
 import errno
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-__all__ = ["UNFINISHED", "link_whole", "read_file", "write_whole"]
+__all__ = ["UNFINISHED", "link_whole", "prove_writable", "read_file", "write_whole"]
 
 UNFINISHED = ".*.tmp"
 """Names, as a glob pattern, of what is being written, or was when the program was killed."""
@@ -63,6 +64,23 @@ def write_whole(
             os.close(folder)
 
 
+def prove_writable(path: Path) -> None:
+    """Try whether :func:`write_whole` could write a file, and leave nothing: for what is known only after long work.
+
+    Raises
+    ------
+    OSError
+        If it could not, or there is something else than a file.
+    """
+    _refuse_other_than_file(path)
+    folder = path.parent
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    # On Linux a file without a name: whatever stops this, nothing is left.
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
 def link_whole(path: Path, target: Path) -> None:
     """Put a symbolic link in place in one step, as :func:`write_whole` does a file that has one writer.
 
@@ -78,10 +96,7 @@ def link_whole(path: Path, target: Path) -> None:
 @contextlib.contextmanager
 def _in_place_of(path: Path, one_writer: bool) -> Iterator[Path]:
     """Lend a name beside a file that nothing has; what is made under it takes the place of the file at the end."""
-    # root may replace a device: nobody would have /dev/null any more.
-    with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise OSError(errno.EINVAL, "is a folder or device")
+    _refuse_other_than_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # A name of its own, or the same one every time.
     name = os.fsdecode(os.fsencode(path.name)[:200]) if one_writer else f"{os.getpid()}.{os.urandom(4).hex()}"
@@ -94,3 +109,10 @@ def _in_place_of(path: Path, one_writer: bool) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _refuse_other_than_file(path: Path) -> None:
+    # root may replace a device: nobody would have /dev/null any more.
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError(errno.EINVAL, "is a folder or device")

@@ -70,12 +70,23 @@ def check_whole(content: bytes) -> None:
 
 
 class _Walk:
-    """A walk through all tables; each is looked at once, however many point to it."""
+    """A walk through all tables; each is looked at once, however many point to it.
+
+    So is each list: a vector of tables, or where the fields of a table lie. What a file holds lies side by side, so
+    that all its lists together are no longer than it. Where they are longer they lie across each other, and reading
+    each to its end could take as long as somebody likes.
+    """
 
     def __init__(self, content: bytes) -> None:
         self._content = content
         self._seen: set[tuple[str, int]] = set()
         self._left: list[tuple[str, int]] = []
+        self._vectors: set[tuple[str, int]] = set()
+        """Vectors of tables, by what these are."""
+        self._layouts: dict[int, tuple[int, tuple[int, ...]]] = {}
+        """By where it lies (tables share them): how long a table is, and where in it each field lies."""
+        self._room = len(content)
+        """Bytes that lists which were not looked at yet can have."""
 
     def through(self) -> None:
         self._left.append(("model", self._target("model", 0)))
@@ -86,19 +97,32 @@ class _Walk:
                 self._table(*one)
 
     def _table(self, name: str, at: int) -> None:
-        fields_at = at - self._number(name, _INT32, at)
-        size, inline = self._number(name, _UINT16, fields_at), self._number(name, _UINT16, fields_at + 2)
-        self._within(name, fields_at, size)
+        inline, fields = self._layout(name, at - self._number(name, _INT32, at))
         self._within(name, at, inline)
-        fields = struct.unpack_from(f"<{max(0, size // 2 - 2)}H", self._content, fields_at + 4)
-        if size < 4 or inline < 4 or any(offset >= inline for offset in fields):
-            raise ValueError(f"{name} at byte {at}: a field lies outside of it; the file is damaged")
         for number, kind in _SCHEMA[name].items():
             if number >= len(fields) or not fields[number]:
                 continue
             if kind == "options" and self._has_shape(fields, at):
                 kind = "options with a shape"
             self._field(name, at + fields[number], kind)
+
+    def _layout(self, name: str, at: int) -> tuple[int, tuple[int, ...]]:
+        """Read how long a table is, and where its fields lie in it."""
+        if at not in self._layouts:
+            size, inline = self._number(name, _UINT16, at), self._number(name, _UINT16, at + 2)
+            self._within(name, at, size)
+            self._take(name, at, size)
+            fields = struct.unpack_from(f"<{max(0, size // 2 - 2)}H", self._content, at + 4)
+            if size < 4 or inline < 4 or max(fields, default=0) >= inline:
+                raise ValueError(f"{name}: a field of the layout at byte {at} lies outside; the file is damaged")
+            self._layouts[at] = inline, fields
+        return self._layouts[at]
+
+    def _take(self, name: str, at: int, size: int) -> None:
+        """Count a list that is looked at for the first time."""
+        self._room -= size
+        if self._room < 0:
+            raise ValueError(f"{name}: the list at byte {at} lies across others; the file is damaged")
 
     def _has_shape(self, fields: tuple[int, ...], at: int) -> bool:
         return bool(fields[_OPTIONS_TYPE]) and self._content[at + fields[_OPTIONS_TYPE]] in _WITH_A_SHAPE
@@ -107,7 +131,11 @@ class _Walk:
         """Check what a field points to, or put it on the list."""
         to = self._target(name, at)
         if isinstance(kind, tuple):
+            if (kind[0], to) in self._vectors:
+                return
+            self._vectors.add((kind[0], to))
             count = self._vector(kind[0], to, 4)
+            self._take(kind[0], to, 4 * count)
             self._left += ((kind[0], self._target(kind[0], to + 4 + 4 * i)) for i in range(count))
         elif isinstance(kind, int):
             self._vector(name, to, kind)

@@ -35,6 +35,7 @@ from edge.wake_native import load_wake_network
 
 __all__ = [
     "FAILED",
+    "HEARS_NOTHING",
     "NEVER",
     "LivenessScorer",
     "Pipeline",
@@ -49,6 +50,8 @@ __all__ = [
 
 NEVER = 2.0
 """A cut-off that no score reaches: for a word that is not listened for, or a trace without detections."""
+HEARS_NOTHING = 1.0
+"""A cut-off that no score exceeds, of a word that is listened for all the same: a verifier looks, and says no."""
 
 _POST_ROLL_SAMPLES = SAMPLE_RATE_HZ // 10
 """Audio after a detection that is waited for before liveness is judged. The wake network often fires on the last

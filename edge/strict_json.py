@@ -92,7 +92,9 @@ class Table:
         return list(self._left)
 
     def _dotted(self, key: str) -> str:
-        return f"{self._name}.{key}" if self._name else key
+        # Names are from the file, too: none of them does anything to a terminal.
+        shown = key if is_line(key) else json.dumps(key)[:80]
+        return f"{self._name}.{shown}" if self._name else shown
 
     def fault(self, key: str, got: str, expected: str) -> VivavoceError:
         """Return the error to raise for an entry."""

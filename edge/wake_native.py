@@ -247,16 +247,18 @@ def prove(network: CompiledNetwork, model: Model, *, steps: int = PROOF_STEPS, s
     str or None
         The first difference; none if there is none.
     """
-    rng = np.random.default_rng(seed)
+    draws = _Draws(seed)
     state = np.empty(model.inputs["state"].shape, np.int8)
     shown = np.empty(model.inputs["features"].shape, np.uint16)
     network.bind(shown)
     (logits_name,) = (spec.name for spec in model.outputs if spec.shape != state.shape)
     (state_name,) = (spec.name for spec in model.outputs if spec.shape == state.shape)
     for i in range(steps):
-        shown[:] = _of_two(rng, 0, 0xFFFF, shown.shape) if i % 4 == 3 else _sparse(rng, 0, FEATURE_TOP + 9, shown.shape)
+        shown[:] = (
+            _of_two(draws, 0, 0xFFFF, shown.shape) if i % 4 == 3 else _sparse(draws, 0, FEATURE_TOP + 9, shown.shape)
+        )
         if i % 2 == 0:
-            drawn = _of_two(rng, -128, 127, state.shape) if i % 8 == 6 else _sparse(rng, -128, 128, state.shape)
+            drawn = _of_two(draws, -128, 127, state.shape) if i % 8 == 6 else _sparse(draws, -128, 128, state.shape)
             state = drawn.astype(np.int8)
             network.state = state
         expected: dict[str, npt.NDArray[Any]] = model.run({"features": quantise_features(shown), "state": state})
@@ -272,17 +274,40 @@ def prove(network: CompiledNetwork, model: Model, *, steps: int = PROOF_STEPS, s
     return None
 
 
-def _of_two(rng: np.random.Generator, low: int, high: int, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+class _Draws:
+    """Numbers that look random: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) over a counter.
+
+    A device draws none but for this proof, and ``numpy.random`` would take 2 MB of its memory for as long as it runs.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._drawn = np.uint64(seed) << np.uint64(32)
+
+    def shares(self, shape: tuple[int, ...] = (1,)) -> npt.NDArray[np.float64]:
+        """Return shares from 0 on and below 1."""
+        n = int(np.prod(shape))
+        z = (self._drawn + np.arange(1, n + 1, dtype=np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        self._drawn += np.uint64(n)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        shares: npt.NDArray[np.float64] = ((z ^ (z >> np.uint64(31))) >> np.uint64(11)).reshape(shape) * np.float64(
+            2.0**-53
+        )
+        return shares
+
+
+def _of_two(draws: _Draws, low: int, high: int, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
     """Return two numbers, in shares that are random, too."""
-    return np.where(rng.random(shape) < rng.random(), low, high)
+    return np.where(draws.shares(shape) < draws.shares(), low, high)
 
 
-def _sparse(rng: np.random.Generator, low: int, high: int, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+def _sparse(draws: _Draws, low: int, high: int, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
     """Return numbers from `low` on and below `high`, of which a random share is `low`.
 
     Of numbers that are large everywhere, half of the outputs of a layer are clamped whatever they are.
     """
-    return np.where(rng.random(shape) < rng.random(), low, rng.integers(low, high, shape))
+    drawn = (low + draws.shares(shape) * (high - low)).astype(np.int64)
+    return np.where(draws.shares(shape) < draws.shares(), low, drawn)
 
 
 def _fitting(plan: WakePlan, model: Model) -> WakePlan:

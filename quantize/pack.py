@@ -15,7 +15,7 @@ SUMMARY = "put the converted networks, cut-offs and provenance into a bundle"
 
 _MINIMUM_PROGRAM = "0.1.0"  # the first that reads any bundle; format_version tells it of manifests that are too new
 _PROVISIONAL_CUTOFF = 0.5
-_WAKE_FILE, _LIVENESS_FILE = "wake.tflite", "liveness.tflite"
+_FILES = {"wake": "wake.tflite", "verifier": "verifier.tflite", "liveness": "liveness.tflite"}
 _PROVENANCE = ("commit", "seed", "data_hash", "settings", "versions")
 
 _EPILOG = """\
@@ -27,6 +27,7 @@ whole one or not at all. A bundle that is larger than its task allows is not mad
 
 files:
   --cutoffs    {"words": {ID: P, ...},
+                "verifier": {ID: {"candidate": P, "cutoff": P}, ...},    with --verifier
                 "liveness": {"accept": P, "reject": P, "calibration": {"slope": A, "offset": B}}};
                without it every cut-off is 0.5, and the card says that they are provisional
   --licences   [{"material": NAME, "licence": NAME}, ...]; needed if the records of the checkpoints do not say
@@ -35,6 +36,7 @@ files:
 examples:
   vivavoce quantize pack --wake build/wake --liveness build/liveness -o build/bundle
   vivavoce quantize pack --wake edge/data/bundle --liveness build/liveness -o build/bundle
+  vivavoce quantize pack --wake build/wake --verifier build/verifier --liveness build/liveness -o build/bundle
 """
 
 
@@ -47,6 +49,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--wake", type=Path, required=True, metavar="DIR", help="converted checkpoint of the wake network, or a bundle"
     )
     parser.add_argument("--liveness", type=Path, required=True, metavar="DIR", help="that of the liveness network")
+    parser.add_argument(
+        "--verifier",
+        type=Path,
+        metavar="DIR",
+        help="that of the network that listens again to what the wake network took for a word [none]",
+    )
     parser.add_argument("--cutoffs", type=Path, metavar="FILE", help="what 'vivavoce train cutoffs' chose")
     parser.add_argument("--licences", type=Path, metavar="FILE", help="licences of the material")
     parser.add_argument(
@@ -82,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
         args.wake,
         args.liveness,
         args.out,
+        verifier=args.verifier,
         cutoffs=args.cutoffs,
         licences=args.licences,
         results=args.results,
@@ -107,6 +116,7 @@ def pack(
     liveness: Path,
     destination: Path,
     *,
+    verifier: Path | None = None,
     cutoffs: Path | None = None,
     licences: Path | None = None,
     results: Sequence[Path] = (),
@@ -124,6 +134,8 @@ def pack(
         Converted checkpoints, or bundles of which the network of that role is taken.
     destination : pathlib.Path
         Folder to write. An older bundle there is replaced; anything else is left alone.
+    verifier : pathlib.Path, optional
+        Converted checkpoint of the network that listens again, or a bundle that has one; none by default.
     cutoffs, licences : pathlib.Path, optional
         JSON files as ``--help`` describes them.
     results : sequence of pathlib.Path, optional
@@ -165,8 +177,11 @@ def pack(
 
     most = bundle_bytes(task)
     parts = {"wake": read_converted(wake, "wake"), "liveness": read_converted(liveness, "liveness")}
+    if verifier is not None:
+        parts["verifier"] = read_converted(verifier, "verifier")
     heard, spec = parts["wake"].spec, parts["liveness"].spec
-    chosen = _cutoffs(cutoffs, [word["id"] for word in heard["words"]])
+    ids = [word["id"] for word in heard["words"]]
+    chosen = _cutoffs(cutoffs, ids, verified=verifier is not None)
     manifest = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -178,11 +193,12 @@ def pack(
         "words": [{"id": w["id"], "phrase": w["phrase"], "cutoff": chosen["words"][w["id"]]} for w in heard["words"]],
         "frontend": heard["frontend"],
         "wake": {
-            "file": _WAKE_FILE,
+            "file": _FILES["wake"],
             **{name: heard[name] for name in ("stride_frames", "context_frames", "smoothing_steps", "refractory_ms")},
         },
+        "verifier": _verifier(parts["verifier"], ids, chosen["verifier"]) if "verifier" in parts else None,
         "liveness": {
-            "file": _LIVENESS_FILE,
+            "file": _FILES["liveness"],
             "accept_cutoff": chosen["liveness"]["accept"],
             "reject_cutoff": chosen["liveness"]["reject"],
             "cues": spec["cues"],
@@ -203,8 +219,8 @@ def pack(
         results=[(path.stem, read_json(path)) for path in results],
     )
     with replacing(destination) as folder:
-        for role, name in (("wake", _WAKE_FILE), ("liveness", _LIVENESS_FILE)):
-            (folder / name).write_bytes(parts[role].content)
+        for role, part in parts.items():
+            (folder / _FILES[role]).write_bytes(part.content)
         (folder / CARD_NAME).write_text(card, encoding="utf-8")
         (folder / MANIFEST_NAME).write_text(json.dumps(manifest), encoding="utf-8")
         seal(folder)
@@ -226,14 +242,34 @@ def pack(
     }
 
 
-def _cutoffs(path: Path | None, words: list[str]) -> dict[str, Any]:
+def _verifier(part: "Converted", words: list[str], chosen: dict[str, Any]) -> dict[str, Any]:
+    """Return what the manifest says of the verifier."""
+    from edge.errors import DataError
+
+    known = [word["id"] for word in part.spec["words"]]
+    if known != words:
+        raise DataError(
+            f"{part.origin}: got a verifier for {', '.join(known)}, expected one for {', '.join(words)} in this order, "
+            "as the wake network; train it for these"
+        )
+    return {
+        "file": _FILES["verifier"],
+        "delay_ms": part.spec["delay_ms"],
+        "again_ms": part.spec["again_ms"],
+        "words": chosen,
+    }
+
+
+def _cutoffs(path: Path | None, words: list[str], *, verified: bool) -> dict[str, Any]:
     """Return the cut-offs of a file, or provisional ones."""
     from edge.errors import DataError
     from quantize.checkpoint import read_json
 
     if path is None:
+        provisional = {"candidate": _PROVISIONAL_CUTOFF, "cutoff": _PROVISIONAL_CUTOFF}
         return {
             "words": dict.fromkeys(words, _PROVISIONAL_CUTOFF),
+            "verifier": dict.fromkeys(words, provisional),
             "liveness": {
                 "accept": _PROVISIONAL_CUTOFF,
                 "reject": _PROVISIONAL_CUTOFF,
@@ -255,11 +291,18 @@ def _cutoffs(path: Path | None, words: list[str]) -> dict[str, Any]:
             f"{path}: words: got {', '.join(for_words)}, expected {', '.join(words)} as in the checkpoint; "
             "choose the cut-offs again"
         )
+    of_verifier: dict[str, dict[str, Any]] = {}
+    if verified:
+        table = entry(chosen, "verifier", "verifier")
+        for word in words:
+            row = entry(table, word, f"verifier.{word}")
+            of_verifier[word] = {name: entry(row, name, f"verifier.{word}.{name}") for name in ("candidate", "cutoff")}
     liveness = entry(chosen, "liveness", "liveness")
     calibration = entry(liveness, "calibration", "liveness.calibration")
     # Whether the values are numbers in their ranges is judged when the finished bundle is opened.
     return {
         "words": for_words,
+        "verifier": of_verifier,
         "liveness": {
             "accept": entry(liveness, "accept", "liveness.accept"),
             "reject": entry(liveness, "reject", "liveness.reject"),

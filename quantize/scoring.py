@@ -74,7 +74,7 @@ def scorer_of(path: Path, *, role: str, form: str, cutoffs: Path | None, runtime
         words_spec = [{"id": word.id, "phrase": word.phrase} for word in bundle.words]
         role_spec = {**asdict(part), "words": words_spec, "frontend": bundle.frontend}
         content, name = bundle.content(part.file), str(path / part.file)
-        words = [word.cutoff for word in bundle.words]
+        words = list(bundle.wake_cutoffs.values())
         lines = (bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
         calibration = (bundle.liveness.slope, bundle.liveness.offset)
     else:
@@ -145,7 +145,7 @@ def word_cutoffs(path: Path, cutoffs: Path | None, words: Sequence[dict[str, str
         return _cutoffs(cutoffs, {"words": words})[0]
     if cutoffs is not None:
         raise UsageError(f"{path}: got a bundle, which has cut-offs of its own; leave --cutoffs out")
-    return [word.cutoff for word in open_bundle(path).words]
+    return list(open_bundle(path).wake_cutoffs.values())
 
 
 def with_lead(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:

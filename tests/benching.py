@@ -29,6 +29,7 @@ class FakeBench:
     """One interpreter that measures nothing; what `then` does happens in every repetition."""
 
     numbers = "int8"
+    wake_run_by = "kernel"
 
     def __init__(self, interpreter, then=lambda name: None, peak_rss_kib=None):
         self.interpreter, self.then, self.peak_rss_kib = interpreter, then, peak_rss_kib

@@ -82,7 +82,13 @@ class House:
         self._thread.start()
 
     def stop(self) -> None:
-        self.server.close()
+        try:
+            self.server.close()
+        finally:
+            # Whatever the server does: a thread that goes on would keep the process from its end.
+            self.stop_engine()
+
+    def stop_engine(self) -> None:
         self._going = False
         self._thread.join(LONG_S)
         assert not self._thread.is_alive()

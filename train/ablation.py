@@ -5,9 +5,9 @@ from typing import Any
 
 from train.paired import paired_differences
 from train.studies import Learner, Outcome
-from train.study_file import BASE
+from train.study_file import AGAIN, BASE, LEAST_STEPS
 
-__all__ = ["ablation_table", "against_base", "verdict"]
+__all__ = ["ablation_table", "against_base", "seed_difference", "verdict"]
 
 
 def against_base(learner: Learner, outcomes: Mapping[str, Outcome], *, rounds: int = 500) -> dict[str, dict[str, Any]]:
@@ -38,18 +38,45 @@ def against_base(learner: Learner, outcomes: Mapping[str, Outcome], *, rounds: i
     )
 
 
-def verdict(apart: Mapping[str, Any] | None) -> str:
-    """Return what a change means for the part that it leaves out or adds: ``worse``, ``better`` or ``no difference``.
+def seed_difference(apart: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """Return how far the base is from itself with another seed, percentage points; None if one of them diverged.
 
-    A change is worse or better if the interval of its difference leaves out 0. That is about the clips of dev: what
-    another seed would give is not in the interval.
+    Two trainings tell little of the spread of seeds: what is no larger is chance, and what is larger may be.
     """
-    if apart is None:
+    return abs(float(apart[AGAIN]["points"])) if AGAIN in apart else None
+
+
+def verdict(one: Outcome, apart: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what a change means for the part that it leaves out or adds.
+
+    Parameters
+    ----------
+    one : Outcome
+        Of the training with the change.
+    apart : mapping
+        From :func:`against_base`, of all trainings.
+
+    Returns
+    -------
+    str
+        ``worse`` or ``better`` if the interval of the difference leaves out 0, which is about the clips of dev, and the
+        difference is larger than that of another seed; ``no difference`` if the interval holds 0, and ``as another
+        seed`` if only the interval would do. ``too few steps`` below :data:`train.study_file.LEAST_STEPS`,
+        ``diverged``, and ``unknown`` if the base diverged, with its seed or with the other one.
+    """
+    if one.fault:
         return "diverged"
-    low, high = apart["interval_95"]
-    if low > 0:
-        return "worse"
-    return "better" if high < 0 else "no difference"
+    chance = seed_difference(apart)
+    if one.name not in apart or chance is None:
+        return "unknown"
+    if one.figures.get("steps", LEAST_STEPS) < LEAST_STEPS:
+        return "too few steps"
+    low, high = apart[one.name]["interval_95"]
+    if low <= 0 <= high:
+        return "no difference"
+    if abs(apart[one.name]["points"]) <= chance:
+        return "as another seed"
+    return "worse" if low > 0 else "better"
 
 
 def ablation_table(
@@ -76,7 +103,7 @@ def ablation_table(
         cells = [told[one.name], error, "-", ""]
         if difference is not None:
             cells[2] = "{:+.2f} ({:+.2f} to {:+.2f})".format(difference["points"], *difference["interval_95"])
-        if one.name != BASE:
-            cells[3] = verdict(difference) if difference is not None or one.fault else "-"
+        if one.name not in (BASE, AGAIN):
+            cells[3] = verdict(one, apart)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", said]) + "\n"

@@ -10,7 +10,7 @@ References
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -25,11 +25,16 @@ from train.wake_labels import LabelTimes
 
 __all__ = [
     "EMBEDDING_SCALE",
+    "N_WEIGHTS",
     "EmbeddingWords",
     "EmbeddingWordsSettings",
     "chosen_moments",
     "fit_embedding_words",
+    "fits",
 ]
+
+N_WEIGHTS = 8
+"""Arrays that a normalised classifier is made of."""
 
 EMBEDDING_SCALE = 15.0
 """Deviation of the values of an embedding, by which they are divided before the first layer."""
@@ -111,6 +116,16 @@ class EmbeddingWords:
         x = np.maximum(np.maximum(x, 0) @ second + second_bias, 0)
         found: Floats = (x @ head + head_bias).astype(np.float32)
         return found
+
+
+def fits(shapes: Sequence[tuple[int, ...]]) -> bool:
+    """Tell whether arrays of these shapes are the weights of a classifier, in their order."""
+    if len(shapes) != N_WEIGHTS or any(0 in shape for shape in shapes) or any(len(shapes[i]) != 2 for i in (0, 4, 6)):
+        return False
+    (inputs, hidden), (_, second), (_, words) = shapes[0], shapes[4], shapes[6]
+    vector, matrix, head = (hidden,), (hidden, second), (second, words)
+    wanted = [(inputs, hidden), vector, vector, vector, matrix, (second,), head, (words,)]
+    return inputs % DIMENSIONS == 0 and list(shapes) == wanted
 
 
 def chosen_moments(

@@ -138,6 +138,7 @@ def fit(
     trained: dict[str, Any],
     validation: Any = None,
     callbacks: tuple[Any, ...] = (),
+    watching: tuple[Any, ...] = (),
     ema: float = 0.0,
 ) -> dict[str, Any]:
     """Fit a compiled model; interrupted, the same call goes on from the last whole epoch.
@@ -154,6 +155,10 @@ def fit(
     trained : dict
         See :meth:`RunRecord.trained` and :func:`train.resumption.claim`.
     callbacks : tuple
+        Of Keras, which take part in the training.
+    watching : tuple
+        Of Keras, which only look on: they are told of an epoch when its state is kept, so that what they raise ends the
+        training and loses nothing of it.
     ema : float
         Decay of the running mean of the weights that the model has in the end; 0: those of the last step.
 
@@ -191,6 +196,7 @@ def fit(
                 _StopOnNan(),
                 Log(),
                 tf_keras.callbacks.BackupAndRestore(str(resume / "backup"), delete_checkpoint=False),
+                *watching,
             ],
         )
     except (OSError, tf.errors.OpError) as error:

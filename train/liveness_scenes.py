@@ -33,6 +33,7 @@ __all__ = [
     "NAMED_CONDITIONS",
     "Kept",
     "build_liveness_clips",
+    "clip_settings",
     "generator",
     "look_back",
     "padded",
@@ -217,6 +218,34 @@ def _number(value: Any) -> float:
     return float("nan") if value is None else float(value)
 
 
+def clip_settings(
+    data: Path,
+    population: Population | str,
+    *,
+    n: int,
+    seed: int | str,
+    cues: CueSettings,
+    raw_share: float = 0.0,
+    speeds: Speeds = _AS_RECORDED,
+    keep: Kept = "cues",
+    recipe: Recipe | None = None,
+) -> dict[str, Any]:
+    """Return all that clips depend on, as plain data; takes what :func:`build_liveness_clips` takes."""
+    recipe = recipe or shipped_recipe()
+    settings: dict[str, Any] = {
+        "recipe": recipe.hash, "recipe_version": recipe.version,
+        "raw_recipe": _RAW_VERSION, "data": content_hash(data), "population": asdict(_population(population)), "n": n,
+        "seed": seed, "cues": cues.to_dict() if keep == "cues" else None, "raw_share": raw_share, "keep": keep,
+    }  # fmt: skip
+    if speeds != _AS_RECORDED:
+        settings["speeds"] = asdict(speeds)
+    return settings
+
+
+def _population(population: Population | str) -> Population:
+    return Population.of_split(population) if isinstance(population, str) else population
+
+
 def build_liveness_clips(
     data: Path,
     population: Population | str,
@@ -259,17 +288,11 @@ def build_liveness_clips(
         ``speech_stop``. ``live`` ``(n,) int8``; ``talker``, ``corpus``, ``source`` (its path) and
         :data:`NAMED_CONDITIONS` as strings; ``television`` ``(n,) int8``; :data:`CONDITIONS` ``(n,) float32``.
     """
-    if isinstance(population, str):
-        population = Population.of_split(population)
+    population = _population(population)
     recipe = recipe or shipped_recipe()
-    content = content_hash(data)
-    settings: dict[str, Any] = {
-        "recipe": recipe.hash, "recipe_version": recipe.version,
-        "raw_recipe": _RAW_VERSION, "data": content, "population": asdict(population), "n": n, "seed": seed,
-        "cues": cues.to_dict() if keep == "cues" else None, "raw_share": raw_share, "keep": keep,
-    }  # fmt: skip
-    if speeds != _AS_RECORDED:
-        settings["speeds"] = asdict(speeds)
+    settings = clip_settings(
+        data, population, n=n, seed=seed, cues=cues, raw_share=raw_share, speeds=speeds, keep=keep, recipe=recipe
+    )
     make = partial(
         _make_shard,
         data=data,
@@ -282,7 +305,7 @@ def build_liveness_clips(
         speeds=speeds,
         keep=keep,
         recipe=recipe,
-        content=content,
+        content=settings["data"],
     )
     n_shards = -(-n // _CLIPS_PER_SHARD)
     return build_shards(cache, f"liveness-{population.name}", settings, n_shards, make, engine=engine, unit="clips")

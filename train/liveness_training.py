@@ -26,6 +26,7 @@ from train.speeds import Speeds
 __all__ = [
     "LivenessSettings",
     "check_classes",
+    "clip_options",
     "compile_liveness",
     "dev_figures",
     "fit_liveness",
@@ -122,24 +123,25 @@ def liveness_clips(
         If a split has clips of one class only.
     """
     made = {
-        split: build_liveness_clips(
-            data,
-            split,
-            cache,
-            n=n,
-            seed=seed,
-            cues=CueSettings(),
-            raw_share=settings.raw_share,
-            speeds=Speeds(*settings.speeds) if split == "train" else Speeds(),
-            recipe=training_recipe(settings.devices) if split == "train" else None,
-            engine=engine,
-        )
-        for split, n in (("train", settings.clips), ("dev", settings.dev_clips))
+        split: build_liveness_clips(data, split, cache, seed=seed, engine=engine, **clip_options(settings, split))
+        for split in ("train", "dev")
         if split in splits
     }
     for split, clips in made.items():
         check_classes(clips, f"{data}: split {split}")
     return made
+
+
+def clip_options(settings: LivenessSettings, split: str) -> dict[str, Any]:
+    """Return how the clips of a split are rendered: options of :func:`train.liveness_scenes.build_liveness_clips`."""
+    learned = split == "train"
+    return {
+        "n": settings.clips if learned else settings.dev_clips,
+        "cues": CueSettings(),
+        "raw_share": settings.raw_share,
+        "speeds": Speeds(*settings.speeds) if learned else Speeds(),
+        "recipe": training_recipe(settings.devices) if learned else None,
+    }
 
 
 def training_recipe(devices: int) -> Recipe:
@@ -235,7 +237,7 @@ def fit_liveness(
     seed: int,
     resume: Path,
     trained: dict[str, Any],
-    callbacks: tuple[Any, ...] = (),
+    watching: tuple[Any, ...] = (),
 ) -> tuple[Any, dict[str, Any]]:
     """Fit a network to clips that are rendered.
 
@@ -249,8 +251,8 @@ def fit_liveness(
         Folder for the state of the run.
     trained : dict
         What decides the weights: see :func:`train.resumption.claim`.
-    callbacks : tuple
-        More of Keras's.
+    watching : tuple
+        Callbacks of Keras that look on: see :func:`train.fitting.fit`.
 
     Returns
     -------
@@ -265,10 +267,11 @@ def fit_liveness(
     validation = liveness_batches(dev, cues, None, seed=seed, batch=settings.batch)
     steps = settings.epochs * len(dataset)
     model = network(settings.shape, cues, dropout=settings.dropout)
+    callbacks: tuple[Any, ...] = ()
     if settings.sparsity:
         begin, end = int(0.35 * steps), int(0.75 * steps)
         model = prunable(model, final_sparsity=settings.sparsity, begin_step=begin, end_step=end)
-        callbacks = (pruning_callback(), *callbacks)
+        callbacks = (pruning_callback(),)
     optimizer = tf_keras.optimizers.AdamW(cosine_rate(settings.rate, steps), weight_decay=settings.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     loss = compile_liveness(model, optimizer, settings, metrics=[_binary_accuracy])
@@ -280,6 +283,7 @@ def fit_liveness(
         trained={**trained, "cues": cues.to_dict()},
         validation=validation,
         callbacks=callbacks,
+        watching=watching,
         ema=settings.ema,
     )
     stripped = strip(model)

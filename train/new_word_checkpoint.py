@@ -1,5 +1,6 @@
 """A wake checkpoint taken apart, so that a word can be added: one of ``train wake``, ``join`` or ``word``."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,16 @@ class WakeCheckpoint:
     def words(self) -> tuple[str, ...]:
         """Ids of the words, in the order of the logits."""
         return tuple(word["id"] for word in self.spec["words"])
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the weights, those of added words included, in hexadecimal."""
+        digest = hashlib.sha256()
+        for member in (*self.members, *(member for branch in self.branches for member in branch.members)):
+            for name in sorted(member):
+                for array in member[name]:
+                    digest.update(name.encode() + repr((array.shape, str(array.dtype))).encode() + array.tobytes())
+        return digest.hexdigest()
 
 
 def read_wake_checkpoint(path: Path) -> WakeCheckpoint:

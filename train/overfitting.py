@@ -23,7 +23,7 @@ LARGEST_ERROR = 0.01
 """Share of the examples that may still be got wrong."""
 
 SMALL_LOSS = 0.01
-"""Once nothing is wrong, training goes on to this loss: what is known by heart leaves next to none."""
+"""What is known by heart leaves next to no loss: once nothing is wrong, training goes on until there is less."""
 
 _BATCH = 32
 """A few hundred examples shall be some steps."""
@@ -68,8 +68,9 @@ def overfit_liveness(
     Returns
     -------
     dict
-        ``examples``; ``curve``: error rate on these clips (EER) and loss after every epoch; ``error``: the last one;
-        ``learned``: whether it is below :data:`LARGEST_ERROR`.
+        ``settings``: what was trained with, :func:`by_heart` of those given; ``examples``; ``steps``, of the optimiser;
+        ``curve``: error rate on these clips (EER) and loss after every epoch; ``error`` and ``loss``: the last ones;
+        ``learned``: whether they are below :data:`LARGEST_ERROR` and :data:`SMALL_LOSS`.
 
     Raises
     ------
@@ -84,10 +85,12 @@ def overfit_liveness(
         logits = _finite(model.predict(shown, batch_size=256, verbose=0)[:, 0])
         return equal_error_rate(logits[live], logits[~live])
 
-    def fit(resume: Path, watch: Any) -> None:
-        fit_liveness(by_heart(settings, epochs), clips, clips, seed=seed, resume=resume, trained={}, callbacks=(watch,))
+    plain = by_heart(settings, epochs)
 
-    return _overfitted(fit, error, len(live))
+    def fit(resume: Path, watch: Any) -> None:
+        fit_liveness(plain, clips, clips, seed=seed, resume=resume, trained={}, watching=(watch,))
+
+    return {"settings": plain.to_dict(), **_overfitted(fit, error, len(live), plain.batch)}
 
 
 def few_scenes(scenes: dict[str, np.ndarray], n: int, seed: int) -> dict[str, np.ndarray]:
@@ -155,15 +158,17 @@ def overfit_wake(
         logits = _finite(model.predict(shown, batch_size=64, verbose=0))
         return float(np.mean(np.any((logits.max(axis=1) > 0) != expected, axis=1)))
 
+    plain = by_heart(settings, epochs)
+
     def fit(resume: Path, watch: Any) -> None:
-        fit_wake(
-            by_heart(settings, epochs), scenes, scenes, shape, seed=seed, resume=resume, trained={}, callbacks=(watch,)
-        )
+        fit_wake(plain, scenes, scenes, shape, seed=seed, resume=resume, trained={}, watching=(watch,))
 
-    return _overfitted(fit, error, n)
+    return {"settings": plain.to_dict(), **_overfitted(fit, error, n, plain.batch)}
 
 
-def _overfitted(fit: Callable[[Path, Any], None], error: Callable[[Any], float], examples: int) -> dict[str, Any]:
+def _overfitted(
+    fit: Callable[[Path, Any], None], error: Callable[[Any], float], examples: int, batch: int
+) -> dict[str, Any]:
     curve: list[dict[str, float]] = []
 
     class Watch(tf_keras.callbacks.Callback):
@@ -181,8 +186,10 @@ def _overfitted(fit: Callable[[Path, Any], None], error: Callable[[Any], float],
 
     with TemporaryDirectory() as folder:
         fit(Path(folder), Watch())
-    last = curve[-1]["error"]
-    return {"examples": examples, "curve": curve, "error": last, "learned": last < LARGEST_ERROR}
+    last = {name: curve[-1][name] for name in ("error", "loss")}
+    learned = last["error"] < LARGEST_ERROR and last["loss"] < SMALL_LOSS
+    steps = len(curve) * -(-examples // batch)
+    return {"examples": examples, "steps": steps, "curve": curve, **last, "learned": learned}
 
 
 def _finite(logits: np.ndarray) -> np.ndarray:

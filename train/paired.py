@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from train.metrics import cluster_interval
+from train.metrics import paired_interval
 
 __all__ = ["paired_differences"]
 
@@ -30,7 +30,7 @@ def paired_differences(
     error : callable
         Takes such scores and the indices of examples; a rate from 0 to 1, NaN where there is none.
     clusters : sequence of sequences of str
-        As :func:`train.metrics.cluster_interval` takes them: both systems are judged on the same resamples.
+        As :func:`train.metrics.paired_interval` takes them: both systems are judged on the same resamples.
     rounds : int
         Resamples.
 
@@ -50,6 +50,6 @@ def paired_differences(
             present = np.unique(chosen).size > 1
             return error(one, chosen) - error(scores[base], chosen) if present else float("nan")
 
-        low, high = cluster_interval(difference, clusters, rounds=rounds)
+        low, high = paired_interval(difference, clusters, rounds=rounds)
         found[name] = {"points": 100 * difference(everything), "interval_95": [100 * low, 100 * high]}
     return found

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edge.errors import DataError
 from train.clip import Clip
-from train.metrics import cluster_interval, equal_error_rate
+from train.metrics import equal_error_rate, paired_interval
 
 __all__ = ["error_differences", "hit_difference", "recall_differences"]
 
@@ -48,7 +48,7 @@ def hit_difference(one: Mask, other: Mask, labels: Sequence[str], talkers: Seque
 
     return {
         "difference": mean(np.arange(apart.size)),
-        "interval_95": list(cluster_interval(mean, [talkers])),
+        "interval_95": list(paired_interval(mean, [talkers])),
         "one_only": int(np.sum(one & ~other)),
         "other_only": int(np.sum(other & ~one)),
         "clips": int(apart.size),
@@ -102,7 +102,7 @@ def error_differences(
         Scores, higher for live.
     live : (n,) bool
     clusters : sequence of sequences of str
-        Talkers, and loudspeakers: see :func:`train.metrics.cluster_interval`.
+        Talkers, and loudspeakers: see :func:`train.metrics.paired_interval`.
     slices : mapping
         ``(n,) bool`` by name; slices of one class are left out.
 
@@ -130,6 +130,6 @@ def error_differences(
         ways = [[name for name, use in zip(way, chosen, strict=True) if use] for way in clusters]
         found[name] = {
             "difference": apart(np.arange(mouths.size)),
-            "interval_95": list(cluster_interval(apart, ways, rounds=_ROUNDS)),
+            "interval_95": list(paired_interval(apart, ways, rounds=_ROUNDS)),
         }
     return found

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from edge.bundle import Bundle, open_bundle
+from edge.bundle import Bundle, networks_of, open_bundle
 from edge.bundle_identity import bundle_hash
 from edge.bundle_writing import seal
 from edge.errors import DataError
@@ -106,7 +106,7 @@ def float_twin(bundle: Bundle, checkpoints: Path, folder: Path) -> Bundle:
     ----------
     bundle : Bundle
     checkpoints : Path
-        Folder with the checkpoints ``wake`` and ``liveness``, converted.
+        Folder with the checkpoints ``wake`` and ``liveness``, and ``verifier`` where it has one, converted.
     folder : Path
         Where to write it.
 
@@ -117,7 +117,7 @@ def float_twin(bundle: Bundle, checkpoints: Path, folder: Path) -> Bundle:
     """
     with writing(folder):
         shutil.copytree(bundle.path, folder)
-        for role, name in (("wake", bundle.wake.file), ("liveness", bundle.liveness.file)):
+        for role, name in networks_of(bundle).items():
             model = checkpoints / role / "model_float.tflite"
             if not model.is_file():
                 raise DataError(f"{model}: no such model; run 'vivavoce quantize convert {checkpoints / role}' first")

@@ -36,6 +36,7 @@ __all__ = [
     "REMEDY",
     "SpeechEmbedding",
     "heard_samples",
+    "read_part",
 ]
 
 FILES = ("melspectrogram.tflite", "embedding_model.tflite")
@@ -91,17 +92,11 @@ class SpeechEmbedding:
         self._mel, self._embedding = (_loaded(folder / name, digest) for name in FILES)
         self.sha256 = digest.hexdigest()
         """Of both files, in hexadecimal."""
-        spectrogram = self._spectrogram(np.zeros(_WINDOW + (FRAMES - 1) * _STEP, np.int16))
-        if spectrogram.shape != (FRAMES, _MEL_BANDS):
-            raise DataError(
-                f"{folder / FILES[0]}: got a spectrogram of {spectrogram.shape}, expected {(FRAMES, _MEL_BANDS)}; "
-                f"{REMEDY}"
-            )
-        shape = _run(self._embedding, spectrogram[None, :, :, None]).shape
-        if shape != (1, 1, 1, DIMENSIONS):
-            raise DataError(
-                f"{folder / FILES[1]}: got an embedding of {shape}, expected (1, 1, 1, {DIMENSIONS}); {REMEDY}"
-            )
+        # Two embeddings, not one: a network for a fixed length would do for that alone.
+        frames = FRAMES + HOP_FRAMES
+        silence = np.zeros((1, _WINDOW + (frames - 1) * _STEP), np.float32)
+        heard = _tried(self._mel, silence, folder / FILES[0], "a spectrogram", (1, 1, frames, _MEL_BANDS))
+        _tried(self._embedding, heard[0, ..., None], folder / FILES[1], "embeddings", (1, 2, 1, DIMENSIONS))
 
     def embed(self, samples: npt.NDArray[np.int16], *, hop_frames: int = HOP_FRAMES) -> npt.NDArray[np.float32]:
         """Return the embeddings of a recording.
@@ -137,13 +132,24 @@ class SpeechEmbedding:
         return found
 
 
-def _loaded(path: Path, digest: Any) -> Any:
+def read_part(path: Path) -> bytes:
+    """Read one of :data:`FILES`.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read ({error.strerror}), expected a part of the embedding; {REMEDY}"
         ) from error
+
+
+def _loaded(path: Path, digest: Any) -> Any:
+    content = read_part(path)
     from ai_edge_litert.interpreter import Interpreter
 
     digest.update(content)
@@ -154,6 +160,22 @@ def _loaded(path: Path, digest: Any) -> Any:
         raise DataError(
             f"{path}: is no network that LiteRT loads, expected a part of the embedding; {REMEDY}"
         ) from error
+
+
+def _tried(
+    network: Any, given: npt.NDArray[np.float32], path: Path, what: str, expected: tuple[int, ...]
+) -> npt.NDArray[np.float32]:
+    """Return what a network makes of an input, of the shape that is expected."""
+    try:
+        found = _run(network, given)
+    except (IndexError, RuntimeError, ValueError) as error:  # what an interpreter has for another number of axes
+        raise DataError(
+            f"{path}: got a network that does not take {given.shape}, expected one that makes {what} of it (are the "
+            f"two files swapped?); {REMEDY}"
+        ) from error
+    if found.shape != expected or found.dtype != np.float32:
+        raise DataError(f"{path}: got {what} of {found.shape} {found.dtype}, expected {expected} float32; {REMEDY}")
+    return found
 
 
 def _run(network: Any, given: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -4,16 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from train.atomic_file import put_bytes
 from train.corpus import data_hash, licences, load_manifest
 from train.embedding_words import EmbeddingWordsSettings, chosen_moments, fit_embedding_words
 from train.engines.choice import Engine
 from train.fitting import RunRecord, checked_out
-from train.speech_embedding import FILES, LICENCE, SpeechEmbedding
+from train.speech_embedding import LICENCE, SpeechEmbedding
 from train.speech_teacher import save_speech_teacher
 from train.wake_embeddings import build_wake_embeddings
-from train.wake_material import phrases, spoken, wake_scenes
-from train.wake_scenes import other_words
+from train.wake_material import spoken, taught_words, wake_scenes
+from train.wake_scenes import RECIPE_VERSION, other_words
 from train.wake_settings import WakeSettings
 
 __all__ = ["train_speech_teacher"]
@@ -50,16 +49,18 @@ def train_speech_teacher(
     ------
     DataError
         If the data or the embedding cannot be used, or `out` cannot be written.
+    UsageError
+        If a word is to be left out that is not there, or all are.
     """
     checked_out(out)
     network = SpeechEmbedding(embedding)
-    said = phrases(data)
+    said = taught_words(data, scenes_of.without)
     words = tuple(sorted(said))
     told = (*words, *other_words(data))
     synthetic = spoken(scenes_of, sorted(said.values()), cache)
-    scenes = wake_scenes(scenes_of, told, data=data, cache=cache, engine=engine, seed=seed, synthetic=synthetic)[
-        "train"
-    ]
+    scenes = wake_scenes(
+        scenes_of, told, data=data, cache=cache, engine=engine, seed=seed, synthetic=synthetic, splits=("train",)
+    )["train"]
     embeddings = build_wake_embeddings(
         embedding, data, "train", cache,
         mix=scenes_of.mix(), seed=seed, words=told, synthetic=synthetic, engine=engine,
@@ -75,10 +76,11 @@ def train_speech_teacher(
             *licences((*(clip for clip in load_manifest(data) if clip.split == "train"), *synthetic)),
             LICENCE,
         ],
-        settings={**settings.to_dict(), "words": told, "embedding": network.sha256, "moments_taken": len(moments)},
-    )
+        settings={
+            **settings.to_dict(), "words": told, "embedding": network.sha256, "moments_taken": len(moments),
+            "scenes_of": scenes_of.to_dict(), "spoken": len(synthetic), "rendered": {"train": len(scenes["word"])},
+            "scene_recipe": RECIPE_VERSION,
+        },
+    )  # fmt: skip
     classifier = fit_embedding_words(moments, heard, settings, seed=seed)
-    for name in FILES:
-        if (embedding / name).resolve() != (out / name).resolve():
-            put_bytes(out / name, (embedding / name).read_bytes())
-    save_speech_teacher(out, classifier, record.to_dict())
+    save_speech_teacher(out, embedding, classifier, record.to_dict())

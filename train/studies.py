@@ -27,7 +27,10 @@ __all__ = ["Learner", "Outcome", "Scores", "Study", "Watch", "ranked"]
 
 Scores = npt.NDArray[np.float64]
 Watch = Callable[[int, float], None]
-"""Is told the number of an epoch, from 1 on, and the error on dev after it; what it raises ends the training."""
+"""Is told the number of an epoch, from 1 on, and the error on dev after it; what it raises ends the training.
+
+The epoch is kept by then. A training that goes on tells once more of the epoch that it goes on from.
+"""
 
 _OUTCOME = "outcome.json"
 _SCORES = "scores.npz"
@@ -41,7 +44,7 @@ class Learner(Protocol):
     metric: str
     """What :meth:`error` is, in words."""
     dev: dict[str, Any]
-    """What the dev set is, as plain data."""
+    """All that the dev set depends on, as plain data: what its cache goes by."""
     clusters: Sequence[Sequence[str]]
     """By what the examples of the dev set belong together: see :func:`train.metrics.cluster_interval`."""
 

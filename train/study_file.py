@@ -16,7 +16,9 @@ from edge.errors import UsageError
 from edge.strict_toml import from_tables, load_tables, overlaid
 
 __all__ = [
+    "AGAIN",
     "BASE",
+    "LEAST_STEPS",
     "PLAN_FILE",
     "Change",
     "Dimension",
@@ -33,6 +35,13 @@ PLAN_FILE = Path(__file__).with_name("studies.toml")
 
 BASE = "base"
 """Name of the training without any change."""
+
+AGAIN = f"{BASE}-again"
+"""Name of the same training with another seed."""
+
+LEAST_STEPS = 1000
+"""Of a training: with fewer, the running statistics of batch normalisation (momentum 0.99) have not forgotten their
+beginning, and the error on dev tells of them."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
 _TABLES = ("budget", "dev", "changes", "space")
@@ -160,8 +169,10 @@ def plan_from(tables: Mapping[str, Any], where: str, settings: type[S]) -> Plan[
     for name, given in parts["changes"].items():
         at = f"{where}.changes.{name}"
         change = _table(given, at)
-        if not _NAME.fullmatch(name) or name == BASE:
-            raise UsageError(f"{at}: got this name, expected small letters, digits, - and _, and not {BASE!r}")
+        if not _NAME.fullmatch(name) or name in (BASE, AGAIN):
+            raise UsageError(
+                f"{at}: got this name, expected small letters, digits, - and _, and neither {BASE!r} nor {AGAIN!r}"
+            )
         if set(change) != {"told", "settings"} or not isinstance(change["told"], str):
             raise UsageError(f"{at}: got {', '.join(change) or 'nothing'}, expected told (text) and settings (a table)")
         made = changed(base, _table(change["settings"], f"{at}.settings"), f"{at}.settings")

@@ -10,14 +10,18 @@ import numpy.typing as npt
 
 from edge.cues import CueSettings
 from edge.errors import UsageError
+from edge.frontend_tables import FrontendSettings
+from train.clip import Clip
 from train.compression_scores import mean_equal_error, mean_recall, scene_clusters, scene_scores
 from train.compression_start import fill
 from train.engines.choice import Engine
 from train.keras import tf_keras
 from train.liveness_network import network
 from train.liveness_report import clusters_of
+from train.liveness_scenes import clip_settings
 from train.liveness_training import (
     LivenessSettings,
+    clip_options,
     dev_figures,
     fit_liveness,
     liveness_batches,
@@ -29,7 +33,7 @@ from train.study_file import Settings
 from train.wake_batches import wake_batches
 from train.wake_material import phrases, spoken, wake_scenes
 from train.wake_network import saved_weights, training_form
-from train.wake_scenes import RECIPE_VERSION, other_words
+from train.wake_scenes import other_words, scene_settings
 from train.wake_settings import WakeSettings
 from train.wake_training import SMOOTHING_STEPS, fit_wake, train_wake, wake_shape
 
@@ -88,9 +92,9 @@ class _Learner(ABC, Generic[S]):
             return self._fit_checkpoint(settings, seed=seed, folder=folder)
         key, training = self._training(settings)
         self._rendered = key, training
-        callbacks = () if watch is None else (_watching(self, watch),)
+        watching = () if watch is None else (_watching(self, watch),)
         model, told = self._fit(
-            settings, training, seed=seed, resume=folder / "resume", trained=trained, callbacks=callbacks
+            settings, training, seed=seed, resume=folder / "resume", trained=trained, watching=watching
         )
         examples = len(next(iter(training.values())))
         steps = settings.epochs * -(-examples // settings.batch)
@@ -140,8 +144,9 @@ class WakeLearner(_Learner[WakeSettings]):
         self._batches = wake_batches(self._dev, shape, dev, None, seed=0)
         self.clusters: Sequence[Sequence[str]] = [scene_clusters(self._dev["talker"])]
         self.dev = {
-            "scenes": len(self._dev["word"]), "mix": dev.mix().to_dict(), "rendering_seed": self._seed,
-            "words": sorted(self._said), "scene_recipe": RECIPE_VERSION,
+            "scenes": len(self._dev["word"]), "judged": sorted(self._said), "smoothing_steps": SMOOTHING_STEPS,
+            "frontend": FrontendSettings().to_dict(),
+            **scene_settings(data, self._synthetic(dev), "dev", dev.mix(), self._seed, self._told),
         }  # fmt: skip
 
     def scores(self, model: Any) -> Scores:
@@ -165,9 +170,12 @@ class WakeLearner(_Learner[WakeSettings]):
             cache=self._cache,
             engine=self._engine,
             seed=self._seed,
-            synthetic=spoken(settings, sorted(self._said.values()), self._cache),
+            synthetic=self._synthetic(settings),
             splits=(split,),
         )[split]
+
+    def _synthetic(self, settings: WakeSettings) -> list[Clip]:
+        return spoken(settings, sorted(self._said.values()), self._cache)
 
     def _training(self, settings: WakeSettings) -> tuple[Hashable, Arrays]:
         if settings.without != self._left_out:
@@ -207,7 +215,7 @@ class LivenessLearner(_Learner[LivenessSettings]):
         self._live = self._dev["live"].astype(bool)
         self._batches = liveness_batches(self._dev, CueSettings(), None, seed=0, batch=_BATCH)
         self.clusters: Sequence[Sequence[str]] = clusters_of(self._dev)
-        self.dev = {"clips": len(self._live), "raw_share": dev.raw_share, "rendering_seed": self._seed}
+        self.dev = clip_settings(data, "dev", seed=self._seed, **clip_options(dev, "dev"))
 
     def scores(self, model: Any) -> Scores:
         """Return the logit of each clip, ``(clips,) float64``."""
@@ -260,7 +268,18 @@ def _watching(learner: Any, watch: Watch) -> Any:
     everything = np.arange(len(learner.clusters[0]))
 
     class Watching(tf_keras.callbacks.Callback):
+        begun = False
+
+        def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            # The call that trained the last epoch may have ended before it told of it, or was heard.
+            if epoch and not self.begun:
+                self._tell(epoch)
+            self.begun = True
+
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-            watch(epoch + 1, learner.error(learner.scores(self.model), everything))
+            self._tell(epoch + 1)
+
+        def _tell(self, epochs: int) -> None:
+            watch(epochs, learner.error(learner.scores(self.model), everything))
 
     return Watching()

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from train.corpus import content_hash, read_clip
 from train.engines.choice import Engine
 from train.liveness_scenes import generator, look_back, padded, world
-from train.metrics import cluster_interval, rate_interval
+from train.metrics import paired_interval
 from train.population import Population
 from train.shards import Arrays, build_shards
 from train.simulator.recipe import Recipe, shipped_recipe
@@ -124,13 +124,7 @@ def compare_rooms(clips: Arrays, accepted: npt.NDArray[np.bool_], *, rounds: int
     one, two = accepted[::2], accepted[1::2]
     gain = two.astype(np.float64) - one
     ways = [list(clips["talker"][::2]), list(clips["room"][::2])]
-    # Where no pair differs, resampling would claim certainty: Wilson's bound of as many, either way.
-    reach = rate_interval(0, gain.size)[1]
-    low, high = (
-        cluster_interval(lambda index: float(gain[index].mean()), ways, rounds=rounds)
-        if gain.any()
-        else (-reach, reach)
-    )
+    low, high = paired_interval(lambda index: float(gain[index].mean()), ways, rounds=rounds)
     return {
         "pairs": int(gain.size),
         "one_room": float(one.mean()),

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from edge.bundle import Bundle
 from edge.errors import DataError
 from edge.events import SAMPLE_RATE_HZ
-from edge.pipeline import hearing
+from edge.pipeline import verified_hearing
 from train.corpus import Clip, read_clip
 from train.metrics import cluster_interval, poisson_upper, rate_interval
 from train.simulator.levels import decibels_to_gain, rms, speech_rms, to_int16
@@ -42,14 +42,11 @@ def detections(bundle: Bundle, samples: np.ndarray, cutoffs: Sequence[float] | N
     cutoffs : sequence of float, optional
         One for each word; by default those of the bundle.
     """
-    frontend, stage = hearing(bundle, list(cutoffs or [word.cutoff for word in bundle.words]), None)
-    settings = frontend.settings
+    stages = verified_hearing(bundle, list(cutoffs or [word.cutoff for word in bundle.words]))
     found = []
     for at in range(0, samples.size, SAMPLE_RATE_HZ):
-        for hit in stage.push(frontend.push(samples[at : at + SAMPLE_RATE_HZ])):
-            heard = settings.heard_samples(hit.frame)
-            found.append((bundle.words[hit.word].id, heard / SAMPLE_RATE_HZ))
-    return found
+        found += stages.push(samples[at : at + SAMPLE_RATE_HZ])
+    return [(heard.word, heard.decided / SAMPLE_RATE_HZ) for heard in found + stages.finish()]
 
 
 def in_condition(clip: Clip, condition: str, noises: Sequence[Clip] = ()) -> Samples:

@@ -1,9 +1,9 @@
 """What a wake network is trained on: the words of a corpus, what synthesisers say, and the scenes made of both."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from edge.errors import DataError
+from edge.errors import DataError, UsageError
 from edge.frontend_tables import FrontendSettings
 from train.clip import Clip
 from train.corpus import load_manifest
@@ -13,7 +13,7 @@ from train.spoken import speak_all
 from train.wake_scenes import Scenes, build_wake_scenes
 from train.wake_settings import WakeSettings
 
-__all__ = ["phrases", "spoken", "wake_scenes"]
+__all__ = ["phrases", "spoken", "taught_words", "wake_scenes"]
 
 _LEAST_TALKERS = 3
 
@@ -40,6 +40,32 @@ def phrases(data: Path) -> dict[str, str]:
                     "more people, or put some of another split there"
                 )
     return {clip.word: clip.label for clip in said}
+
+
+def taught_words(data: Path, without: Collection[str]) -> dict[str, str]:
+    """Return the words of a corpus that a network is taught, as :func:`phrases` does.
+
+    Parameters
+    ----------
+    data : Path
+    without : collection of str
+        Ids of words that are left out.
+
+    Raises
+    ------
+    DataError
+        As of :func:`phrases`.
+    UsageError
+        If a word is to be left out that is not there, or all are.
+    """
+    said = phrases(data)
+    unknown = sorted(set(without) - said.keys())
+    if unknown or set(without) == said.keys():
+        raise UsageError(
+            f"without: got {', '.join(unknown or sorted(without))}, expected some, and not all, of the words of "
+            f"{data}: {', '.join(sorted(said))}; leave out another one"
+        )
+    return {word: phrase for word, phrase in said.items() if word not in without}
 
 
 def wake_scenes(

@@ -10,7 +10,6 @@ References
 .. [2] L. Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", CVPR 2022.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -62,7 +61,7 @@ class WakeTeachers:
             self.licences += [one for one in found.record.get("licences", []) if one not in self.licences]
             self.identities.append(
                 {
-                    "sha256": _weights_hash(found),
+                    "sha256": found.sha256,
                     "seed": found.record.get("seed"),
                     "commit": found.record.get("commit"),
                     "members": len(members),
@@ -157,12 +156,3 @@ def _check(found: WakeCheckpoint, words: tuple[str, ...], shape: WakeShape) -> N
                 f"--teacher {found.path}: got {name} {got}, expected {expected}, as the network to be taught has; give "
                 "another teacher"
             )
-
-
-def _weights_hash(found: WakeCheckpoint) -> str:
-    digest = hashlib.sha256()
-    for member in found.members:
-        for name in sorted(member):
-            for array in member[name]:
-                digest.update(name.encode() + repr((array.shape, str(array.dtype))).encode() + array.tobytes())
-    return digest.hexdigest()

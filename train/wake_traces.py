@@ -1,6 +1,7 @@
-"""Scores of the wake network over time, computed by the device's own stages.
+"""Scores of words over time, computed by the device's own stages.
 
-A trace is what a cut-off is chosen on: unlike a list of detections it does not depend on one.
+A trace is what a cut-off is chosen on: unlike a list of detections it does not depend on one. Where a verifier decides,
+its score stands at the moment of each candidate, and 0 everywhere else.
 """
 
 from collections.abc import Iterable
@@ -12,16 +13,19 @@ import numpy.typing as npt
 from edge.bundle import Bundle
 from edge.events import SAMPLE_RATE_HZ
 from edge.noise_floor import between_noise
-from edge.pipeline import NEVER, hearing
+from edge.pipeline import HEARS_NOTHING, NEVER, candidate_hearing, hearing, verifying
 from train.corpus import Clip, read_clip
 from train.simulator.levels import to_int16
 
-__all__ = ["Trace", "count_detections", "in_noise_floor", "trace"]
+__all__ = ["BACKGROUND_SPEEDS", "Trace", "count_detections", "in_noise_floor", "trace", "wake_trace"]
+
+BACKGROUND_SPEEDS = (0.88, 1.0, 1.13)
+"""Speeds at which the long-form streams of dev are heard when cut-offs are chosen: as if by three voices each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Smoothed scores of every word over a recording."""
+    """Scores of every word over a recording."""
 
     scores: npt.NDArray[np.float32]
     """``(runs, words)``."""
@@ -41,6 +45,24 @@ def in_noise_floor(clip: Clip) -> npt.NDArray[np.int16]:
 
 
 def trace(bundle: Bundle, samples: npt.NDArray[np.int16], *, runtime: str | None = None) -> Trace:
+    """Run all that hears words over samples, and record the scores that are compared with the cut-offs of words."""
+    verifier = verifying(bundle, [HEARS_NOTHING] * len(bundle.words), runtime)
+    if verifier is None:
+        return wake_trace(bundle, samples, runtime=runtime)
+    frontend, stage = candidate_hearing(bundle, verifier, runtime)
+    step, looks = bundle.wake.stride_frames * frontend.settings.step_samples, []
+    for at in range(0, samples.size, frontend.settings.step_samples):
+        hop = samples[at : at + frontend.settings.step_samples]
+        for hit in stage.push(frontend.push(hop)):
+            verifier.offer(hit.word, frontend.settings.heard_samples(hit.frame))
+        looks += verifier.push(hop)
+    scores = np.zeros((samples.size // step + 1, len(bundle.words)), np.float32)
+    for look in looks + verifier.finish():
+        scores[look.at // step, look.word] = look.score
+    return Trace(scores, step / SAMPLE_RATE_HZ, samples.size / SAMPLE_RATE_HZ)
+
+
+def wake_trace(bundle: Bundle, samples: npt.NDArray[np.int16], *, runtime: str | None = None) -> Trace:
     """Run frontend and wake stage over samples, and record the scores after every run of the network."""
     frontend, stage = hearing(bundle, [NEVER] * len(bundle.words), runtime)
     rows = []

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge.errors import UsageError
 from edge.frontend import FEATURE_SCALE
 from edge.frontend_tables import FrontendSettings
 from train.corpus import data_hash, licences, load_manifest
@@ -19,7 +18,7 @@ from train.speech_teacher import read_speech_teacher
 from train.wake_batches import wake_batches
 from train.wake_embeddings import build_wake_embeddings
 from train.wake_labels import weighted_loss
-from train.wake_material import phrases, spoken, wake_scenes
+from train.wake_material import spoken, taught_words, wake_scenes
 from train.wake_network import (
     RELU_CEILING,
     WakeShape,
@@ -80,16 +79,11 @@ def train_wake(
     ------
     DataError
         If the data or a teacher cannot be used, the run diverges, `out` cannot be written or holds another run.
+    UsageError
+        If a word is to be left out that is not there, or all are, or a teacher hears other words.
     """
     checked_out(out)
-    said = phrases(data)
-    unknown = sorted(set(settings.without) - said.keys())
-    if unknown or set(settings.without) == said.keys():
-        raise UsageError(
-            f"--without: got {', '.join(unknown or settings.without)}, expected some, and not all, of the words of "
-            f"{data}: {', '.join(sorted(said))}; leave out another one"
-        )
-    said = {word: phrase for word, phrase in said.items() if word not in settings.without}
+    said = taught_words(data, settings.without)
     words = tuple(sorted(said))
     rendering_seed = seed if rendering_seed is None else rendering_seed
     # Other words are told, too, while the network is trained: what they share with the wake words is no wake word.
@@ -181,7 +175,7 @@ def fit_wake(
     seed: int,
     resume: Path,
     trained: dict[str, Any],
-    callbacks: tuple[Any, ...] = (),
+    watching: tuple[Any, ...] = (),
     teachers: WakeTeachers | None = None,
     lessons: EmbeddingLessons | None = None,
 ) -> tuple[Any, dict[str, Any]]:
@@ -199,8 +193,8 @@ def fit_wake(
         Folder for the state of the run.
     trained : dict
         What decides the weights: see :func:`train.resumption.claim`.
-    callbacks : tuple
-        More of Keras's.
+    watching : tuple
+        Callbacks of Keras that look on: see :func:`train.fitting.fit`.
     teachers : WakeTeachers, optional
         Who teach it, beside the labels.
     lessons : EmbeddingLessons, optional
@@ -225,10 +219,11 @@ def fit_wake(
     validation = wake_batches(dev, shape, settings, None, seed=seed)
     steps = settings.epochs * len(dataset)
     model = training_form(shape, dropout=settings.variety.dropout, beside=DIMENSIONS if lessons else 0)
+    callbacks: tuple[Any, ...] = ()
     if settings.sparsity:
         begin, end = int(0.35 * steps), int(0.75 * steps)
         model = prunable(model, final_sparsity=settings.sparsity, begin_step=begin, end_step=end)
-        callbacks = (pruning_callback(), *callbacks)
+        callbacks = (pruning_callback(),)
     optimizer = tf_keras.optimizers.AdamW(cosine_rate(settings.rate, steps), weight_decay=settings.variety.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     model.compile(optimizer, lesson_loss(shape.words, settings.embedding_weight) if lessons else weighted_loss)
@@ -240,6 +235,7 @@ def fit_wake(
         trained={**trained, "frontend": FrontendSettings().to_dict()},
         validation=validation,
         callbacks=callbacks,
+        watching=watching,
         ema=settings.ema,
     )
     stripped = strip(model)

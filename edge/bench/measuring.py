@@ -11,7 +11,7 @@ import numpy as np
 from edge.bench.elsewhere import Elsewhere
 from edge.bench.machine import cores_in_order, energy_uj, environment, machine, pinned, state
 from edge.bench.networks import benches_here, float_twin
-from edge.bench.stages import FORMAT, STAGES, Round, sound_of_scene
+from edge.bench.stages import FORMAT, STAGES, Round, WakeRunner, sound_of_scene
 from edge.bench.statistics import described
 from edge.bundle import Bundle
 from edge.bundle_identity import bundle_hash
@@ -37,6 +37,10 @@ class Measured(Protocol):
     @property
     def numbers(self) -> str:
         """What its networks compute with, e.g. ``int8``."""
+
+    @property
+    def wake_run_by(self) -> WakeRunner:
+        """Who runs its wake network."""
 
     def once(self) -> Round:
         """Measure everything once."""
@@ -159,6 +163,7 @@ def measure(
                 "environment": place,
                 "interpreter": bench.interpreter,
                 "numbers": bench.numbers,
+                "wake_run_by": bench.wake_run_by,
                 **_run(held, sound["seconds"]),
             }
             for place, bench, held in zip(places, benches, kept, strict=True)

@@ -103,6 +103,7 @@ def _side_by_side(found: Mapping[str, Any]) -> str:
         (name, *(f"{run['stages'][name]['p50_us']:.1f}" if name in run["stages"] else "" for run in runs))
         for name in STAGES
     ]
+    rows.append(("wake network run by", *(run["wake_run_by"] for run in runs)))
     rows.append(("per cent of one core", *(f"{run['cpu_percent']:.2f}" for run in runs)))
     slowest = [max((one["delay_ms"] for one in run["decisions"]), default=None) for run in runs]
     rows.append(("ms from the word's end", *("" if delay is None else f"{delay:.0f}" for delay in slowest)))
@@ -126,7 +127,10 @@ def _distribution(push: Mapping[str, Any]) -> str:
 
 def _timeline(run: Mapping[str, Any], sound: Mapping[str, Any]) -> str:
     factors = sorted(run["real_time_factors"])
-    said = f"<p>Real-time factor {factors[len(factors) // 2]:.4f}; {run['cpu_percent']:.2f} % of one core.</p>"
+    said = (
+        f"<p>Real-time factor {factors[len(factors) // 2]:.4f}; {run['cpu_percent']:.2f} % of one core. The wake "
+        f"network is run by the {escape(run['wake_run_by'])}.</p>"
+    )
     said += pushes_drawing(run, sound)
     if not run["decisions"]:
         return said + "<p>No word was heard in the scene.</p>"

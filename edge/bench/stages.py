@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
@@ -20,10 +20,11 @@ from edge.liveness import LivenessStage
 from edge.pipeline import NEVER, Pipeline, hearing, judging
 from edge.policy import Circumstances, GateSettings, Policy
 from edge.sources import FileSource
+from edge.wake_native import CompiledNetwork
 
-__all__ = ["FORMAT", "STAGES", "Bench", "Round", "Told", "sound_of_scene"]
+__all__ = ["FORMAT", "STAGES", "Bench", "Round", "Told", "WakeRunner", "sound_of_scene"]
 
-FORMAT = "vivavoce-bench-2"
+FORMAT = "vivavoce-bench-3"
 """What a file of results says that it is."""
 
 STAGES = {
@@ -38,6 +39,9 @@ STAGES = {
     "decision": "the 10 ms through the whole chain that decide",
 }
 """What is measured by itself, and what one measurement holds."""
+
+WakeRunner = Literal["kernel", "interpreter"]
+"""Who runs the wake network: our kernel, or the interpreter that everything else is measured with."""
 
 _SCENE = Path(__file__).resolve().parents[1] / "data" / "scene.flac"
 """A recording with words in it; beside it a ``.json`` that says when they are spoken."""
@@ -100,6 +104,13 @@ class Bench:
         The first is stayed on; with threads, as many as there are threads. None for no core in particular.
     threads : sequence of int
         Numbers of threads, above 1, with which liveness is judged, too.
+
+    Attributes
+    ----------
+    interpreter, numbers : str
+        As given.
+    wake_run_by : {"kernel", "interpreter"}
+        Who runs the wake network; see :mod:`edge.wake_native`.
     """
 
     def __init__(
@@ -117,6 +128,8 @@ class Bench:
             self._frontend, self._wake = hearing(bundle, [NEVER] * len(bundle.words), runtime)
             self._liveness = judging(bundle, runtime)
             self._pipeline = Pipeline(bundle, runtime=runtime, clock=time.perf_counter)
+        compiled = isinstance(self._wake.network, CompiledNetwork)
+        self.wake_run_by: WakeRunner = "kernel" if compiled else "interpreter"
         self._threaded: dict[int, tuple[LivenessStage, Pipeline]] = {}
         for n in threads:
             with pinned(cores[:n]):  # the threads of an interpreter stay where it was made

@@ -1,6 +1,5 @@
 """How long a start takes, and the memory that it needs: measured on processes of their own."""
 
-import json
 import os
 import subprocess
 import sys
@@ -10,6 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edge.bench.processes import run_alone
+from edge.event_story import safe
+from edge.json_reading import parse_json
 from edge.native import CACHE_VARIABLE
 
 __all__ = ["starts"]
@@ -17,6 +19,9 @@ __all__ = ["starts"]
 _TIMEOUT_S = 60.0
 _ROOM_S = 15.0
 """Time for the warm starts of one interpreter, s."""
+_MOST_TOLD = 300
+"""Of a fault, characters."""
+_MOST_KIB = 10**12
 
 _PROGRAM = """
 import json, sys
@@ -77,25 +82,36 @@ def _start(bundle: Path, runtime: str, folder: Path, kind: str, python: Path | N
     own = {} if python else {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     call = [python or sys.executable, "-P", "-c", _PROGRAM, str(bundle.resolve()), runtime, kind]
     began = time.perf_counter()
+    env = {**os.environ, CACHE_VARIABLE: str(folder), **own}
     try:
-        done = subprocess.run(
-            call,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            env={**os.environ, CACHE_VARIABLE: str(folder), **own},
-            check=False,
-        )
+        code, told, complaints = run_alone(call, timeout_s=_TIMEOUT_S, env=env)
     except subprocess.TimeoutExpired:
         return f"not ready after {_TIMEOUT_S:.0f} s"
     except OSError as error:
         return f"cannot be started ({error.strerror})"
     took = time.perf_counter() - began
-    if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"ended with code {done.returncode}"
-    peak = json.loads(done.stdout)["peak_rss_kib"]
-    return took, peak
+    if code:
+        lines = complaints.decode(errors="replace").strip().splitlines()
+        return safe(lines[-1][:_MOST_TOLD]) if lines else f"ended with code {code}"
+    try:
+        # Libraries may print, too, before.
+        return took, _peak(parse_json(told.strip().rpartition(b"\n")[2]))
+    except ValueError as error:
+        return f"gave something else than its memory ({error})"
+
+
+def _peak(answer: Any) -> int | None:
+    """Return the memory that a process tells of, KiB.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    peak = answer.get("peak_rss_kib", 0) if isinstance(answer, dict) else 0
+    if peak is not None and (type(peak) is not int or not 0 < peak < _MOST_KIB):
+        raise ValueError("expected peak_rss_kib")
+    return peak
 
 
 def _told(runtime: str, kind: str, results: Sequence[tuple[float, int | None] | str]) -> dict[str, Any]:

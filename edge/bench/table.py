@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, TypeGuard
 
-from edge.bench.comparing import name_of, read
+from edge.bench.comparing import NOT_RECORDED, name_of, read, version_of
 from edge.bench.stages import STAGES
 
 __all__ = ["table"]
@@ -19,23 +19,29 @@ def table(paths: Sequence[Path]) -> str:
     """Return a table in Markdown, one line for each file, interpreter, and kind of numbers.
 
     Of the stages there are the medians, us; of the whole chain its share of one core in per cent, and the delay of the
-    slower decision from the end of its word, ms. The load is that of the minute before: what else the machine did.
+    slower decision from the end of its word, ms. *wake by* is who ran the wake network. The load is that of the minute
+    before: what else the machine did.
 
     Raises
     ------
     DataError
         If a file holds no results.
     """
-    head = ["machine", "measured", "bundle", "network", "load", *STAGES, "% of a core", "delay, ms"]
-    lines = [f"| {' | '.join(head)} |", f"|---|---|---|---|{'---:|' * (len(head) - 4)}"]
+    head = [
+        "machine", "measured", "vivavoce", "bundle", "network", "wake by", "load", *STAGES, "% of a core", "delay, ms"
+    ]  # fmt: skip
+    words = head.index("load")
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * words}{'---:|' * (len(head) - words)}"]
     for path in paths:
         found = read(path)
         for run in found["runs"]:
             cells = [
                 _name(found, path),
                 str(found.get("date") or "")[:10],
+                version_of(found, run),
                 _bundle(found),
                 name_of((run["interpreter"], run["numbers"])),
+                run.get("wake_run_by", NOT_RECORDED),
                 _load(found.get("before")),
                 *(_median(run["stages"], stage) for stage in STAGES),
                 _number(run.get("cpu_percent"), ".2f"),

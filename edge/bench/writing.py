@@ -39,7 +39,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
             rows += [(name, f"{stage}, {one['threads']} threads", *_figures(of)) for stage, of in one["stages"].items()]
     yield from columns(rows)
     for run in found["runs"]:
-        yield f"{name_of((run['interpreter'], run['numbers']))}: {run['cpu_percent']:.2f} % of a core"
+        name = name_of((run["interpreter"], run["numbers"]))
+        yield f"{name}: {run['cpu_percent']:.2f} % of a core; the {run['wake_run_by']} runs the wake network"
         for hit in run["decisions"]:
             yield (
                 f"  {hit['word']} {hit['decision']}: {hit['delay_ms']:.0f} ms after its end, {hit['compute_ms']:.1f} "

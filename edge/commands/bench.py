@@ -28,7 +28,8 @@ has, in turn with this one, into the same report. --floats puts the float networ
 --threads changes the liveness network only: the wake network always runs on one thread.
 
 --compare says, for each stage, how many times as long B takes as A, with the range in which that lies with 95 %
-confidence as far as repetitions of one run can know. Run either twice to see what runs differ by.
+confidence as far as repetitions of one run can know. Run either twice to see what runs differ by. Where the two were
+measured with other versions, or another one ran the wake network, it says so.
 
 examples:
   vivavoce bench --out pi4.json --page pi4.html
@@ -87,7 +88,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, or compare."""
-    from edge.bench.comparing import compare, read
+    from edge.bench.comparing import compare, differences, read
     from edge.bench.table import table
     from edge.errors import UsageError
     from edge.output import columns, out
@@ -101,8 +102,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.compare:
         first, second = (read(path) for path in args.compare)
-        rows = compare(first, second)
+        rows, unlike = compare(first, second), differences(first, second)
         if args.json:
+            for one in unlike:
+                output.event({"event": "difference", **one})
             for row in rows:
                 output.event({"event": "ratio", **row})
             return 0
@@ -111,6 +114,11 @@ def run(args: argparse.Namespace) -> int:
         ]
         for line in columns([("network", "stage", "B / A", "95 %"), *cells]):
             output.text(line)
+        if unlike:
+            told = [(one["interpreter"], one["what"], one["a"], one["b"]) for one in unlike]
+            output.text("they differ in more than the machine:")
+            for line in columns([("network", "", "A", "B"), *told]):
+                output.text(line)
         return 0
     return _measure(args)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from edge.bundle import Bundle
 
 __all__ = [
+    "add_bundle_arguments",
     "add_fitting_arguments",
     "add_password_argument",
     "add_trust_arguments",
@@ -35,6 +36,16 @@ def add_trust_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--require-signature", action="store_true", help="refuse a bundle that none of these keys has signed"
     )
+
+
+def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that :func:`open_chosen` takes, for a command that says what something means for a bundle."""
+    from edge.commands.paths import named_path
+
+    parser.add_argument(
+        "--bundle", type=named_path, metavar="DIR", help="the bundle that is used [the one that ships with vivavoce]"
+    )
+    add_trust_arguments(parser)
 
 
 def add_fitting_arguments(parser: argparse.ArgumentParser) -> None:

@@ -137,9 +137,8 @@ def run(args: argparse.Namespace, open_microphone: "Callable[[str | None], Micro
     from edge.calibrator import Calibrator
     from edge.commands.bundle_options import open_chosen
     from edge.microphone import MicSource
-    from edge.terminal import Terminal
 
-    terminal = Terminal(patient=not args.yes)
+    terminal = _terminal(args)
     bundle = open_chosen(args, args.bundle)
     calibrator = Calibrator(args, terminal, MicSource if open_microphone is None else open_microphone, bundle)
     code = calibrator.run()
@@ -150,20 +149,20 @@ def run(args: argparse.Namespace, open_microphone: "Callable[[str | None], Micro
 
 def _from_files(args: argparse.Namespace) -> int:
     import os
-    import sys
 
     from edge.bundle_parts import find_word
+    from edge.calibration import check_place
     from edge.calibration_making import Judge, make_calibration
     from edge.calibration_prior import prior_for
     from edge.calibration_words import WordListener, offer, wishes_of
     from edge.commands.bundle_options import open_chosen
     from edge.errors import UsageError
     from edge.sources import FileSource
-    from edge.terminal import Terminal
 
     same = sorted({os.path.realpath(name) for name in args.live} & {os.path.realpath(name) for name in args.replay})
     if same:
         raise UsageError(f"--replay: got {same[0]}, which is given with --live, too; expected it in one of the two")
+    check_place(args.out)
     bundle = open_chosen(args, args.bundle)
     word = None if args.word is None else find_word(bundle.words, args.word, f"the bundle {bundle.path}")
     prior = prior_for(bundle)
@@ -176,8 +175,16 @@ def _from_files(args: argparse.Namespace) -> int:
         scores = [listener.hear(FileSource(name, channel=args.channel).blocks(), name) for name in takes]
         made = offer(bundle, word, scores, prior.words, wishes_of(args))
     calibration = make_calibration(bundle, prior, list(live.values()), list(replay.values()))
-    terminal = Terminal(writer=sys.stderr if args.json else None, patient=not args.yes)
-    return _finish(args, bundle, calibration, made, terminal)
+    return _finish(args, bundle, calibration, made, _terminal(args))
+
+
+def _terminal(args: argparse.Namespace) -> "Terminal":
+    """Return where people are spoken to: not standard output, where that is for a program."""
+    import sys
+
+    from edge.terminal import Terminal
+
+    return Terminal(writer=sys.stderr if args.json else None, patient=not args.yes)
 
 
 def _judged(args: argparse.Namespace, names: list[str], judge: "Judge") -> "dict[str, Judged]":

@@ -1,7 +1,7 @@
 """``vivavoce live``: see what the gate hears and decides, while it happens."""
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edge.events import SAMPLE_RATE_HZ
 from edge.raw_formats import RAW_FORMATS
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["SUMMARY", "configure", "run"]
 
 _PORT = 8470
+_RAW: Final = "s16le"
 
 SUMMARY = "show in the terminal, or in a browser, what the gate hears and decides, while it happens"
 
@@ -80,17 +81,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--pace",
         choices=("real", "fast"),
-        default="real",
-        help="play files as they were recorded, or as fast as they are looked at [%(default)s]",
+        help="play files as they were recorded, or as fast as they are looked at [real]",
     )
     group.add_argument("--channel", type=int, metavar="N", help="channel to listen to, from 0 [the mean of all]")
-    group.add_argument("--raw", default="s16le", choices=tuple(RAW_FORMATS), help="format of raw samples [%(default)s]")
-    group.add_argument(
-        "--rate", type=int, default=SAMPLE_RATE_HZ, metavar="HZ", help="rate of raw samples [%(default)s]"
-    )
-    group.add_argument(
-        "--channels", type=int, default=1, metavar="N", help="interleaved channels of raw samples [%(default)s]"
-    )
+    # Without defaults: whoever gives one where it does not apply is told.
+    group.add_argument("--raw", choices=tuple(RAW_FORMATS), help=f"format of raw samples [{_RAW}]")
+    group.add_argument("--rate", type=int, metavar="HZ", help=f"rate of raw samples [{SAMPLE_RATE_HZ}]")
+    group.add_argument("--channels", type=int, metavar="N", help="interleaved channels of raw samples [1]")
     parser.add_argument(
         "--svg",
         type=named_path,
@@ -107,9 +104,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     page.add_argument(
         "--web", action="store_true", help="show it on a page in a browser of this device, and not in the terminal"
     )
-    page.add_argument(
-        "--port", type=int, default=_PORT, metavar="N", help="port of the page; 0 finds a free one [%(default)s]"
-    )
+    page.add_argument("--port", type=int, metavar="N", help=f"port of the page; 0 finds a free one [{_PORT}]")
     page.add_argument("--open", action="store_true", help="open the page in the browser")
     add_trust_arguments(parser)
 
@@ -129,14 +124,17 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.word and args.liveness_only:
         raise UsageError("--word: got one with --liveness-only, expected none: no word is listened for; leave one out")
-    if args.open and not args.web:
-        raise UsageError("--open: got it without --web, expected both: there is no page to open; add --web")
+    _refuse_what_does_not_apply(args)
     if args.web and (args.keep is not None or args.svg is not None):
         raise UsageError("--web: got it with --keep or --svg, which are of the demo in the terminal; leave one out")
     if args.web:
         return _show_page(args)
     if args.svg is not None and not args.files:
         raise UsageError("--svg: got no file to listen to, expected one whose end is drawn: add FILE --pace fast")
+    if args.svg is not None:
+        from edge.live_demo.svg import check_svg
+
+        check_svg(args.svg)
     try:
         source = _source(args)
     except AudioError as error:
@@ -185,6 +183,32 @@ def run(args: argparse.Namespace) -> int:
     return leave(2 if faults else 0)
 
 
+def _refuse_what_does_not_apply(args: argparse.Namespace) -> None:
+    """Tell of options that would change nothing as the others are.
+
+    Raises
+    ------
+    UsageError
+        If there is one.
+    """
+    from edge.errors import UsageError
+
+    if args.open and not args.web:
+        raise UsageError("--open: got it without --web, expected both: there is no page to open; add --web")
+    if args.port is not None and not args.web:
+        raise UsageError("--port: got it without --web, expected both: there is no page to serve; add --web")
+    for name in ("raw", "rate", "channels"):
+        if getattr(args, name) is not None and "-" not in args.files:
+            listened = f"the file {args.files[0]!r}, which says so itself" if args.files else "a microphone"
+            raise UsageError(
+                f"--{name}: got it with {listened}, expected raw samples on standard input (-); leave it out"
+            )
+    if args.pace is not None and (not args.files or "-" in args.files):
+        raise UsageError(
+            "--pace: got it without a file, expected one: other sound comes when it comes; leave it out, or add FILE"
+        )
+
+
 def _show_page(args: argparse.Namespace) -> int:
     """Show it in a browser until somebody interrupts, or the source failed and nobody looks.
 
@@ -196,8 +220,9 @@ def _show_page(args: argparse.Namespace) -> int:
     from edge.errors import MissingExtraError, UsageError, VivavoceError
     from edge.output import out, report_error
 
-    if not 0 <= args.port <= 65_535:
-        raise UsageError(f"--port: got {args.port}, expected 0 to 65535")
+    port = _PORT if args.port is None else args.port
+    if not 0 <= port <= 65_535:
+        raise UsageError(f"--port: got {port}, expected 0 to 65535")
     try:
         from edge.live_web.show import show
     except ImportError as error:
@@ -229,7 +254,7 @@ def _show_page(args: argparse.Namespace) -> int:
     mode: Mode = "wake" if args.wake_only else "liveness" if args.liveness_only else "both"
     bundle = open_fitted(args, args.bundle)
     listener = Listener(bundle, words=args.word, mode=mode, runtime=args.interpreter)
-    faults = show(listener, bundle, source, port=args.port, note=note, ready=ready, failed=report_error)
+    faults = show(listener, bundle, source, port=port, note=note, ready=ready, failed=report_error)
     return leave(2 if faults else 0)
 
 
@@ -257,7 +282,7 @@ def _source(args: argparse.Namespace) -> "LiveSource":
 
         if "" in args.files:
             raise UsageError("FILE: got an empty name, expected that of an audio file")
-        return file.make(file.Settings(paths=tuple(args.files), pace=args.pace, channel=channel))
+        return file.make(file.Settings(paths=tuple(args.files), pace=args.pace or "real", channel=channel))
 
     from edge.live_sources import microphone
     from edge.microphone import choose_device, list_devices
@@ -286,4 +311,6 @@ def _pipe(args: argparse.Namespace, channel: int) -> "LiveSource":
             "-: got a terminal or nothing, expected raw samples on standard input; pipe them in, for example: "
             f"arecord -t raw -f S16_LE -r {SAMPLE_RATE_HZ} | vivavoce live -"
         )
-    return pipe.make(pipe.Settings(rate_hz=args.rate, format=args.raw, channels=args.channels, channel=channel))
+    rate_hz = SAMPLE_RATE_HZ if args.rate is None else args.rate
+    channels = 1 if args.channels is None else args.channels
+    return pipe.make(pipe.Settings(rate_hz=rate_hz, format=args.raw or _RAW, channels=channels, channel=channel))

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from edge.capture import Capture
 from edge.errors import UsageError
-from edge.files import write_whole
+from edge.files import prove_writable, write_whole
 from edge.health import Health
 from edge.live import LiveSource
 from edge.live_demo.drawing import draw
@@ -18,7 +18,7 @@ from edge.live_demo.notes import noted
 from edge.live_demo.screen import follow
 from edge.live_demo.state import State
 
-__all__ = ["COLUMNS", "ROWS", "svg_of", "write_svg"]
+__all__ = ["COLUMNS", "ROWS", "check_svg", "svg_of", "write_svg"]
 
 COLUMNS, ROWS = 100, 32
 """Size of the picture."""
@@ -33,6 +33,20 @@ def svg_of(state: State) -> str:
     text = console.export_svg(title="vivavoce live", unique_id="vivavoce")
     # Fonts would be fetched from somebody's server by whoever looks at the picture.
     return _FONT.sub("", text)
+
+
+def check_svg(path: Path) -> None:
+    """Refuse a place that a picture could not be written to, before anything is listened to for it.
+
+    Raises
+    ------
+    UsageError
+        If it could not.
+    """
+    try:
+        prove_writable(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def write_svg(source: LiveSource, listener: Listener, path: Path) -> list[str]:
@@ -59,5 +73,9 @@ def write_svg(source: LiveSource, listener: Listener, path: Path) -> list[str]:
     try:
         write_whole(path, lambda file: file.write(text.encode()))
     except OSError as error:
-        raise UsageError(f"--svg: {path}: cannot be written ({error.strerror}); choose another file") from error
+        raise _unwritable(path, error) from error
     return notes.faults
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"--svg: {path}: cannot be written ({error.strerror}); choose another file")

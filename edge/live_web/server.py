@@ -42,6 +42,8 @@ _DROPPED_FROM = 50
 _STUCK_S = 10.0
 """A page that takes nothing for so long is let go: what it sends and its pings are held up behind that."""
 _REQUEST_S = 5.0
+_CLOSE_S = 3.0
+"""Time at the end of the server until a connection that takes nothing is cut."""
 _PING_S = 10.0
 _FULL = 1013
 """Code of WebSockets for "try again later". A browser tells a page nothing of an answer that refuses to open one."""
@@ -127,6 +129,7 @@ class PageServer:
                 f"--port: {HOST} port {port}: cannot be listened at ({why}), expected a free port; "
                 "choose another one, let --port 0 find one, or end what has it"
             ) from error
+        self._connected: set[socket.socket] = set()
         self._handle = self._server.handler
         self._server.handler = self._handled
         self.port: int = self._server.socket.getsockname()[1]
@@ -143,10 +146,24 @@ class PageServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Serve no more; pages are told that they are alone."""
-        self._server.shutdown()
+        """Serve no more; pages are told that they are alone, and cut off if they do not take even that."""
+        cut = threading.Timer(_CLOSE_S, self._cut)
+        cut.daemon = True
+        cut.start()
+        try:
+            self._server.shutdown()
+        finally:
+            cut.cancel()
         if self._thread.ident is not None:
             self._thread.join(_REQUEST_S)
+
+    def _cut(self) -> None:
+        """End all connections: whoever sends there holds a lock that closing waits for, without an end."""
+        with self._server.lock:
+            connected = tuple(self._connected)
+        for one in connected:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
 
     def _handled(self, connected: socket.socket, address: Any) -> None:
         """Handle a connection, in a thread of its own, if there are not too many."""
@@ -155,9 +172,13 @@ class PageServer:
             with self._server.lock:
                 self._server.handler_threads.discard(threading.current_thread())
             return
+        with self._server.lock:
+            self._connected.add(connected)
         try:
             self._handle(connected, address)
         finally:
+            with self._server.lock:
+                self._connected.discard(connected)
             self._pages.leave()
             self._connections.leave()
 

@@ -161,7 +161,7 @@ def wake_logits(
     recorder = _Recorder(wake)
     stage = WakeStage(
         recorder,  # type: ignore[arg-type]  # all of a Model that a stage uses
-        [word.cutoff for word in bundle.words],
+        list(bundle.wake_cutoffs.values()),
         channels=settings.channels,
         stride_frames=part.stride_frames,
         context_frames=part.context_frames,

@@ -126,7 +126,7 @@ def export_esphome(bundle: Bundle, pack: Path) -> dict[str, bytes]:
         model = open_esphome_model(path)
         for what, got, expected in (
             ("wake_word", model.word.phrase, word.phrase),
-            ("probability_cutoff", model.word.cutoff, word.cutoff),
+            ("probability_cutoff", model.word.cutoff, bundle.wake_cutoffs[word.id]),
         ):
             if got != expected:
                 raise DataError(f"{path}: {what}: got {got!r}, expected {expected!r}, as in the bundle; {remedy}")

@@ -181,7 +181,7 @@ def word_tables(bundle: Bundle, wake: Model) -> WordTables:
     logits, _ = wake_tensors(wake, len(bundle.words))
     one = 1 << PROBABILITY_BITS
     real = dequantise(np.arange(-128, 128).astype(np.int8), logits).astype(np.float64)
-    cutoffs = [word.cutoff for word in bundle.words]
+    cutoffs = list(bundle.wake_cutoffs.values())
     return WordTables(
         [round(cutoff * bundle.wake.smoothing_steps * one) for cutoff in cutoffs],
         [round(max(1.0 - cutoff, _LEAST_ROOM) * one) for cutoff in cutoffs],

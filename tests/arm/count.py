@@ -29,8 +29,8 @@ SCENE = ROOT / "edge" / "data" / "scene.flac"
 LONG, SHORT = 61 * RATE, 11 * RATE
 """Samples: a minute or ten seconds, and a second before that is not counted."""
 REPEATABILITY = 0.01
-"""Share by which any count of two runs may differ; half of what ``--check`` allows. Nearly all differ by less than a
-thousandth, and the most that was seen is 0.45 %: where memory happens to lie decides how often libraries search."""
+"""Share by which any count of two runs may differ; half of what ``--check`` allows. The count that differed most did so
+by 0.04 to 0.45 % so far: where memory happens to lie decides how often libraries search."""
 PAGE = ROOT / "docs" / "arm.md"
 CHECKED = ("cortex-a72",)
 """Processors of ``--check``: their counts differ little, and compiling for each takes a minute."""

@@ -132,7 +132,7 @@ def map_rule(slope_spread: float, offset_spread: float) -> Rule:
 def _prior(slope_spread: float, offset_spread: float, **more: Any) -> Any:
     from edge.calibration_prior import Prior, Share, Spread
 
-    nothing = Share((1.0, 1.0), (1.0, 1.0))
+    nothing = Share(1.0, 1.0)
     rest = {"source": "-", "live": Spread(0.0, 1.0, 1.0), "refused_live": nothing, "passed_replays": nothing, **more}
     return Prior(slope_spread=slope_spread, offset_spread=offset_spread, **rest)
 
@@ -239,7 +239,7 @@ def prior_of(dev: list[Home], spreads: tuple[float, float], cut: float, source: 
 
     from edge.calibration_prior import Share, Spread
 
-    def beta(counts: list[tuple[int, int]]) -> tuple[float, float]:
+    def beta(counts: list[tuple[int, int]]) -> Share:
         hits, n = np.array(counts, float).T
 
         def loss(at: Floats) -> float:
@@ -247,24 +247,20 @@ def prior_of(dev: list[Home], spreads: tuple[float, float], cut: float, source: 
             return -float(np.sum(betaln(a + hits, b + n - hits) - betaln(a, b)))
 
         a, b = np.exp(minimize(loss, np.zeros(2), method="Nelder-Mead").x)
-        return round(float(a), 3), round(float(b), 3)
+        return Share(round(float(a), 3), round(float(b), 3))
 
     within = float(np.sqrt(np.mean([home.takes.var(ddof=1) for home in dev])))
     means = np.array([home.takes.mean() for home in dev])
     between = float(np.sqrt(means.var(ddof=1) - within**2 * np.mean([1 / home.takes.size for home in dev])))
-    rule = map_rule(*spreads)
-    refused: dict[str, list[tuple[int, int]]] = {"before": [], "after": []}
-    passed: dict[str, list[tuple[int, int]]] = {"before": [], "after": []}
-    for home in dev:
-        for when, (slope, offset) in (("before", (1.0, 0.0)), ("after", rule(*drawn(home, 10, 0)))):
-            refused[when].append((int(np.sum(slope * home.own_live + offset < cut)), home.own_live.size))
-            passed[when].append((int(np.sum(slope * home.own_replay + offset >= cut)), home.own_replay.size))
+    # By the bundle as it is: see edge.calibration_prior on why there is no other one for calibrations.
+    refused = [(int(np.sum(home.own_live < cut)), home.own_live.size) for home in dev]
+    passed = [(int(np.sum(home.own_replay >= cut)), home.own_replay.size) for home in dev]
     return _prior(
         *spreads,
         source=source,
         live=Spread(round(float(means.mean()), 3), round(between, 3), round(within, 3)),
-        refused_live=Share(beta(refused["before"]), beta(refused["after"])),
-        passed_replays=Share(beta(passed["before"]), beta(passed["after"])),
+        refused_live=beta(refused),
+        passed_replays=beta(passed),
     )
 
 
@@ -342,7 +338,7 @@ def coverage(homes: list[Home], prior: Any, accept_cutoff: float, cut: float) ->
                     judged = values if when == "before" else line.of(values)
                     hits = int(np.sum((judged >= cut) == passes))
                     mean = getattr(share, when)[1]
-                    weight = sum(getattr(of_prior, when)) + (live if not passes else replay).size
+                    weight = sum(of_prior) + (live if not passes else replay).size
                     low, high = betabinom.ppf((0.05, 0.95), values.size, mean * weight, (1 - mean) * weight)
                     rows.setdefault(f"{name} {when}", []).append((mean, hits / values.size, bool(low <= hits <= high)))
         report[str(takes)] = {

@@ -144,7 +144,7 @@ def prior_of(homes: list[Home], order: list[str], counts: npt.NDArray[np.int64],
     spoken = [some for some in by_word.values() if some.size > 1]
     about = np.sum([some.var(ddof=1) * (some.size - 1) for some in spoken]) / np.sum([some.size - 1 for some in spoken])
     between2 = max(float(about) - within2 * float(np.mean([1 / one.size for one in takes])), 0.01)
-    nothing = Share((1.0, 1.0), (1.0, 1.0))
+    nothing = Share(1.0, 1.0)
     return WordsPrior(
         source=source,
         between=round(between2**0.5, 3),
@@ -335,12 +335,11 @@ def main() -> int:
         )
     if args.prior:
         everyone = prior_of(homes, order, counts.sum(0), float(hours.sum()), source)
-        shares: dict[str, list[tuple[float, float]]] = {"before": [], "after": []}
+        shares: list[tuple[float, float]] = []
         for h, home in enumerate(homes):
             n = sum(half.size for half in home.halves)
-            for when, one in (("before", shipped), ("after", usual)):
-                shares[when].append((round(n * (1 - float(one.heard[h].mean()))), n))
-        words = replace(everyone, missed=Share(beta_of(shares["before"]), beta_of(shares["after"])))
+            shares.append((round(n * (1 - float(shipped.heard[h].mean()))), n))
+        words = replace(everyone, missed=Share(*beta_of(shares)))
         put_bytes(prior_beside(DEFAULT_BUNDLE), prior_text(replace(prior_for(bundle), words=words), sha256))
         print(words)
     body = {

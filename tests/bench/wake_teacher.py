@@ -4,21 +4,82 @@
 
 Checkpoints run as they were trained, in float, before any conversion: what is compared is networks. For each, cut-offs
 are chosen as 'vivavoce train cutoffs' does, on the recordings that they are counted on and again out of fold, and
-differences to the first checkpoint are paired: both on the same clips, resampled by talker.
+differences to the first checkpoint are paired: both on the same clips, resampled by talker. The result names each
+network by the hash of its weights, and says from its record how it was trained.
 """
 
 import argparse
 import os
+import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 from processes import ROOT, data_folder, write_result
 
-SPEEDS = (0.88, 1.0, 1.13)
 NOISY = ("noise_10_db", "white_10_db")
 TEACHER_SMOOTHING = 3
+TEACHER = "teacher"
+
+
+def named(given: Sequence[str]) -> dict[str, Path]:
+    """Return the folders of checkpoints by name.
+
+    Raises
+    ------
+    SystemExit
+        If one has no name, that of another one, or the teacher's.
+    """
+    folders: dict[str, Path] = {}
+    for one in given:
+        name, _, path = one.partition("=")
+        if not name or not path or name in folders or name == TEACHER:
+            raise SystemExit(
+                f"--checkpoint: got {one[:60]!r}, expected NAME=DIR, each name once, and not {TEACHER!r}; give another"
+            )
+        folders[name] = Path(path)
+    return folders
+
+
+def networks(checkpoints: Mapping[str, Any], teacher: Any) -> dict[str, Any]:
+    """Return what each network is: hash of its weights, its words, and of its record seed, commit and settings.
+
+    Parameters
+    ----------
+    checkpoints : mapping of str to train.new_word_checkpoint.WakeCheckpoint
+    teacher : train.speech_teacher.SpeechTeacher
+
+    Raises
+    ------
+    SystemExit
+        If one hears other words than the first: nothing would be comparable.
+    """
+    first = next(iter(checkpoints))
+    words = checkpoints[first].words
+    for name, found in checkpoints.items():
+        if found.words != words:
+            raise SystemExit(
+                f"{name}: got a network for {', '.join(found.words)}, expected one for {', '.join(words)}, as {first} "
+                "is; give another"
+            )
+    if not set(words) <= set(teacher.words):
+        raise SystemExit(
+            f"{teacher.path}: got a teacher for {', '.join(teacher.words)}, expected {', '.join(words)} among them, as "
+            f"{first} hears; give another"
+        )
+
+    def from_record(record: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: record.get(name) for name in ("seed", "commit", "data_hash", "settings")}
+
+    told = {
+        name: {"sha256": found.sha256, "words": found.words, **from_record(found.record)}
+        for name, found in checkpoints.items()
+    }
+    told[TEACHER] = {**teacher.identity, "words": teacher.words, **from_record(teacher.record)}
+    return told
 
 
 def main() -> int:
@@ -38,6 +99,7 @@ def main() -> int:
     import soxr
     from tqdm import tqdm
 
+    from edge.errors import VivavoceError
     from edge.events import SAMPLE_RATE_HZ
     from edge.frontend import Frontend, quantise_features
     from edge.frontend_tables import FrontendSettings
@@ -53,16 +115,18 @@ def main() -> int:
     from train.wake_embeddings import SCENE_HOP_FRAMES, quantised_embeddings
     from train.wake_evaluation import in_condition
     from train.wake_network import to_feature_units, training_form
-    from train.wake_traces import Trace, in_noise_floor
+    from train.wake_traces import BACKGROUND_SPEEDS, Trace, in_noise_floor
     from train.wake_training import REFRACTORY_MS, SMOOTHING_STEPS
 
     clips = [clip for clip in load_manifest(args.data) if clip.split == "dev"]
     noises = [clip for clip in clips if clip.role == "noise"]
-    checkpoints = {
-        name: read_wake_checkpoint(Path(path)) for name, path in (one.split("=", 1) for one in args.checkpoint)
-    }
+    try:
+        checkpoints = {name: read_wake_checkpoint(path) for name, path in named(args.checkpoint).items()}
+        teacher, embedding = read_speech_teacher(args.teacher), SpeechEmbedding(args.teacher)
+    except VivavoceError as error:
+        raise SystemExit(str(error)) from error
+    compared = networks(checkpoints, teacher)
     words = next(iter(checkpoints.values())).words
-    teacher, embedding = read_speech_teacher(args.teacher), SpeechEmbedding(args.teacher)
     frontend = FrontendSettings()
     said = [clip for clip in clips if clip.role == "wake" and clip.word in words]
     talkers, labels = [clip.talker for clip in said], [clip.word for clip in said]
@@ -91,7 +155,7 @@ def main() -> int:
 
         return run
 
-    hearers = {name: by_checkpoint(found) for name, found in checkpoints.items()} | {"teacher": by_teacher}
+    hearers = {name: by_checkpoint(found) for name, found in checkpoints.items()} | {TEACHER: by_teacher}
     traces = {name: {"clean": [], "background": [], **{noise: [] for noise in NOISY}} for name in hearers}
     streams = []
 
@@ -104,7 +168,7 @@ def main() -> int:
         for condition in NOISY:
             hear(condition, in_condition(clip, condition, noises))
     for clip in tqdm([clip for clip in clips if clip.role == "longform"], desc="long-form", unit="stream"):
-        for speed in SPEEDS:
+        for speed in BACKGROUND_SPEEDS:
             hear("background", to_int16(soxr.resample(read_clip(clip), SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * speed))))
             streams.append(clip.path)
 
@@ -158,17 +222,17 @@ def main() -> int:
                 where: hit_difference(hits, heard[base][where], labels, talkers) for where, hits in heard[name].items()
             }
     result = {
+        "seed": 0,
         "split": "dev",
         "data_hash": data_hash(args.data),
         "clips": len(said),
         "talkers": len(set(talkers)),
-        "speeds_of_long_form": SPEEDS,
+        "speeds_of_long_form": BACKGROUND_SPEEDS,
         "false_accepts_per_hour": args.false_accepts_per_hour,
-        "teacher": teacher.identity,
-        "seeds": {name: found.record.get("seed") for name, found in checkpoints.items()},
+        "networks": compared,
         "heard": body,
     }
-    write_result(args.out, "python tests/bench/wake_teacher.py", result)
+    write_result(args.out, shlex.join(["python", "tests/bench/wake_teacher.py", *sys.argv[1:]]), result)
     for name, one in body.items():
         rates = "  ".join(f"{where} {found['rate']:.3f}" for where, found in one["recall"].items())
         print(f"{name:<12} {rates}  false accepts {one['false_accepts']} in {one['hours']:.2f} h")

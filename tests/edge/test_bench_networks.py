@@ -1,8 +1,6 @@
-"""What is measured: interpreters in turn, here and in other environments, float networks, threads, starts."""
+"""What is measured: interpreters in turn, float networks, threads, starts."""
 
 import os
-import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,16 +8,12 @@ from benching import FakeBench
 
 import edge.pipeline
 import edge.wake_native
-from edge.bench.elsewhere import Elsewhere
 from edge.bench.machine import cores_in_order
 from edge.bench.measuring import measure
 from edge.bench.networks import benches_here, float_twin, usable_runtimes
-from edge.bench.stages import FORMAT, STAGES
 from edge.bench.starting import starts
 from edge.bundle import open_bundle
 from edge.errors import DataError, ModelAbiError, UsageError
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_an_interpreter_goes_first_as_often_as_last(monkeypatch):
@@ -83,77 +77,6 @@ def test_float_networks_that_are_none_are_told(tmp_path):
         float_twin(bundle, tmp_path)
 
 
-@pytest.fixture
-def other_environment(tmp_path, monkeypatch):
-    """Return a Python that is this one under another name, and finds this package."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
-    return python
-
-
-def test_another_environment_measures_the_same_things(other_environment):
-    bundle = open_bundle()
-    there = Elsewhere(other_environment, bundle)
-    try:
-        assert [bench.interpreter for bench in there.benches] == list(usable_runtimes(bundle))
-        assert "numpy" in there.environment["versions"]
-        found = there.benches[0].once()
-        assert set(found["durations"]) == set(STAGES)
-        assert len(found["durations"]["push"]) == 900
-        assert [one["decision"] for one in found["decisions"]] == ["accept", "reject"]
-    finally:
-        there.close()
-
-
-def test_another_environment_must_have_another_interpreter(other_environment):
-    bundle = open_bundle()
-    with pytest.raises(UsageError, match="no interpreter that is not measured already"):
-        Elsewhere(other_environment, bundle, known=usable_runtimes(bundle))
-
-
-def test_a_fault_there_is_told_as_one_here(other_environment, tmp_path):
-    with pytest.raises(UsageError, match=r"model_float.tflite: cannot be read"):
-        Elsewhere(other_environment, open_bundle(), floats=tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("program", "told"),
-    [
-        ("exit 3", "ended with code 3"),
-        ("echo no such module >&2; exit 1", "no such module"),
-        ("echo hello", "not JSON"),
-        ("echo [1]", "expected an object"),
-        ("echo {}", "expected 'vivavoce-bench-2'"),
-        (f'echo \'{{"format": "{FORMAT}"}}\'', "another bundle"),
-    ],
-)
-def test_a_python_that_cannot_measure_is_told_in_one_line(tmp_path, program, told):
-    python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\n{program}\n")
-    python.chmod(0o755)
-    with pytest.raises((UsageError, DataError)) as error:
-        Elsewhere(python, open_bundle())
-    assert told in str(error.value)
-    assert str(python) in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-def test_a_python_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(UsageError, match="cannot be started"):
-        Elsewhere(tmp_path / "none", open_bundle())
-
-
-def test_one_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr("edge.bench.elsewhere._TIMEOUT_S", 0.2)
-    python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\nexec {shutil.which('sleep')} 600\n")
-    python.chmod(0o755)
-    with pytest.raises(DataError, match="gave no answer"):
-        Elsewhere(python, open_bundle())
-
-
 def test_threads_reach_the_liveness_network_alone_on_as_many_cores(monkeypatch):
     loaded = []
     load = edge.pipeline.load_model
@@ -177,6 +100,14 @@ def test_float_networks_are_measured_beside_those_of_integers():
     runtime = usable_runtimes(bundle)[0]
     benches = benches_here(bundle, [runtime], floats=bundle)
     assert [(bench.interpreter, bench.numbers) for bench in benches] == [(runtime, "int8"), (runtime, "float32")]
+
+
+@pytest.mark.parametrize(("asked", "ran"), [("auto", "kernel"), ("kernel", "kernel"), ("interpreter", "interpreter")])
+def test_who_runs_the_wake_network_is_recorded(monkeypatch, asked, ran):
+    monkeypatch.setenv(edge.wake_native.WAKE_VARIABLE, asked)
+    bundle = open_bundle()
+    (bench,) = benches_here(bundle, usable_runtimes(bundle)[:1])
+    assert bench.wake_run_by == ran
 
 
 def test_what_another_environment_measured_stands_under_its_interpreter_and_it_is_let_go(monkeypatch):

@@ -1,6 +1,9 @@
 """``vivavoce calibrate``: from files, in a dialogue with a scripted person, and what uses the calibration."""
 
+import hashlib
 import json
+import shlex
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,7 +12,7 @@ import pytest
 import soundfile
 from scripted_person import Scene, through_a_room, word
 
-from edge.bundle import open_bundle
+from edge.bundle import DEFAULT_BUNDLE, open_bundle
 from edge.calibration import read_calibration
 from edge.calibration_making import Judge, Judged, lines_of, make_calibration
 from edge.calibration_prior import Share, WordPrior, WordsPrior, prior_for
@@ -113,6 +116,10 @@ class TestFiles:
             (("--out", "none/x.json", "--word", "w"), "none is no folder"),
             (("show", "x.json"), "x.json"),
             (("undo", "x.json"), "x.json"),
+            (
+                ("--out", "/proc/none/x.json", "--live", "a.wav", "--replay", "b.wav"),
+                "/proc/none/x.json: cannot be writ",
+            ),
             (("shows", "x.json"), "did you mean"),
         ],
     )
@@ -143,7 +150,7 @@ ALEXA = WordsPrior(
     source="a test",
     between=0.7,
     within=0.7,
-    missed=Share((0.5, 4.5), (0.3, 4.7)),
+    missed=Share(0.5, 4.5),
     shifts=(0.0, -0.5, -1.0),
     hours=2.0,
     of={"alexa": WordPrior(1.0, (0, 1, 9))},
@@ -279,6 +286,46 @@ class TestWord:
 
 
 class TestSteps:
+    def test_what_is_said_before_a_step_holds_for_it(self, home, copied, capsys):
+        capsys.readouterr()
+        assert main(["calibrate", "--json", "show", str(home)]) == 0
+        shown = json.loads(capsys.readouterr().out)
+        assert shown == {"event": "calibration", "file": str(home), "holds": True, **json.loads(home.read_text())}
+        assert main(["calibrate", "--bundle", str(copied), "show", str(home), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["holds"] is False
+        assert main(["calibrate", "--bundle", "nowhere", "show", str(home)]) == 2
+        assert main(["calibrate", "--json", "undo", str(home)]) == 0
+        assert json.loads(capsys.readouterr().out)["event"] == "undone"
+
+    def test_show_says_what_becomes_of_the_bundles_cut_offs(self, home, capsys):
+        record = json.loads(home.read_text())
+        record["words"] = {"alexa": {"cutoff": 0.5, "takes": 0, "heard": [0, 0], "missed": None,
+                                     "false_accepts_per_hour": None}}  # fmt: skip
+        home.write_text(json.dumps(record))
+        capsys.readouterr()
+        assert main(["calibrate", "show", str(home)]) == 0
+        told = capsys.readouterr().out
+        assert f"alexa: heard from a score of 0.5000 on, before {open_bundle().words[0].cutoff:.4f}" in told
+        assert "the gate opens from an output of" in told
+
+    def test_one_for_another_bundle_does_not_hold_and_that_is_said(self, home, copied, capsys):
+        capsys.readouterr()
+        assert main(["calibrate", "show", str(home), "--bundle", str(copied)]) == 0
+        told = capsys.readouterr().out
+        assert f"it does not hold for the bundle {copied}" in told
+        assert "the gate opens" not in told
+        assert main(["calibrate", "undo", str(home), "--bundle", str(copied)]) == 0
+        told = capsys.readouterr().out
+        assert "stands here again, and is for another bundle" in told
+        assert "holds again" not in told
+        assert main(["calibrate", "undo", str(home), "--bundle", str(copied), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["holds"] is False
+
+    def test_without_a_bundle_nothing_is_undone(self, home, capsys):
+        before = home.read_bytes()
+        assert main(["calibrate", "undo", str(home), "--bundle", "nowhere"]) == 2
+        assert home.read_bytes() == before
+
     def test_show_and_undo(self, tmp_path, by_level, recordings, capsys):
         out = tmp_path / "home.json"
         from_files(out, *recordings)
@@ -302,10 +349,18 @@ class TestSteps:
         assert lines_of(make_calibration(bundle, prior, live, replay), bundle)[-1].endswith("more lenient")
 
 
-def dialogue(scene, out, *more, typed=None):
+def _parser():
     parser = Parser("vivavoce calibrate")
     command.configure(parser)
-    args = parser.parse_args(["--word", "hey house", "--takes", "6", "--out", str(out), *more], _start())
+    return parser
+
+
+def parsed(out, *more):
+    return _parser().parse_args(["--word", "hey house", "--takes", "6", "--out", str(out), *more], _start())
+
+
+def dialogue(scene, out, *more, typed=None):
+    args = parsed(out, *more)
     reader = SimpleNamespace(isatty=lambda: False, readline=lambda: "")
     from edge.calibrator import Calibrator
 
@@ -388,6 +443,49 @@ class TestDialogue:
             dialogue(scene, out, "--consent", "yes")
         assert scene.opened == 0
 
+    @pytest.mark.parametrize("place", ["home.json", "home.json.former"])
+    def test_a_place_that_cannot_be_written_is_told_of_before_anybody_speaks(self, tmp_path, by_level, place):
+        (tmp_path / place).mkdir()
+        scene = Scene(WORDS)
+        with pytest.raises(DataError, match=rf"{place}: .*expected|{place}: cannot be written"):
+            dialogue(scene, tmp_path / "home.json", "--consent", "yes")
+        assert scene.opened == 0
+
+    def test_with_json_people_are_spoken_to_elsewhere(self, tmp_path, temporary, by_level, monkeypatch, capsys):
+        scene = Scene(WORDS, [through_a_room])
+        monkeypatch.setattr("sys.stderr", scene)
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False, readline=lambda: ""))
+        out = tmp_path / "home.json"
+        options = ("--consent", "yes", "--loudspeaker", "phone", "--json")
+        assert command.run(parsed(out, *options), lambda _: scene) == 0
+        assert "4 of 6" in scene.text
+        told = json.loads(capsys.readouterr().out)
+        assert told == {"event": "calibrated", "file": str(out), **json.loads(out.read_text())}
+
+    def test_the_command_that_goes_on_has_all_options_of_the_one_that_ended(self, tmp_path, by_level):
+        def stop(_):
+            raise KeyboardInterrupt
+
+        keep, out = tmp_path / "kept recordings", tmp_path / "home.json"
+        options = [
+            "--consent", "yes", "--keep", str(keep), "--loudspeaker", "phone", "--loudspeaker", "tv", "--json", "--yes",
+            "--microphone", "USB mic", "--speaker", "anna", "--cutoff", "no",
+            "--most-false-accepts", "0.30000000000000004", "--may-raise", "--require-signature",
+            "--bundle", str(DEFAULT_BUNDLE), "--public-key", "one.pub", "--public-key", "two.pub",
+        ]  # fmt: skip
+        scene = Scene([*WORDS[:2], stop])
+        _, code = dialogue(scene, out, *options)
+        assert code == 130
+        words = shlex.split(scene.text.strip().splitlines()[-1])
+        assert words[:2] == ["vivavoce", "calibrate"]
+        again, before = (vars(one) for one in (_parser().parse_args(words[2:], _start()), parsed(out, *options)))
+        # Who agreed is known from what was kept.
+        assert again == before | {"consent": None}
+        runtime = ("--interpreter", "litert", "--consent", "yes", "--keep", str(keep))
+        scene = Scene([*WORDS[:1], stop])
+        dialogue(scene, out, *runtime)
+        assert scene.text.rstrip().endswith("--interpreter litert")
+
     def test_the_real_network_judges(self):
         found = Judge(open_bundle()).judge([word(0)])
         assert np.isfinite(found.score)
@@ -398,6 +496,20 @@ def home(tmp_path, by_level, recordings):
     out = tmp_path / "home.json"
     assert from_files(out, *recordings) == 0
     return out
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """Return another bundle: the one that ships, a version later."""
+    copy = tmp_path / "mine"
+    shutil.copytree(DEFAULT_BUNDLE, copy)
+    path = copy / "manifest.json"
+    manifest = json.loads(path.read_text())
+    # Its limits are verdicts about the one that ships.
+    path.write_text(json.dumps(manifest | {"bundle_version": "99.0.0", "limits": None}))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_name("manifest.json.sha256").write_text(f"{digest}  manifest.json\n")
+    return copy
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ from edge.calibration_prior import (
     read_prior,
 )
 from edge.errors import DataError, UsageError
+from edge.strict_json import is_line
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,12 @@ class TestFile:
             (("bundle", "sha256"), "12", "bundle.sha256"),
             (("microphone",), "two\nlines", "microphone"),
             (("made",), "yesterday", "made"),
+            (("made",), "2026-13-45T99:99:99+00:00", "made"),
+            (("made",), "2026-11-25T20:53:40+99:00", "made"),
+            (("bundle", "version"), "\x1b[2J", "bundle.version"),
+            (("words", "\x1b[2Jalexa"), {"cutoff": 0.9}, '"\\u001b[2Jalexa"'),
+            (("\x1b[2J",), 1, '"\\u001b[2J"'),
+            (("evidence", "loudspeakers"), ["\x1b[2J"], "loudspeakers.0"),
             (("evidence", "live"), -1, "evidence.live"),
             (("evidence", "loudspeakers"), "phone", "loudspeakers"),
             (("evidence", "loudspeakers"), ["phone", 3], "loudspeakers"),
@@ -121,6 +128,8 @@ class TestFile:
             (("liveness", "more"), 1, "more"),
             (("words", "alexa"), 0.95, "words.alexa"),
             (("words", "alexa", "cutoff"), 1.5, "words.alexa.cutoff"),
+            (("words", "alexa", "cutoff"), 0.0, "words.alexa.cutoff"),
+            (("words", "alexa", "cutoff"), 1e-9, "words.alexa.cutoff"),
             (("words", "alexa", "heard"), [7, 11], "words.alexa.heard"),
             (("words", "alexa", "heard"), [7.5, 9], "words.alexa.heard"),
             (("words", "alexa", "missed", "before"), [0.3, 0.2, 0.4], "before"),
@@ -145,7 +154,7 @@ class TestFile:
             read_calibration(file)
         assert str(file) in str(caught.value)
         assert told in str(caught.value)
-        assert "\n" not in str(caught.value)
+        assert is_line(str(caught.value))
 
     @pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"NaN", b"[" * 5000, b'{"format": 1, "format": 1}'])
     def test_what_is_no_json_object_is_refused(self, tmp_path, content):
@@ -160,6 +169,10 @@ class TestFile:
         file = tmp_path / "home.json"
         file.write_text(json.dumps(record))
         assert read_calibration(file) == replace(calibration, words={"alexa": WordCutoff(0.9)})
+        record["words"] = {"alexa": 0.0}
+        file.write_text(json.dumps(record))
+        with pytest.raises(DataError, match=r"words\.alexa: got 0\.0"):
+            read_calibration(file)
         record["words"] = {"alexa": {"cutoff": 0.9}}
         file.write_text(json.dumps(record))
         with pytest.raises(DataError, match=r"words\.alexa"):
@@ -194,13 +207,13 @@ PRIOR = Prior(
     slope_spread=1.6,
     offset_spread=1.0,
     live=Spread(1.0, 0.9, 0.7),
-    refused_live=Share((0.3, 3.7), (0.4, 3.6)),
-    passed_replays=Share((1.0, 1.5), (1.0, 2.0)),
+    refused_live=Share(0.3, 3.7),
+    passed_replays=Share(1.0, 1.5),
     words=WordsPrior(
         source="a test",
         between=0.7,
         within=0.6,
-        missed=Share((0.5, 4.5), (0.3, 4.7)),
+        missed=Share(0.5, 4.5),
         shifts=(0.5, 0.0, -0.5),
         hours=2.0,
         of={"alexa": WordPrior(0.4, (0, 1, 3))},
@@ -216,10 +229,22 @@ class TestPrior:
 
     def test_the_first_version_knew_of_no_words_and_is_still_read(self, tmp_path):
         record = json.loads(prior_text(PRIOR))
+        record |= {name: {"before": record[name], "after": [9.0, 9.0]} for name in ("refused_live", "passed_replays")}
         del record["words"]
         content = json.dumps(record | {"format_version": 1}).encode()
         assert read_prior(tmp_path / "x", content) == replace(PRIOR, words=None)
+        record = json.loads(prior_text(PRIOR))
+        del record["words"]
         with pytest.raises(DataError, match="words"):
+            read_prior(tmp_path / "x", json.dumps(record).encode())
+
+    def test_the_second_version_had_another_share_for_after_which_is_not_used(self, tmp_path):
+        record = json.loads(prior_text(PRIOR)) | {"format_version": 2}
+        for table, name in ((record, "refused_live"), (record, "passed_replays"), (record["words"], "missed")):
+            table[name] = {"before": table[name], "after": [9.0, 9.0]}
+        assert read_prior(tmp_path / "x", json.dumps(record).encode()) == PRIOR
+        record["refused_live"]["after"] = [9.0]
+        with pytest.raises(DataError, match=r"refused_live\.after"):
             read_prior(tmp_path / "x", json.dumps(record).encode())
 
     def test_that_of_another_bundle_is_refused(self, tmp_path):
@@ -247,9 +272,11 @@ class TestPrior:
             (("offset_spread",), "1"),
             (("live", "between"), -1.0),
             (("live", "more"), 1.0),
-            (("refused_live", "before"), [1.0]),
-            (("refused_live", "before"), [1.0, 0.0]),
-            (("passed_replays", "after"), [1.0, "x"]),
+            (("refused_live",), [1.0]),
+            (("refused_live",), [1.0, 0.0]),
+            (("passed_replays",), [1.0, "x"]),
+            (("passed_replays",), {"before": [1.0, 1.5], "after": [1.0, 2.0]}),
+            (("words", "missed"), [1e9, 1.0]),
             (("source",), ""),
             (("words", "between"), 0.0),
             (("words", "shifts"), [0.5, -0.5, 0.0]),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
+from edge.bundle import open_bundle
 from edge.calibration_fit import (
     LEAST_SLOPE,
     UNCHANGED,
@@ -13,7 +14,7 @@ from edge.calibration_fit import (
     expectations,
     fit_line,
 )
-from edge.calibration_prior import Prior, Share, Spread
+from edge.calibration_prior import Prior, Share, Spread, prior_for
 from edge.errors import DataError
 from edge.sensitivity import log_odds
 from train.calibration import fit_platt
@@ -23,8 +24,8 @@ PRIOR = Prior(
     slope_spread=0.8,
     offset_spread=0.5,
     live=Spread(1.0, 0.9, 0.7),
-    refused_live=Share((0.3, 3.7), (0.4, 3.6)),
-    passed_replays=Share((1.0, 1.5), (1.0, 2.0)),
+    refused_live=Share(0.3, 3.7),
+    passed_replays=Share(1.0, 1.5),
 )
 VAGUE = Prior(
     source="a test", slope_spread=100.0, offset_spread=100.0, live=PRIOR.live, refused_live=PRIOR.refused_live,
@@ -74,8 +75,6 @@ class TestLine:
         assert np.isfinite(line).all()
 
     def test_over_the_networks_output(self):
-        from edge.bundle import open_bundle
-
         part = open_bundle().liveness
         slope, offset = Line(1.5, -0.25).over(part)
         score = 0.37
@@ -122,10 +121,23 @@ class TestExpectations:
         live = np.array([2.0] * 8 + [-1.0] * 2)
         replay = np.array([-2.0] * 5 + [1.0] * 5)
         refused, passed = expectations(live, replay, PRIOR, 0.5)
-        a, b = PRIOR.refused_live.before
+        a, b = PRIOR.refused_live
         assert refused.before[1] == pytest.approx((a + 2) / (a + b + 10))
-        a, b = PRIOR.passed_replays.before
+        a, b = PRIOR.passed_replays
         assert passed.before[1] == pytest.approx((a + 5) / (a + b + 10))
+
+    @pytest.mark.parametrize("n", [5, 10, 20])
+    def test_the_same_counts_before_and_after_are_no_change(self, n):
+        # Far from every cut-off: all takes pass, and no replay, by whatever line.
+        prior = prior_for(open_bundle())
+        for share in expectations(np.full(n, 9.0), np.full(n, -9.0), prior, 0.5):
+            assert share.after == share.before
+
+    def test_a_change_that_was_counted_is_told_in_its_direction(self):
+        # Replays that pass by the bundle's line, and takes far above them: the home's line lies between the two.
+        refused, passed = expectations(np.full(20, 4.0), np.full(20, 0.5), prior_for(open_bundle()), 0.5)
+        assert refused.after == refused.before
+        assert passed.after[1] < passed.before[1]
 
     def test_after_is_by_lines_that_did_not_see_the_take(self):
         # One take far from all others: by a line that saw it it would just be accepted.
@@ -135,7 +147,7 @@ class TestExpectations:
             line = fit_line(live, replay, VAGUE)
             seen += int(np.sum(line.of(live) < 0) + np.sum(line.of(replay) >= 0))
             refused, passed = expectations(live, replay, VAGUE, 0.5)
-            for share, (a, b) in ((refused, VAGUE.refused_live.after), (passed, VAGUE.passed_replays.after)):
+            for share, (a, b) in ((refused, VAGUE.refused_live), (passed, VAGUE.passed_replays)):
                 unseen += round(share.after[1] * (a + b + 5) - a)
         assert unseen > 1.1 * seen
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
+from verifier_bundle import with_verifier
 
 from edge.bundle import DEFAULT_BUNDLE, open_bundle
 from edge.bundle_identity import bundle_hash
@@ -23,12 +24,16 @@ WORDS = WordsPrior(
     source="a test",
     between=0.7,
     within=0.7,
-    missed=Share((0.5, 4.5), (0.3, 4.7)),
+    missed=Share(0.5, 4.5),
     shifts=SHIFTS,
     hours=2.0,
     of={"alexa": WordPrior(0.5, CHEAP), "jarvis": WordPrior(0.5, DEAR)},
 )
 FREE = Wishes(most_added=100.0)
+
+
+def expit(logit):
+    return 1 / (1 + np.exp(-logit))
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +164,25 @@ class TestListener:
         assert np.any(loud > cutoffs)
         assert not np.any(first > cutoffs)
         np.testing.assert_array_equal(listener.hear([noise[:777], noise[777:]]), first)
+
+    def test_where_there_is_a_verifier_its_score_counts(self, bundle, tmp_path):
+        """That of the word which it looked for; of another one, which the wake network did not hear, nothing."""
+        scene, _ = soundfile.read(DEFAULT_BUNDLE.parent / "scene.flac", dtype="int16")
+        ids = [word.id for word in bundle.words]
+        logits = dict(zip(ids, (-2.0, -1.0, 1.0, 2.0, 3.0, 4.0), strict=True))
+        verified = open_bundle(with_verifier(DEFAULT_BUNDLE, tmp_path / "v", bias=list(logits.values())))
+        alone = WordListener(bundle).hear([scene])
+        said = {ident for ident, score in zip(ids, alone, strict=True) if score > 0.5}
+        assert 0 < len(said) < len(ids)
+        found = dict(zip(ids, WordListener(verified).hear([scene]), strict=True))
+        for ident in ids:
+            assert found[ident] == pytest.approx(expit(logits[ident]) if ident in said else 0.0), ident
+
+    def test_a_look_that_waits_when_a_take_ends_is_made(self, tmp_path, monkeypatch):
+        scene, _ = soundfile.read(DEFAULT_BUNDLE.parent / "scene.flac", dtype="int16")
+        patient = open_bundle(with_verifier(DEFAULT_BUNDLE, tmp_path / "v", delay_ms=1000))
+        monkeypatch.setattr("edge.calibration_words.between_noise", lambda samples, seed: samples)
+        assert WordListener(patient).hear([scene[: 3 * 16_000]]).max() == pytest.approx(expit(4.0))
 
     def test_nothing_and_what_is_no_take(self, bundle):
         listener = WordListener(bundle)

@@ -136,6 +136,36 @@ class TestMain:
         assert cli.main(["group", "--outer", "7", "step"]) == 3
         assert (seen["outer"], seen["level"]) == (7, "step")
 
+    @pytest.mark.parametrize(
+        ("before", "behind", "told"),
+        [
+            ([], [], (False, "step", [])),
+            (["--json"], [], (True, "step", [])),
+            ([], ["--json"], (True, "step", [])),
+            (["--level", "said", "--key", "a"], [], (False, "said", ["a"])),
+            (["--level", "said", "--key", "a"], ["--level", "again", "--key", "b"], (False, "again", ["b"])),
+        ],
+    )
+    def test_what_is_said_before_a_step_holds_unless_it_is_said_again(self, monkeypatch, before, behind, told):
+        seen = []
+
+        def arguments(level):
+            def configure(parser):
+                parser.add_argument("--json", action="store_true")
+                parser.add_argument("--level", default=level)
+                parser.add_argument("--key", action="append", default=[])
+                if level == "group":
+                    cli.add_commands(parser, {"step": lambda: command(run, arguments("step"))})
+
+            return configure
+
+        def run(args):
+            seen.append((args.json, args.level, args.key))
+
+        use_commands(monkeypatch, group=command(cli.run_chosen, arguments("group")))
+        assert cli.main(["group", *before, "step", *behind]) == 0
+        assert seen == [told]
+
     def test_the_guard_speaks_before_missing_arguments_do_but_not_before_help(self, monkeypatch, capsys):
         def guard():
             raise MissingExtraError("training", "train")

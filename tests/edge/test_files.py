@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from edge.files import link_whole, write_whole
+from edge.files import link_whole, prove_writable, write_whole
 
 
 @pytest.mark.parametrize("one_writer", [True, False])
@@ -69,3 +69,22 @@ def test_links_to_files_are_replaced_also_where_they_lead_nowhere(tmp_path):
         assert not (tmp_path / "a").is_symlink()
         (tmp_path / "a").unlink()
     assert (tmp_path / "mine").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("name", ["new", "there", "none/yet/new"])
+def test_what_could_be_written_is_known_before_and_nothing_is_left(name, tmp_path):
+    (tmp_path / "there").write_text("as it was")
+    before = sorted(tmp_path.rglob("*"))
+    prove_writable(tmp_path / name)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "there").read_text() == "as it was"
+
+
+@pytest.mark.parametrize("name", ["folder", "file/below", "/proc/none/new", "lost/new"])
+def test_what_could_not_be_written_is_known_before(name, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "lost").symlink_to(tmp_path / "gone")
+    for refused in (prove_writable, lambda path: write_whole(path, lambda file: None)):
+        with pytest.raises(OSError, match=r"folder|No such file|Not a directory|exists"):
+            refused(tmp_path / name)

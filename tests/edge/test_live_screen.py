@@ -329,6 +329,12 @@ def command(*arguments: str, **options) -> tuple[int, str, str]:
         (["-", "--channels", "0"], "0"),
         (["--word", "alexa", "--liveness-only"], "--word: got one with --liveness-only"),
         ([str(SCENE), "--open"], "--open: got it without --web"),
+        ([str(SCENE), "--port", "8000"], "--port: got it without --web"),
+        ([str(SCENE), "--rate", "48000"], "--rate: got it with the file"),
+        ([str(SCENE), "--web", "--channels", "2"], "--channels: got it with the file"),
+        (["--raw", "s32le"], "--raw: got it with a microphone"),
+        (["--pace", "fast"], "--pace: got it without a file"),
+        (["-", "--pace", "real"], "--pace: got it without a file"),
     ],
 )
 def test_what_cannot_work_is_told_in_one_line(arguments, told):

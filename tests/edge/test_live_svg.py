@@ -38,6 +38,8 @@ def test_the_end_of_a_file_is_drawn_without_a_terminal(tmp_path):
         (["--svg", "x.svg"], "--svg: got no file to listen to"),
         ([str(SCENE), "--pace", "fast", "--svg", "/proc/none/x.svg"], "--svg: /proc/none/x.svg: cannot be written"),
         (["nowhere.wav", "--svg", "x.svg"], "nowhere.wav"),
+        # Told of before any sound is looked for.
+        (["nowhere.wav", "--svg", "/"], "--svg: /: cannot be written"),
     ],
 )
 def test_what_cannot_work_is_told_in_one_line(arguments, told):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -200,6 +200,25 @@ def test_the_end_of_the_server_is_told_to_its_pages(bundle):
         with pytest.raises(ConnectionClosed) as caught:
             drained(page)
         assert caught.value.rcvd.code == 1001
+
+
+def test_a_page_that_takes_nothing_does_not_hold_up_the_end(bundle, monkeypatch):
+    monkeypatch.setattr(server, "_CLOSE_S", 0.5)
+    with served(Listener(bundle), bundle) as house, house.page(close_timeout=0.5):
+        eventually(lambda: house.engine._pages)
+        [page] = house.engine._pages
+        # Nothing is told any more, by which it would be seen that the page takes nothing.
+        house.stop_engine()
+        for _ in range(300):
+            page.tell({"type": "much", "more": "0" * 100_000})
+        eventually(lambda: page._sending_since is not None and time.monotonic() - page._sending_since > 0.2)
+        closing = threading.Thread(target=house.server.close, daemon=True)
+        closing.start()
+        closing.join(LONG_S / 4)
+        held_up = closing.is_alive()
+        with suppress(OSError):
+            page._connection.socket.shutdown(socket.SHUT_RDWR)
+        assert not held_up
 
 
 def test_a_port_that_is_in_use_is_told_once(bundle):

@@ -3,6 +3,7 @@
 import os
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,95 @@ def test_many_that_point_to_the_same_cost_no_more_than_one(wake_network):
     check_whole(content)
     with pytest.raises(ValueError, match="tensor: lies at byte"):
         check_whole(content[:-1])
+
+
+STEPS = 4
+"""Calls that a check may take for each byte of a file."""
+
+
+def check_in_steps(content):
+    """Check a file, and fail once more functions were called than a walk takes that looks at nothing twice."""
+    left = STEPS * len(content)
+
+    def count(frame, event, argument):
+        nonlocal left
+        left -= event in ("call", "c_call")
+        if left < 0:
+            sys.setprofile(None)
+            pytest.fail(f"more than {STEPS} calls for a byte")
+
+    sys.setprofile(count)
+    try:
+        check_whole(content)
+    finally:
+        sys.setprofile(None)
+
+
+def many_tables(many, fields, *, layout, behind):
+    """Return a file whose model has as many subgraphs, each of which points with its first field to what lies behind.
+
+    Parameters
+    ----------
+    many : int
+        Subgraphs, each in a place of its own.
+    fields : int
+        0 if they have no fields.
+    layout, behind : bytes
+        Where the fields of a subgraph lie, shared by all of them; and what they point to.
+    """
+    vector_at, size = 32, 4 + 4 * fields
+    layout_at = vector_at + 4 + 4 * many
+    tables_at = layout_at + len(layout)
+    behind_at = tables_at + size * many
+    model = struct.pack("<I4sHHHHHHIiI", 24, b"TFL3", 10, 8, 0, 0, 4, 0, 0, 24 - 8, 4)
+    vector = struct.pack(f"<I{many}I", many, *(tables_at + size * i - (vector_at + 4 + 4 * i) for i in range(many)))
+    tables = b""
+    for at in range(tables_at, behind_at, size):
+        tables += struct.pack("<i", at - layout_at) + (struct.pack("<I", behind_at - at - 4) if fields else b"")
+    return model + vector + layout + tables + behind
+
+
+def test_many_tables_with_the_same_vector_cost_one_vector():
+    many = 3000
+    tensors = struct.pack(f"<I{many}I", many, *(4 * (many - i) for i in range(many)))
+    tensor = struct.pack("<iHH", -4, 4, 4)  # its layout is behind it
+    content = many_tables(many, 1, layout=struct.pack("<HHH", 6, 8, 4), behind=tensors + tensor)
+    check_in_steps(content)
+    with pytest.raises(ValueError, match="tensor: lies at byte"):
+        check_whole(content[:-1])
+
+
+def test_many_tables_with_one_long_layout_cost_one_layout():
+    content = many_tables(3000, 0, layout=struct.pack("<HH", 0xFFFE, 4) + bytes(0xFFFA), behind=b"")
+    check_in_steps(content)
+
+
+def test_vectors_that_lie_across_each_other_are_damage():
+    # Every number is 0x00040004: how many there are, where they point to, where a layout lies, and an empty layout.
+    # Subgraphs everywhere whose tensors begin one number later than those of the subgraph before.
+    number, many = 0x00040004, 8
+    content = bytearray(many_tables(many, 1, layout=struct.pack("<HHH", 6, 8, 4), behind=b""))
+    first = len(content) - 8 * many
+    content += struct.pack("<I", number) * (number + number // 2)
+    for i in range(many):
+        at = first + 8 * i + 4
+        struct.pack_into("<I", content, at, first + 8 * many + 4 * i - at)
+    with pytest.raises(ValueError, match="lies across others; the file is damaged"):
+        check_whole(bytes(content))
+
+
+def test_layouts_that_lie_across_each_other_are_damage():
+    # Numbers that fall by one: at each of them begins a layout, which is as long as the number says.
+    many = 3000
+    content = bytearray(many_tables(many, 0, layout=struct.pack("<30000H", *range(30000, 0, -1)), behind=b""))
+    first = len(content) - 4 * many
+    layout_at = first - 60000
+    for i in range(many):
+        at = first + 4 * i
+        struct.pack_into("<i", content, at, at - (layout_at + 2 * i))
+    content += bytes(30000)  # a table is as long as its layout says
+    with pytest.raises(ValueError, match="lies across others; the file is damaged"):
+        check_in_steps(bytes(content))
 
 
 # ------------------------------------------------------------------------------------------------ the interpreters

@@ -182,7 +182,7 @@ def test_recorded_speech_and_the_network_of_the_bundle(cutoff):
     wake = bundle.wake
     model = load_model(bundle.content(wake.file), name=wake.file, kernels="reference")
     features = Frontend().push(soundfile.read(SCENE, dtype="int16")[0])
-    cutoffs = [cutoff or word.cutoff for word in bundle.words]
+    cutoffs = [cutoff or own for own in bundle.wake_cutoffs.values()]
     found = _agree(
         model,
         features,

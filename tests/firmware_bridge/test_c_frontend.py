@@ -346,7 +346,7 @@ def _stage(model, logits, **changes):
         "refractory_frames": bundle.wake.refractory_ms // 10,
     } | changes
     said = _Said(model, logits)
-    return WakeStage(said, [word.cutoff for word in bundle.words], channels=40, **options), said
+    return WakeStage(said, list(bundle.wake_cutoffs.values()), channels=40, **options), said
 
 
 def _compare(wake, model, rng, frames, **changes):
@@ -402,6 +402,6 @@ def test_every_mean_is_on_the_same_side_of_its_cutoff(tmp_path, model):
     once = (first <= second) & (second <= third)
     at = np.stack([first[once], second[once], third[once]])
     means, totals = real[at].mean(axis=0), probabilities[at].sum(axis=0)
-    for word, cutoff_sum in zip(bundle.words, sums, strict=True):
-        np.testing.assert_array_equal(totals > cutoff_sum, means > word.cutoff)
-        assert np.abs(means - word.cutoff).min() > 1e-12
+    for cutoff, cutoff_sum in zip(bundle.wake_cutoffs.values(), sums, strict=True):
+        np.testing.assert_array_equal(totals > cutoff_sum, means > cutoff)
+        assert np.abs(means - cutoff).min() > 1e-12

@@ -16,6 +16,7 @@ from c_tables import reference_frontend
 from edge.__main__ import main
 from edge.bundle import DEFAULT_BUNDLE, open_bundle
 from edge.bundle_identity import bundle_hash
+from edge.bundle_parts import VerifierPart
 from edge.errors import DataError, MissingExtraError
 from edge.frontend import Frontend
 from edge.interpreter import load_model
@@ -109,6 +110,27 @@ def test_the_contract_is_the_one_of_the_model_image(bundle):
     assert bytes(int(byte, 16) for byte in re.findall(r"0x(\w\w)", numbers)) == image_of(bundle).contract
 
 
+def with_verifier(bundle):
+    """Return a bundle of which a verifier decides, by cut-offs of its own."""
+    ids = [word.id for word in bundle.words]
+    part = VerifierPart("verifier.tflite", 100, 250, dict.fromkeys(ids, 0.3), alone=bundle.wake_cutoffs)
+    return replace(bundle, verifier=part, words=tuple(replace(word, cutoff=0.01) for word in bundle.words))
+
+
+def test_a_microcontroller_has_no_verifier(tmp_path, bundle):
+    """What it gets is what the wake network decides by where it decides alone, golden vectors included."""
+    pcm = golden.read_recordings([SCENE])
+    texts, network = checked(bundle), load_model(bundle.content(bundle.wake.file), kernels="reference")
+    alone, behind = bundle, with_verifier(bundle)
+    assert export_c(behind, "c", texts) == export_c(alone, "c", texts)
+    features = Frontend().push(pcm)
+    expected, found = (golden.wake_logits(one, network, features)[1] for one in (alone, behind))
+    assert found == expected
+    pack = _pack(tmp_path / "pack", alone)
+    assert export_esphome(behind, pack) == export_esphome(alone, pack)
+    assert image_of(behind) == image_of(alone)
+
+
 def test_liveness_logits_mean_what_the_cutoffs_mean(bundle):
     made = export_c(bundle, "c", checked(bundle))["vivavoce_settings.h"].decode()
     network = load_model(bundle.content(bundle.liveness.file))
@@ -191,8 +213,8 @@ def _pack(folder, bundle):
         manifest = {
             "type": "micro", "wake_word": word.phrase, "author": "x", "website": "", "model": f"{word.id}.tflite",
             "trained_languages": ["en"], "version": 2,
-            "micro": {"probability_cutoff": word.cutoff, "feature_step_size": 10, "sliding_window_size": 3,
-                      "tensor_arena_size": 1024, "minimum_esphome_version": "2024.7.0"},
+            "micro": {"probability_cutoff": bundle.wake_cutoffs[word.id], "feature_step_size": 10,
+                      "sliding_window_size": 3, "tensor_arena_size": 1024, "minimum_esphome_version": "2024.7.0"},
         }  # fmt: skip
         (folder / f"{word.id}.json").write_text(json.dumps(manifest))
         (folder / f"{word.id}.tflite").write_bytes(bundle.content(bundle.wake.file))
@@ -210,7 +232,10 @@ def test_a_pack_is_taken_as_it_is(tmp_path, bundle):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m["micro"].update(probability_cutoff=0.5), "probability_cutoff: got 0.5, expected 0.9631"),
+        (
+            lambda m: m["micro"].update(probability_cutoff=0.5),
+            f"probability_cutoff: got 0.5, expected {open_bundle().wake_cutoffs['alexa']}",
+        ),
         (lambda m: m.update(wake_word="alexandra"), "wake_word: got 'alexandra', expected 'alexa'"),
     ],
 )

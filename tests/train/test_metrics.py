@@ -13,6 +13,7 @@ from train.metrics import (
     det_points,
     equal_error_rate,
     error_rates,
+    paired_interval,
     poisson_upper,
     rate_interval,
     rocch_equal_error_rate,
@@ -120,6 +121,33 @@ def test_a_resample_in_which_nothing_meets_is_left_out() -> None:
     assert set(sizes) == {2, 4}
     # Nothing meets where one way drew a (or x) twice and the other y (or b) twice: 2 of 16.
     assert len(sizes) / 2000 == pytest.approx(14 / 16, abs=0.03)
+
+
+def test_a_difference_that_varies_has_the_interval_of_its_resamples() -> None:
+    apart = np.random.default_rng(1).integers(-1, 2, 200).astype(float)
+    talkers = [f"t{i % 10}" for i in range(200)]
+
+    def mean(chosen: np.ndarray) -> float:
+        return float(apart[chosen].mean())
+
+    assert paired_interval(mean, [talkers], rounds=200) == cluster_interval(mean, [talkers], rounds=200)
+
+
+@pytest.mark.parametrize(("always", "level", "tail"), [(0.0, 0.95, 0.025), (0.0, 0.9, 0.05), (1.0, 0.95, 0.025)])
+def test_a_difference_that_never_varies_is_as_sure_as_its_clusters_allow(
+    always: float, level: float, tail: float
+) -> None:
+    talkers, loudspeakers = [f"t{i % 12}" for i in range(600)], [f"l{i % 50}" for i in range(600)]
+    low, high = paired_interval(lambda chosen: always, [talkers, loudspeakers], rounds=20, level=level)
+    # If a share of all talkers departed, twelve would hold none of them with this probability.
+    departs = 1 - tail ** (1 / 12)
+    assert (1 - departs) ** 12 == pytest.approx(tail)
+    assert (low, high) == pytest.approx((always - departs * (1 + always), always + departs * (1 - always)))
+    assert -1 <= low <= high <= 1
+
+
+def test_a_difference_that_is_no_number_has_no_interval() -> None:
+    assert np.isnan(paired_interval(lambda chosen: float("nan"), [["a", "b"]], rounds=5)).all()
 
 
 def test_wilson_interval_of_a_known_value() -> None:

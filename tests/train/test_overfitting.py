@@ -9,7 +9,7 @@ from edge.cues import CueSettings
 from edge.errors import DataError
 from train import overfitting
 from train.liveness_training import LivenessSettings
-from train.overfitting import SMALL_LOSS, by_heart, few_scenes, overfit_liveness, overfit_wake
+from train.overfitting import LARGEST_ERROR, SMALL_LOSS, by_heart, few_scenes, overfit_liveness, overfit_wake
 from train.wake_settings import WakeSettings
 
 pytestmark = pytest.mark.tf
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.tf
 SETTINGS = LivenessSettings.from_dict({"shape": {"stem": 4, "blocks": [[4, 2]], "hidden": 4}, "batch": 8, "rate": 0.02})
 
 
-WAKE = WakeSettings.from_dict({"width": 12, "kernels": [5], "batch": 2, "rate": 0.02})
+WAKE = WakeSettings.from_dict({"width": 24, "kernels": [5], "batch": 2, "rate": 0.02})
 
 
 def scenes(n=16, *, alike):
@@ -45,6 +45,9 @@ def test_what_can_be_told_apart_is_learned():
     found = overfit_liveness(SETTINGS, clips(alike=False), epochs=40, seed=1)
     assert found["learned"]
     assert found["error"] == found["curve"][-1]["error"] == 0.0
+    assert found["loss"] == found["curve"][-1]["loss"] < SMALL_LOSS
+    assert found["steps"] == 2 * len(found["curve"])
+    assert found["settings"] == by_heart(SETTINGS, 40).to_dict(), "what was trained with, and not what was given"
 
 
 def test_the_same_clip_as_both_classes_is_not():
@@ -68,9 +71,10 @@ def test_nothing_is_left_that_regularises():
 
 def test_words_are_learned_by_heart():
     # As many steps as the running statistics of batch normalisation need to follow.
-    found = overfit_wake(WAKE, scenes(alike=False), 2, epochs=50, seed=1)
+    found = overfit_wake(WAKE, scenes(alike=False), 2, epochs=80, seed=1)
     assert found["learned"]
     assert found["examples"] == 16
+    assert found["settings"] == by_heart(WAKE, 80).to_dict()
     assert found["curve"][-1]["loss"] < 0.1 * found["curve"][0]["loss"]
     assert [entry["epoch"] for entry in found["curve"]] == list(range(1, len(found["curve"]) + 1))
 
@@ -87,9 +91,25 @@ def test_learning_goes_on_until_next_to_no_loss_is_left(tmp_path):
             if not Model.stop_training:
                 watch.on_epoch_end(epoch, {"loss": next(losses)})
 
-    found = overfitting._overfitted(fit, lambda model: next(wrong), 7)
+    found = overfitting._overfitted(fit, lambda model: next(wrong), 7, 4)
     assert len(found["curve"]) == 3
-    assert (found["examples"], found["error"], found["learned"]) == (7, 0.0, True)
+    assert (found["examples"], found["steps"], found["error"], found["learned"]) == (7, 6, 0.0, True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "loss", "learned"),
+    [(0.0, 0.9 * SMALL_LOSS, True), (0.0, SMALL_LOSS, False), (LARGEST_ERROR, 0.0, False)],
+)
+def test_by_heart_is_without_errors_and_without_loss(wrong, loss, learned):
+    class Model:
+        stop_training = False
+
+    def fit(folder, watch):
+        watch.set_model(Model)
+        watch.on_epoch_end(0, {"loss": loss})
+
+    found = overfitting._overfitted(fit, lambda model: wrong, 7, 4)
+    assert found["learned"] is learned
 
 
 def test_words_that_nothing_tells_apart_are_not():

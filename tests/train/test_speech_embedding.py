@@ -1,5 +1,6 @@
 """The speech embedding in time, and the teacher made of it; on networks of its form that know no speech."""
 
+import io
 import json
 import shutil
 
@@ -71,8 +72,21 @@ def test_a_folder_without_the_embedding_is_refused(folder, tmp_path, missing):
         SpeechEmbedding(tmp_path)
 
 
+def test_swapped_files_are_refused(folder, tmp_path):
+    for name, other in zip(FILES, reversed(FILES), strict=True):
+        shutil.copy(folder / name, tmp_path / other)
+    with pytest.raises(DataError, match=r"melspectrogram.tflite: got a network that does not take .*swapped") as caught:
+        SpeechEmbedding(tmp_path)
+    assert "\n" not in str(caught.value)
+    shutil.copy(folder / FILES[0], tmp_path / FILES[0])
+    shutil.copy(folder / FILES[0], tmp_path / FILES[1])
+    with pytest.raises(DataError, match=r"embedding_model.tflite: got embeddings of \(1, 1, 14, 32\)"):
+        SpeechEmbedding(tmp_path)
+
+
 @pytest.mark.parametrize(
-    ("changed", "told"), [({"bands": 20}, r"got a spectrogram of \(76, 20\)"), ({"dimensions": 12}, "got an embedding")]
+    ("changed", "told"),
+    [({"bands": 20}, r"got a spectrogram of \(1, 1, 84, 20\)"), ({"dimensions": 12}, "got embeddings of")],
 )
 def test_other_networks_are_refused(tmp_path, changed, told):
     with pytest.raises(DataError, match=told):
@@ -140,9 +154,9 @@ def test_a_recording_is_judged_as_the_moments_that_were_learned_from(classifier)
 
 
 def test_a_teacher_comes_back_from_its_folder(folder, tmp_path, classifier, embedding):
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    save_speech_teacher(tmp_path, classifier, {"settings": {"words": WORDS}})
+    save_speech_teacher(tmp_path, folder, classifier, {"settings": {"words": WORDS}})
     found = read_speech_teacher(tmp_path, WORDS)
+    assert found.record == {"settings": {"words": list(WORDS)}}
     scene = quantised_embeddings(embedding, noise(1.5))
     np.testing.assert_array_equal(found.classifier.logits(scene), classifier.logits(scene))
     assert found.identity == {"classifier": classifier.sha256, "embedding": embedding.sha256}
@@ -152,9 +166,53 @@ def test_a_teacher_comes_back_from_its_folder(folder, tmp_path, classifier, embe
     (tmp_path / "record.json").write_text(json.dumps({"settings": {"words": ["one"]}}))
     with pytest.raises(DataError, match=r"got 2 outputs in words.npz and 1 words"):
         read_speech_teacher(tmp_path)
-    (tmp_path / "words.npz").write_bytes(b"PK cut short")
-    with pytest.raises(DataError, match="got no teacher"):
-        read_speech_teacher(tmp_path)
+
+
+def test_a_broken_teacher_is_told_in_one_line(folder, tmp_path, classifier):
+    save_speech_teacher(tmp_path, folder, classifier, {"settings": {"words": WORDS}})
+    path = tmp_path / "words.npz"
+    whole, weights = path.read_bytes(), classifier.weights
+
+    def packed(*arrays):
+        held = io.BytesIO()
+        np.savez(held, *arrays)
+        return held.getvalue()
+
+    single = io.BytesIO()
+    np.save(single, weights[0])
+    for content, told in (
+        (b"", "got no classifier"),
+        (b"PK cut short", "got no classifier"),
+        (whole[: len(whole) // 2], "got no classifier"),
+        (single.getvalue(), "got no classifier"),
+        (packed(*weights[:-1]), "got no classifier .*arr_7"),
+        (packed(np.zeros((5, 16)), *weights[1:]), r"got arrays of \(5, 16\), "),
+        (packed(*weights[:3], weights[3][:-1], *weights[4:]), "expected those of a classifier"),
+        (packed(*weights[:6], weights[6].T, weights[7]), "expected those of a classifier"),
+        (packed(*[w.ravel() for w in weights]), "expected those of a classifier"),
+        (packed(weights[0][:0], *weights[1:]), "expected those of a classifier"),
+        (packed(*weights[:7], weights[7] * np.nan), "got NaN or infinite weights"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=rf"words.npz: .*{told}") as caught:
+            read_speech_teacher(tmp_path)
+        assert "\n" not in str(caught.value)
+    path.write_bytes(whole)
+    for settings in ({}, {"words": []}, {"words": "two"}, {"words": [1, 2]}, None):
+        (tmp_path / "record.json").write_text(json.dumps({"settings": settings}))
+        with pytest.raises(DataError, match=r"record.json: got no words, expected"):
+            read_speech_teacher(tmp_path)
+
+
+def test_a_teacher_that_was_half_written_has_no_record(folder, tmp_path, classifier):
+    out = tmp_path / "teacher"
+    save_speech_teacher(out, folder, classifier, {"settings": {"words": WORDS}})
+    with pytest.raises(DataError, match=r"melspectrogram.tflite: cannot be read"):
+        save_speech_teacher(out, tmp_path / "gone", classifier, {"settings": {"words": ["other"]}})
+    assert not (out / "record.json").exists()
+    # Beside its own copy of the embedding it is written again.
+    save_speech_teacher(out, out, classifier, {"settings": {"words": WORDS}})
+    assert read_speech_teacher(out).words == WORDS
 
 
 def test_quantised_embeddings_are_the_embeddings(embedding):

@@ -8,10 +8,10 @@ from edge.errors import DataError
 pytest.importorskip("tensorflow", reason="training needs TensorFlow")
 
 from tests.train.study_world import MadeUp, error_of, plan
-from train.ablation import ablation_table, against_base, verdict
+from train.ablation import ablation_table, against_base, seed_difference, verdict
 from train.seed_spread import seed_spread, seed_table
-from train.studies import Study, ranked
-from train.study_file import BASE
+from train.studies import Outcome, Study, ranked
+from train.study_file import AGAIN, BASE, LEAST_STEPS
 
 pytestmark = pytest.mark.tf
 
@@ -78,26 +78,58 @@ def test_the_lowest_error_is_first(tmp_path):
 
 def test_a_change_is_compared_on_the_same_examples(tmp_path):
     one = study(tmp_path, diverges=lambda settings: settings.mixup_share == 0.0)
-    outcomes = {BASE: one.train(BASE, plan().base, 1)}
+    outcomes = {BASE: one.train(BASE, plan().base, 1), AGAIN: one.train(AGAIN, plan().base, 2)}
     outcomes |= {name: one.train(name, change.settings, 1) for name, change in plan().changes.items()}
     apart = against_base(one.learner, outcomes)
-    assert set(apart) == {"no_dropout"}
+    assert set(apart) == {"no_dropout", AGAIN}
     assert apart["no_dropout"]["points"] == pytest.approx(19.75)
-    assert verdict(apart["no_dropout"]) == "worse"
-    told = {BASE: "base", "no_dropout": "no dropout", "no_mixup": "no mixup"}
+    assert verdict(outcomes["no_dropout"], apart) == "worse"
+    told = {BASE: "base", AGAIN: "another seed", "no_dropout": "no dropout", "no_mixup": "no mixup"}
     table = ablation_table(list(outcomes.values()), told, apart, "Budget: little.").splitlines()
     assert table[2].startswith("| base | 30.25 %")
-    assert "+19.75" in table[3]
-    assert table[3].endswith("worse |")
-    assert table[4] == "| no mixup | - | - | diverged |"
+    assert table[2].endswith("| - |  |")
+    assert table[3].endswith("|  |"), "the measure is not measured by itself"
+    assert "+19.75" in table[4]
+    assert table[4].endswith("worse |")
+    assert table[5] == "| no mixup | - | - | diverged |"
     assert table[-1] == "Budget: little."
 
 
+def outcome(name="no_dropout", *, fault="", steps=LEAST_STEPS):
+    return Outcome(name, 1, 0.3, (0.2, 0.4), np.zeros(3), {"steps": steps}, 1.0, fault)
+
+
+def difference(points, low, high):
+    return {"points": points, "interval_95": [low, high]}
+
+
 @pytest.mark.parametrize(
-    ("interval", "said"), [([0.1, 2.0], "worse"), ([-2.0, -0.1], "better"), ([-0.1, 0.1], "no difference")]
+    ("found", "again", "said"),
+    [
+        (difference(1.0, 0.1, 2.0), difference(-0.9, -2.0, 1.0), "worse"),
+        (difference(-1.0, -2.0, -0.1), difference(0.9, -2.0, 1.0), "better"),
+        (difference(1.0, -0.1, 2.0), difference(0.0, -2.0, 1.0), "no difference"),
+        (difference(1.0, 0.1, 2.0), difference(-1.0, -2.0, 1.0), "as another seed"),
+        (difference(-1.0, -2.0, -0.1), difference(1.5, 1.0, 2.0), "as another seed"),
+        (difference(1.0, 0.1, 2.0), None, "unknown"),
+        (None, None, "unknown"),
+    ],
 )
-def test_a_verdict_needs_an_interval_without_zero(interval, said):
-    assert verdict({"points": 1.0, "interval_95": interval}) == said
+def test_a_verdict_needs_an_interval_without_zero_and_more_than_another_seed(found, again, said):
+    apart = {"no_dropout": found, AGAIN: again}
+    assert verdict(outcome(), {name: one for name, one in apart.items() if one}) == said
+
+
+def test_a_verdict_needs_steps_and_a_training():
+    apart = {"no_dropout": difference(1.0, 0.1, 2.0), AGAIN: difference(0.5, -1.0, 1.0)}
+    assert verdict(outcome(steps=LEAST_STEPS - 1), apart) == "too few steps"
+    assert verdict(outcome(fault="training diverged"), {AGAIN: apart[AGAIN]}) == "diverged"
+
+
+def test_another_seed_is_as_far_either_way():
+    for points in (-0.7, 0.7):
+        assert seed_difference({AGAIN: difference(points, -2.0, 2.0)}) == 0.7
+    assert seed_difference({"no_dropout": difference(0.7, 0.1, 1.0)}) is None
 
 
 def test_mean_and_spread_of_seeds(tmp_path):

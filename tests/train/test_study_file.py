@@ -52,6 +52,7 @@ def test_a_change_is_laid_over_the_budget():
         ({"budget": 3}, "made up.budget: got int, expected a table"),
         ({"dev": {"clips": 0}}, "made up.dev: clips: got 0, expected a whole number from 2"),
         ({"changes": {"base": {"told": "x", "settings": {"ema": 0.0}}}}, "changes.base: got this name"),
+        ({"changes": {"base-again": {"told": "x", "settings": {"ema": 0.0}}}}, "changes.base-again: got this name"),
         ({"changes": {"../up": {"told": "x", "settings": {"ema": 0.0}}}}, "changes.../up: got this name"),
         ({"changes": {"a": {"told": "x"}}}, "changes.a: got told, expected told .text. and settings"),
         ({"changes": {"a": {"told": "x", "settings": {}}}}, "changes.a.settings: got what the base has already"),

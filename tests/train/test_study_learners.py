@@ -1,5 +1,8 @@
 """The learners of a study, on made-up clips and scenes: what was trained is judged, and nothing is rendered twice."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,11 +11,15 @@ from edge.errors import DataError, UsageError
 pytest.importorskip("tensorflow", reason="training needs TensorFlow")
 
 from edge.cues import CueSettings
-from train import study_learners
+from edge.frontend_tables import FrontendSettings
+from train import liveness_scenes, liveness_training, study_learners, wake_scenes
 from train.compression_scores import mean_equal_error
 from train.group_weights import GROUPS
+from train.keras import tf_keras
 from train.liveness_training import LivenessSettings, dev_figures
+from train.resumption import read_history
 from train.studies import Study
+from train.study_file import plan_from
 from train.study_learners import LivenessLearner, WakeLearner
 from train.wake_settings import WakeSettings
 
@@ -27,7 +34,16 @@ WAKE = WakeSettings.from_dict(
 
 
 @pytest.fixture
-def clips(monkeypatch):
+def corpus(tmp_path):
+    """Make a folder with a manifest of one recording, of which nothing is read."""
+    rows = ["path,corpus,speaker,split,role,label,seconds,native_hz,licence"]
+    rows += ["a.flac,made,ann,train,speech,,1,16000,CC0-1.0"]
+    (tmp_path / "manifest.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "a.flac").write_bytes(b"")
+
+
+@pytest.fixture
+def clips(monkeypatch, corpus):
     """Make up clips whose class shows in one band; return the list of what was rendered."""
     rendered = []
 
@@ -55,7 +71,7 @@ def clips(monkeypatch):
 
 
 @pytest.fixture
-def scenes(monkeypatch):
+def scenes(monkeypatch, corpus):
     """Make up scenes of two wake words and one other; return the list of what was rendered."""
     rendered = []
 
@@ -106,21 +122,92 @@ def test_what_is_rendered_alike_is_rendered_once(tmp_path, clips):
     assert clips == ["dev", "train", "train"]
 
 
-def test_an_interrupted_training_goes_on_from_its_epoch(tmp_path, clips):
+@pytest.fixture
+def epochs(monkeypatch):
+    """Return the list of the epochs that are trained, from 0 on, whoever asks for them."""
+    trained = []
+
+    class Seen(tf_keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            trained.append(epoch)
+
+    fit = study_learners.fit_liveness
+    monkeypatch.setattr(
+        study_learners, "fit_liveness", lambda *a, watching, **rest: fit(*a, watching=(*watching, Seen()), **rest)
+    )
+    return trained
+
+
+def test_an_interrupted_training_goes_on_from_its_epoch(tmp_path, clips, epochs):
     learner = LivenessLearner(tmp_path, tmp_path, LIVENESS, rendering_seed=1)
     study = Study(learner, tmp_path / "out", data_hash="0" * 64)
+    errors = []
 
     def stop(epoch, error):
-        if epoch == 2:
-            raise KeyboardInterrupt
+        errors.append(error)
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         study.train("base", LIVENESS, 1, watch=stop)
     with pytest.raises(DataError, match=r"base/resume: holds the state of another run .settings.dropout: 0.15, now 0"):
         study.train("base", LivenessSettings.from_dict({**LIVENESS.to_dict(), "dropout": 0.0}), 1)
     watched = []
-    study.train("base", LIVENESS, 1, watch=lambda epoch, error: watched.append(epoch))
-    assert watched == [2]
+    study.train("base", LIVENESS, 1, watch=lambda epoch, error: watched.append((epoch, error)))
+    assert epochs == [0, 1], "the epoch that was watched when it ended is not trained again"
+    assert [epoch for epoch, _ in watched] == [1, 2], "it is told of once more: whether it was heard is not known"
+    assert watched[0][1] == errors[0]
+
+
+def test_a_spent_budget_loses_no_epoch(tmp_path, clips, epochs):
+    pytest.importorskip("optuna", reason="searching needs Optuna")
+    from train.search import Search
+
+    tables = {
+        "budget": {**LIVENESS.to_dict(), "epochs": 3},
+        "space": {"dropout": {"low": 0.0, "high": 0.5}},
+    }
+    plan = plan_from(tables, "made up", LivenessSettings)
+
+    def searched(minutes=None):
+        learner = LivenessLearner(tmp_path, tmp_path, plan.dev, rendering_seed=1)
+        search = Search(Study(learner, tmp_path / "out", data_hash="0" * 64), plan, seed=1)
+        search.run(1, budget_minutes=minutes)
+        return search
+
+    assert searched(1e-6).finished() == []
+    assert epochs == [0]
+    history = tmp_path / "out" / "trial-000" / "resume" / "history.jsonl"
+    assert [entry["epoch"] for entry in read_history(history)] == [1]
+    (trial,) = searched().told()
+    assert epochs == [0, 1, 2], "each epoch once: a budget, however small, brings a search on"
+    assert list(trial["error_by_epoch"]) == ["1", "2"]
+    assert trial["epochs"] == 3
+
+
+@pytest.mark.parametrize("change", ["recipe", "cues", "dev_clips", "recordings"])
+def test_an_outcome_of_another_dev_set_does_not_count(tmp_path, clips, monkeypatch, change):
+    dev = LivenessLearner(tmp_path, tmp_path, LIVENESS, rendering_seed=1).dev
+    settings = LIVENESS
+    if change == "recipe":
+        other = replace(liveness_scenes.shipped_recipe(), version=99)
+        monkeypatch.setattr(liveness_scenes, "shipped_recipe", lambda: other)
+    elif change == "cues":
+        monkeypatch.setattr(liveness_training, "CueSettings", lambda: CueSettings(floor_db=-50.0))
+    elif change == "dev_clips":
+        settings = LivenessSettings.from_dict({**LIVENESS.to_dict(), "dev_clips": 40})
+    else:
+        (tmp_path / "a.flac").write_bytes(b"longer")
+    other = LivenessLearner(tmp_path, tmp_path, settings, rendering_seed=1).dev
+    assert json.dumps(dev) != json.dumps(other)
+
+
+def test_scenes_of_another_frontend_or_recipe_are_another_dev_set(tmp_path, scenes, monkeypatch):
+    learner = WakeLearner(tmp_path, tmp_path, WAKE, rendering_seed=1)
+    assert learner.dev["frontend"] == FrontendSettings().to_dict()
+    expected = wake_scenes.scene_settings(tmp_path, [], "dev", WAKE.mix(), 1, ("one", "two", "zero"))
+    assert {**learner.dev, **expected} == learner.dev
+    monkeypatch.setattr(wake_scenes, "RECIPE_VERSION", 99)
+    assert WakeLearner(tmp_path, tmp_path, WAKE, rendering_seed=1).dev != learner.dev
 
 
 def test_wake_words_are_judged_and_others_are_not(tmp_path, scenes):
@@ -131,7 +218,7 @@ def test_wake_words_are_judged_and_others_are_not(tmp_path, scenes):
     assert found.error == pytest.approx(mean_equal_error(found.scores, learner._dev["word"]))
     assert 0 <= found.figures["recall_at_1_percent_of_other_scenes"] <= 1
     assert len(set(learner.clusters[0])) == 3 + 6
-    assert learner.dev["words"] == ["one", "two"]
+    assert learner.dev["judged"] == ["one", "two"]
     # One scene is right for its word by construction: the score follows the word once there is something to learn.
     assert found.error <= 0.5
 

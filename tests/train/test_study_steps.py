@@ -101,6 +101,10 @@ def test_an_ablation_has_a_row_for_each_change_and_for_another_seed(world, tmp_p
     assert [entry["seed"] for entry in found["trainings"].values()] == [1, 1, 2]
     assert all(entry["epochs"] == 2 for entry in found["trainings"].values())
     assert set(found["trainings"]["no_dropout"]["against_base"]) == {"points", "interval_95"}
+    assert found["trainings"]["no_dropout"]["verdict"] == "too few steps"
+    again = found["trainings"]["base-again"]
+    assert "verdict" not in again
+    assert found["points_of_another_seed"] == abs(again["against_base"]["points"])
     table = (tmp_path / "ablate" / "ablation_liveness.md").read_text()
     assert capsys.readouterr().out.endswith(table)
     assert table.count("\n| ") == 3

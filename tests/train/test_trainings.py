@@ -40,7 +40,7 @@ def made_up_clips(n, seed=0):
     return {"cues": cues, "live": live, "kind": kind}
 
 
-def fitted(folder, callbacks=(), seed=1, **changed):
+def fitted(folder, watching=(), seed=1, **changed):
     settings = LivenessSettings.from_dict(TINY | changed)
     return fit_liveness(
         settings,
@@ -49,7 +49,7 @@ def fitted(folder, callbacks=(), seed=1, **changed):
         seed=seed,
         resume=folder,
         trained={"settings": settings.to_dict(), "seed": seed},
-        callbacks=callbacks,
+        watching=watching,
     )
 
 

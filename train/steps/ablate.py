@@ -8,8 +8,8 @@ SUMMARY = "train without each part in turn, and tell on dev what it earns"
 
 _EPILOG = """\
 Trains the base, then each change of --study, with the small budget stated there and the same seed, and last the base
-once more with another seed: no difference smaller than that one means anything, whatever its interval. Intervals
-resample the clips of dev, and both trainings are judged on the same resamples. The test split is not opened.
+once more with another seed: a part that changes no more than that has earned nothing, whatever the interval. Intervals
+resample the talkers of dev, and both trainings are judged on the same resamples. The test split is not opened.
 
 Writes to DIR a folder for each training, and to --results ablation_NETWORK.json and ablation_NETWORK.md, a table.
 Interrupted, the same command goes on; a training that is done is not done again.
@@ -40,13 +40,13 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from train.ablation import ablation_table, against_base, verdict
+    from train.ablation import ablation_table, against_base, seed_difference, verdict
     from train.atomic_file import put_bytes
     from train.corpus import data_hash
     from train.fitting import checked_out
     from train.results import write_result
     from train.studies import Study
-    from train.study_file import BASE
+    from train.study_file import AGAIN, BASE
 
     plan = plan_of(args)
     unknown = sorted(set(args.only or ()) - set(plan.changes))
@@ -58,10 +58,9 @@ def run(args: argparse.Namespace) -> int:
     checked_out(args.out)
     hashed = data_hash(args.data)
     study = Study(learner_of(args, plan.dev), args.out, data_hash=hashed)
-    again = f"{BASE}-again"
     runs = {BASE: (plan.base, args.seed), **{name: (change.settings, args.seed) for name, change in chosen.items()}}
-    runs[again] = (plan.base, args.seed + 1)
-    told = {BASE: "base", **{name: change.told for name, change in chosen.items()}, again: "base, another seed"}
+    runs[AGAIN] = (plan.base, args.seed + 1)
+    told = {BASE: "base", **{name: change.told for name, change in chosen.items()}, AGAIN: "base, another seed"}
     outcomes = {}
     for name, (settings, seed) in tqdm(runs.items(), desc="ablation", unit="training"):
         tqdm.write(f"{name}: {told[name]}", file=sys.stderr)
@@ -72,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
             "told": told[name],
             **one.to_dict(),
             **({} if name not in apart else {"against_base": apart[name]}),
-            **({} if name == BASE else {"verdict": verdict(apart.get(name))}),
+            **({} if name in (BASE, AGAIN) else {"verdict": verdict(one, apart)}),
         }
         for name, one in outcomes.items()
     }
@@ -82,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
         "budget": plan.budget,
         "base": plan.base.to_dict(),
         "dev": study.learner.dev,
+        "points_of_another_seed": seed_difference(apart),
         "trainings": entries,
     }
     results = args.results or args.out

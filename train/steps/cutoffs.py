@@ -7,13 +7,12 @@ __all__ = ["SUMMARY", "configure", "run"]
 
 SUMMARY = "choose cut-offs and calibrate the liveness probability on the dev split"
 
-_SPEEDS = (0.88, 1.0, 1.13)
-
 _EPILOG = """\
 Runs the networks of a bundle as a device does, over the dev split only, and writes a file for
 'vivavoce quantize pack --cutoffs'. Each long-form stream is heard at three speeds, and so with three voices: the few
 streams of a dev split bound a false-accept rate badly, and those of train flatter, because the network knows them.
-What such a choice gives on talkers and streams that it was not made on is told beside, out of fold.
+What such a choice gives on talkers and streams that it was not made on is told beside, out of fold. Of a bundle with a
+verifier, cut-offs of the wake network alone and its candidates' are chosen first, and then the verifier's.
 
 Takes a few minutes on two cores. Nothing is written before the end: interrupted, the same command begins anew, but does
 not render again what is in --cache.
@@ -72,9 +71,8 @@ def run(args: argparse.Namespace) -> int:
     from edge.events import SAMPLE_RATE_HZ
     from edge.output import warn
     from train.atomic_file import put_bytes
-    from train.calibration import choose_word_cutoffs, fit_platt, quantile_cutoff
+    from train.calibration import fit_platt, quantile_cutoff
     from train.corpus import load_manifest, read_clip
-    from train.cutoff_folds import out_of_fold
     from train.engines.choice import engine_from
     from train.liveness_evaluation import judge_audio
     from train.liveness_scenes import build_liveness_clips
@@ -82,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
     from train.options import check_folders
     from train.simulator.levels import to_int16
     from train.task import load_task
-    from train.wake_traces import in_noise_floor, trace
+    from train.wake_traces import BACKGROUND_SPEEDS, in_noise_floor
+    from train.word_cutoffs import Heard, choose_cutoffs
 
     if args.out.is_dir():
         raise UsageError(f"--out {args.out} is a folder, expected the name of a file; give one within it")
@@ -102,31 +101,20 @@ def run(args: argparse.Namespace) -> int:
     said = [c for c in clips if c.role == "wake" and c.split == "dev"]
     other = [c for c in clips if c.role == "longform" and c.split == "dev"]
     by_word = [[c for c in said if c.word == word.id] for word in bundle.words]
-    positives = [
-        [trace(bundle, in_noise_floor(c)) for c in some] for some in tqdm(by_word, desc="words on dev", unit="word")
-    ]
-    background = [
-        trace(bundle, to_int16(soxr.resample(read_clip(c), SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * speed))))
-        for c in tqdm(other, desc="long-form", unit="stream")
-        for speed in _SPEEDS
-    ]
-    hours = sum(one.seconds for one in background) / 3600
-    budget = int(rate * hours)
-    chosen = choose_word_cutoffs(
-        positives, background, refractory_s=bundle.wake.refractory_ms / 1000, false_accepts=budget
+    heard = Heard(
+        words=[[in_noise_floor(c) for c in some] for some in by_word],
+        talkers=[[c.talker for c in some] for some in by_word],
+        background=[
+            to_int16(soxr.resample(read_clip(c), SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * speed)))
+            for c in tqdm(other, desc="long-form", unit="stream")
+            for speed in BACKGROUND_SPEEDS
+        ],
+        streams=[c.path for c in other for _ in BACKGROUND_SPEEDS],
     )
-    if sum(c.false_accepts for c in chosen) > budget:
-        warn(f"got more false accepts than {budget} in {hours:.2f} h at the highest cut-offs; train on more")
-
-    beyond = out_of_fold(
-        [word.id for word in bundle.words],
-        positives,
-        [[c.talker for c in some] for some in by_word],
-        background,
-        [c.path for c in other for _ in _SPEEDS],
-        refractory_s=bundle.wake.refractory_ms / 1000,
-        per_hour=rate,
-    )
+    chosen = choose_cutoffs(bundle, heard, per_hour=rate, progress=tqdm.write)
+    hours = sum(one.size for one in heard.background) / SAMPLE_RATE_HZ / 3600
+    if sum(c.false_accepts for c in chosen.deciding) > int(rate * hours):
+        warn(f"got more false accepts than {rate:g} an hour in {hours:.2f} h at the highest cut-offs; train on more")
 
     simulated = build_liveness_clips(
         args.data, "dev", args.cache,
@@ -142,19 +130,30 @@ def run(args: argparse.Namespace) -> int:
         args.out,
         json.dumps(
             {
-                "words": {word.id: round(c.cutoff, 4) for word, c in zip(bundle.words, chosen, strict=True)},
+                "words": {word.id: round(c.cutoff, 4) for word, c in zip(bundle.words, chosen.alone, strict=True)},
+                **(
+                    {
+                        "verifier": {
+                            word.id: {"candidate": round(candidate, 4), "cutoff": round(c.cutoff, 4)}
+                            for word, candidate, c in zip(bundle.words, chosen.candidates, chosen.verified, strict=True)
+                        }
+                    }
+                    if chosen.verified
+                    else {}
+                ),
                 "liveness": {
                     "accept": round(quantile_cutoff(probability[live], refused), 4),
                     "reject": round(quantile_cutoff(probability[live], rejected), 4),
                     "calibration": {"slope": round(slope, 5), "offset": round(offset, 5)},
                 },
-                "out_of_fold": beyond,
+                "out_of_fold": chosen.out_of_fold,
             },
             indent=1,
         ).encode()
         + b"\n",
     )
-    for word, c in zip(bundle.words, chosen, strict=True):
+    beyond = chosen.out_of_fold
+    for word, c in zip(bundle.words, chosen.deciding, strict=True):
         tqdm.write(
             f"{word.id:<14} cut-off {c.cutoff:.3f}  dev recall {c.recall:.3f} of {c.clips}  "
             f"false accepts {c.false_accepts}"

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from edge.bundle import open_bundle
+    from edge.bundle import open_bundle, without_verifier
     from edge.bundle_identity import bundle_hash
     from edge.cues import CueSettings
     from edge.errors import UsageError
@@ -111,8 +111,11 @@ def run(args: argparse.Namespace) -> int:
         wake = {
             "split": args.split,
             "model_bytes": len(bundle.content(bundle.wake.file)),
+            **({} if bundle.verifier is None else {"verifier_bytes": len(bundle.content(bundle.verifier.file))}),
             "int8": evaluate_wake(bundle, clips),
         }
+        if bundle.verifier is not None:
+            wake["wake_network_alone"] = evaluate_wake(without_verifier(bundle), clips)
         if floats is not None:
             wake["float"] = evaluate_wake(floats, clips)
             ids = {word.id for word in bundle.words}
