@@ -41,6 +41,7 @@ PYTHONS ?= python3.12 python3.13
 DATA   ?= ../shared/data
 WORK   ?= build/models
 NAME   ?= $(shell uname -n)
+BUNDLE_VERSION ?= 0.3.0
 
 # tflite-runtime was never built for anything newer than Python 3.11; where there is none, the test that compares the two
 # interpreters says that it was skipped.
@@ -154,20 +155,30 @@ VIVAVOCE = $(LIMIT) $(MODELS_BUDGET) .venv-train/bin/vivavoce
 
 # Each step resumes where it was interrupted. The bundle is packed twice, because the cut-offs are chosen on dev with the
 # int8 networks as they ship.
-models: .venv-train/.installed
+models: .venv-train/.installed $(WORK)/embedding
 	@$(call debian,command -v espeak-ng && command -v flite,espeak-ng flite)
 	$(VIVAVOCE) train wake --data $(DATA) --out $(WORK)/wake
 	$(VIVAVOCE) train liveness --data $(DATA) --seed 2 --out $(WORK)/liveness
+	$(VIVAVOCE) train verifier --data $(DATA) --embedding $(WORK)/embedding/openwakeword/resources/models --out $(WORK)/verifier
 	$(VIVAVOCE) quantize convert $(WORK)/wake
+	$(VIVAVOCE) quantize convert $(WORK)/verifier
 	$(VIVAVOCE) quantize convert $(WORK)/liveness
 	$(VIVAVOCE) quantize parity $(WORK)/wake/model_float.tflite $(WORK)/wake/model_int8.tflite \
 		--data $(WORK)/wake/representative.npz
 	$(VIVAVOCE) quantize parity $(WORK)/liveness/model_float.tflite $(WORK)/liveness/model_int8.tflite \
 		--data $(WORK)/liveness/representative.npz
-	$(VIVAVOCE) quantize pack --wake $(WORK)/wake --liveness $(WORK)/liveness --out $(WORK)/bundle
+	$(VIVAVOCE) quantize pack --wake $(WORK)/wake --verifier $(WORK)/verifier --liveness $(WORK)/liveness --out $(WORK)/bundle
 	$(VIVAVOCE) train cutoffs --data $(DATA) --bundle $(WORK)/bundle --out $(WORK)/cutoffs.json
-	$(VIVAVOCE) quantize pack --wake $(WORK)/wake --liveness $(WORK)/liveness --cutoffs $(WORK)/cutoffs.json \
-		--out edge/data/bundle
+	$(VIVAVOCE) quantize pack --wake $(WORK)/wake --verifier $(WORK)/verifier --liveness $(WORK)/liveness \
+		--cutoffs $(WORK)/cutoffs.json --author vivavoce --language en --bundle-version $(BUNDLE_VERSION) --out edge/data/bundle
+
+# The speech embedding that the verifier begins with (Google, Apache-2.0), as the wheel of openWakeWord holds it.
+$(WORK)/embedding: .venv-train/.installed
+	@mkdir -p $@.part
+	@$(LIMIT) $(INSTALL_BUDGET) .venv-train/bin/python -m pip download -qq --disable-pip-version-check --no-deps \
+		--dest $@.part openwakeword==0.5.1 </dev/null
+	@.venv-train/bin/python -m zipfile -e $@.part/openwakeword-0.5.1-*.whl $@.part
+	@mv $@.part $@
 
 results: VIVAVOCE = $(LIMIT) $(RESULTS_BUDGET) .venv-train/bin/vivavoce
 results: .venv-train/.installed

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from edge.bundle import Bundle
+from edge.bundle import Bundle, networks_of
+from edge.bundle_manifest import verifier_entry
 
 __all__ = ["ABSENT", "SECTIONS", "Difference", "differences"]
 
@@ -63,7 +64,8 @@ def differences(a: Bundle, b: Bundle) -> list[Difference]:
 
 
 def _entries(bundle: Bundle) -> dict[str, dict[str, Any]]:
-    networks = {"wake": bundle.wake.file, "liveness": bundle.liveness.file}
+    networks = networks_of(bundle)
+    alone, verifier = bundle.wake_cutoffs, verifier_entry(bundle)
     licences: dict[str, list[str]] = {}
     for entry in bundle.licences:
         licences.setdefault(entry.material, []).append(entry.licence)
@@ -72,13 +74,14 @@ def _entries(bundle: Bundle) -> dict[str, dict[str, Any]]:
         "bundle": {name: getattr(bundle, name) for name in head},
         "words": {
             "order": [word.id for word in bundle.words],
-            **_flat({word.id: {"phrase": word.phrase, "cutoff": word.cutoff} for word in bundle.words}),
+            **_flat({word.id: {"phrase": word.phrase, "cutoff": alone[word.id]} for word in bundle.words}),
         },
         "networks": _flat({role: asdict(bundle.files[file]) for role, file in networks.items()}),
         "settings": _flat(
             {
                 "frontend": bundle.frontend,
                 "wake": asdict(bundle.wake),
+                **({} if verifier is None else {"verifier": verifier}),
                 "liveness": asdict(bundle.liveness),
             }
         ),

@@ -31,6 +31,7 @@ __all__ = [
     "WEBSITE",
     "parse_manifest",
     "read_bundle_file",
+    "verifier_entry",
     "version_order",
 ]
 
@@ -234,6 +235,26 @@ def _verifier(part: Table, words: list[Word]) -> VerifierPart:
     )
     part.end()
     return verifier
+
+
+def verifier_entry(manifest: Manifest) -> dict[str, Any] | None:
+    """Return what a manifest says of its verifier, as it is written there.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Or a bundle, as it shipped.
+
+    Returns
+    -------
+    dict or None
+        ``file``, ``delay_ms``, ``again_ms``, and ``words``: for each id ``candidate`` and ``cutoff``; None without one.
+    """
+    part = manifest.verifier
+    if part is None:
+        return None
+    words = {word.id: {"candidate": part.candidates[word.id], "cutoff": word.cutoff} for word in manifest.words}
+    return {"file": part.file, "delay_ms": part.delay_ms, "again_ms": part.again_ms, "words": words}
 
 
 def _liveness(part: Table) -> LivenessPart:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.errors import UsageError
+from edge.events import SAMPLE_RATE_HZ
 from edge.judgement import Judgement
 
 __all__ = ["FileEntry", "Licence", "LivenessPart", "Manifest", "VerifierPart", "WakePart", "Word", "find_word"]
@@ -57,6 +58,11 @@ class VerifierPart:
     alone: Mapping[str, float]
     """By the id of a word: smoothed score of the wake network above which the word counts as heard on a device that has
     no verifier, such as a microcontroller."""
+
+    @property
+    def delay_samples(self) -> int:
+        """How long after the wake network a look waits, samples."""
+        return self.delay_ms * SAMPLE_RATE_HZ // 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,11 +158,17 @@ class Hearing:
 
 
 class Deaf(Hearing):
-    """Hears nothing: for a stream in which somebody else detects the words."""
+    """Hears nothing: for a stream in which somebody else detects the words.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    late_samples : int, optional
+        How long that other one waits before a word counts as heard.
+    """
+
+    def __init__(self, late_samples: int = 0) -> None:
         self._ears = ()
         self._verifier = None
         self.words = ()
         self.hop_samples = SAMPLE_RATE_HZ // 100
-        self.delay_samples = 2 * self.hop_samples
+        self.delay_samples = 2 * self.hop_samples + late_samples

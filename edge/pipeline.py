@@ -91,7 +91,7 @@ class Pipeline:
     clock : callable, optional
         Returns seconds; with it :attr:`judging_s` is measured.
     threads : int, optional
-        Threads of the liveness network. The wake network runs on one.
+        Threads of the networks that run for a word: liveness, and the verifier. The wake network runs on one.
 
     Raises
     ------
@@ -113,7 +113,11 @@ class Pipeline:
         clock: Callable[[], float] | None = None,
         threads: int = 1,
     ) -> None:
-        self._hearing = listening(bundle, words=words, models=models, runtime=runtime) if listen else Deaf()
+        if listen:
+            self._hearing = listening(bundle, words=words, models=models, runtime=runtime, threads=threads)
+        else:
+            # Who tells of words may wait for as long as the verifier does.
+            self._hearing = Deaf(bundle.verifier.delay_samples if bundle.verifier is not None else 0)
         self._bundle = bundle
         self._models = bool(models)
         self._on_failure = on_failure
@@ -165,11 +169,11 @@ class Pipeline:
             chunk = samples[at : at + self._hop]
             self._ring.write(chunk)
             self._meter.push(chunk)
-            yield from self._decisions()
+            yield from self.due()
             for heard in self._hearing.push(chunk):
                 yield self._wake_up(heard)
                 # A verifier may have waited for as long as the decision does.
-                yield from self._decisions()
+                yield from self.due()
 
     def heard(self, word: str, score: float, at: int | None = None) -> Wake:
         """Take the word of somebody else for it that a word ended; its decision follows as if it was ours.
@@ -185,7 +189,8 @@ class Pipeline:
         """
         return self._wake_up(Heard(word, score, self._ring.head if at is None else at))
 
-    def _decisions(self) -> Iterator[Decision]:
+    def due(self) -> Iterator[Decision]:
+        """Yield the decisions for which it is time; :meth:`push` does so by itself, but not after :meth:`heard`."""
         while self._pending and self._pending[0].due <= self._ring.head:
             yield self._decide(self._pending.pop(0))
 
@@ -280,6 +285,7 @@ def listening(
     words: Sequence[str] | None = None,
     models: Sequence[EsphomeModel] = (),
     runtime: str | None = None,
+    threads: int = 1,
 ) -> Hearing:
     """Make what hears words: the bundle's network, or the models for ESPHome where there are any.
 
@@ -287,7 +293,7 @@ def listening(
     """
     if not models:
         cutoffs = _cutoffs(bundle, words)
-        return verified_hearing(bundle, list(cutoffs.values()), runtime)
+        return verified_hearing(bundle, list(cutoffs.values()), runtime, threads)
     there = [model.word for model in models]
     ids = [word.id for word in there]
     for i, model in enumerate(models):
@@ -334,7 +340,7 @@ def _ear(settings: FrontendSettings, models: Sequence[EsphomeModel], runtime: st
     return Ear(Frontend(settings), tuple(listeners))
 
 
-def verified_hearing(bundle: Bundle, cutoffs: Sequence[float], runtime: str | None = None) -> Hearing:
+def verified_hearing(bundle: Bundle, cutoffs: Sequence[float], runtime: str | None = None, threads: int = 1) -> Hearing:
     """Make all that hears the words of a bundle, its verifier included where it has one.
 
     Parameters
@@ -344,9 +350,11 @@ def verified_hearing(bundle: Bundle, cutoffs: Sequence[float], runtime: str | No
         For each word; :data:`NEVER` for one that is not listened for.
     runtime : str, optional
         See :class:`Pipeline`.
+    threads : int, optional
+        Of the verifier.
     """
     ids = tuple(word.id for word in bundle.words)
-    verifier = verifying(bundle, cutoffs, runtime)
+    verifier = verifying(bundle, cutoffs, runtime, threads)
     if verifier is None:
         frontend, stage = hearing(bundle, list(cutoffs), runtime)
     else:
@@ -361,16 +369,16 @@ def candidate_hearing(bundle: Bundle, verifier: Verifier, runtime: str | None) -
     return hearing(bundle, verifier.candidates, runtime, refractory_ms=part.again_ms)
 
 
-def verifying(bundle: Bundle, cutoffs: Sequence[float], runtime: str | None) -> Verifier | None:
-    """Make the verifier, as the bundle says; None where it has none."""
+def verifying(bundle: Bundle, cutoffs: Sequence[float], runtime: str | None, threads: int = 1) -> Verifier | None:
+    """Make the verifier, as the bundle says, with a network that runs on so many threads; None where it has none."""
     part = bundle.verifier
     if part is None:
         return None
     return Verifier(
-        load_model(bundle.content(part.file), runtime=runtime, name=part.file),
+        load_model(bundle.content(part.file), runtime=runtime, name=part.file, threads=threads),
         cutoffs,
         candidates=[part.candidates[word.id] for word in bundle.words],
-        delay_samples=part.delay_ms * SAMPLE_RATE_HZ // 1000,
+        delay_samples=part.delay_samples,
         refractory_samples=bundle.wake.refractory_ms * SAMPLE_RATE_HZ // 1000,
     )
 

@@ -6,7 +6,8 @@ The workflow, and who does what of it:
    size), or the https address of an archive (limits on size and time; goes on where it was broken off).
 2. **Verify** (:meth:`edge.slots.Slots.stage`): all of it, by :func:`edge.bundle.open_bundle`; a signature by a trusted
    key is required unless the owner said otherwise. Refused are bundles that are older than the highest version that was
-   ever confirmed here, and those that failed here before. Both networks are run once (:func:`check_runs`).
+   ever confirmed here, and those that failed here before. Each network is run once
+   (:func:`edge.bundle_check.check_runs`).
 3. **Stage**: it is copied into the slot that is not used, flushed to the disk, verified once more, and waits there as
    the *candidate*. The bundle in use is untouched.
 4. **Trial** (:class:`edge.trial.Trial`): the daemon lets the candidate hear what the active bundle hears, for some
@@ -30,7 +31,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from edge.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
+from edge.bundle import DEFAULT_BUNDLE, open_bundle
+from edge.bundle_check import check_runs
 from edge.bundle_trust import BundleTrust
 from edge.download import FetchSettings
 from edge.errors import BundleError, MissingExtraError, UsageError
@@ -41,7 +43,7 @@ from edge.slots import Slots
 from edge.strict_toml import Within
 from edge.trial import TrialSettings
 
-__all__ = ["UpdateSettings", "check_runs", "install", "install_folder", "open_slots", "update_trust"]
+__all__ = ["UpdateSettings", "install", "install_folder", "open_slots", "update_trust"]
 
 _WORK = "fetch"
 
@@ -152,21 +154,3 @@ def install_folder(folder: Path, slots: Slots, *, allow_downgrade: bool = False,
     # Nothing is run before it is known whose it is.
     check_runs(open_bundle(folder, trust=slots.trust))
     return slots.stage(folder, allow_downgrade=allow_downgrade, retry=retry)
-
-
-def check_runs(bundle: Bundle) -> None:
-    """Run both networks of a bundle once.
-
-    Raises
-    ------
-    BundleError, ModelAbiError
-        If they cannot be loaded, or do not fit their roles.
-    """
-    from edge.doctor import known_signal
-    from edge.pipeline import Pipeline, judging
-
-    signal = known_signal()
-    for _ in Pipeline(bundle).push(signal):
-        pass  # what it says of a sound that is no speech does not matter
-    # Only a word that was heard would have been judged.
-    judging(bundle, None).judge(signal)

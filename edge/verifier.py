@@ -175,8 +175,19 @@ class Verifier:
             looks.append(Look(word, score, at, heard))
         return looks
 
-    def _look(self, word: int, end: int) -> float:
-        samples = self._ring.read(max(self._ring.tail, end - self.stretch_samples), end)
+    def scores(self, samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
+        """Look once: return what the verifier is sure by that each word was said at the end of a sound.
+
+        Parameters
+        ----------
+        samples : (n,) int16
+            At most :attr:`stretch_samples`; before fewer there was silence.
+
+        Returns
+        -------
+        (words,) float64
+            0 to 1: of each word the best of the moments at which it may have ended.
+        """
         if samples.size < self.stretch_samples:  # at the beginning of a stream
             samples = np.concatenate((np.zeros(self.stretch_samples - samples.size, np.int16), samples))
         assert self._spec_in is not None
@@ -185,7 +196,12 @@ class Verifier:
         raw = self._model.run({"mel": mel if is_float else quantise(mel, self._spec_in)})[self._spec_out.name]
         logits = raw if is_float else dequantise(raw, self._spec_out)
         best = np.max(logits[0], axis=0).astype(np.float64)
-        score = float(1.0 / (1.0 + np.exp(-best[word])))
+        found: npt.NDArray[np.float64] = 1.0 / (1.0 + np.exp(-best))
+        return found
+
+    def _look(self, word: int, end: int) -> float:
+        samples = self._ring.read(max(self._ring.tail, end - self.stretch_samples), end)
+        score = float(self.scores(samples)[word])
         self.max_scores[word] = max(self.max_scores[word], score)
         self.looks += 1
         return score

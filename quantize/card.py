@@ -32,13 +32,9 @@ words: {words}
 
 # vivavoce bundle {version}
 
-Two networks of 8-bit integers for small devices. The first hears a wake word in a stream of 16 kHz mono
-sound, the second judges from the second that holds the word whether a mouth spoke it or a loudspeaker
-played it.
+{networks}
 
-| word | phrase | cut-off |
-|---|---|---|
-{word_rows}
+{words_table}
 
 Liveness: from {accept:g} on the speech counts as live, below {reject:g} as played; the answer between the
 two is *unsure*.{provisional}
@@ -84,6 +80,17 @@ cut-offs, which therefore belong to exactly these files.
 * Sound without content above 4 kHz, too short, clipped, or drowned in noise is answered with *unsure*.
 """
 
+_TWO_NETWORKS = """\
+Two networks of 8-bit integers for small devices. The first hears a wake word in a stream of 16 kHz mono
+sound, the second judges from the second that holds the word whether a mouth spoke it or a loudspeaker
+played it."""
+
+_THREE_NETWORKS = """\
+Three networks of 8-bit integers. The first runs all the time, and finds in a stream of 16 kHz mono sound what may be a
+wake word. The second, the *verifier*, is larger: it listens again to each such candidate, {delay_ms} ms later, and its
+score decides. The third judges from the second that holds the word whether a mouth spoke it or a loudspeaker played it.
+On a device that has no verifier, such as a microcontroller, the first network decides alone, by cut-offs of its own."""
+
 _NO_RESULTS = "No results were given when the bundle was packed; `vivavoce train evaluate` measures them."
 
 _PROVISIONAL = " **These cut-offs are provisional**: no results of a choice on `dev` were given."
@@ -115,6 +122,7 @@ def model_card(
         Markdown with YAML front matter.
     """
     words, liveness, licences = manifest["words"], manifest["liveness"], manifest["licences"]
+    verifier = manifest.get("verifier")
     version, spoken = manifest["bundle_version"], manifest.get("trained_languages", [])
     author = manifest.get("author") or "not said"
     return _CARD.format(
@@ -125,7 +133,8 @@ def model_card(
         language=f"language: {json.dumps(list(spoken))}\n" if spoken else "",
         languages=", ".join(spoken) or "not said",
         author=f"{author}, {manifest['website']}" if manifest.get("website") else author,
-        word_rows=_rows((f"`{word['id']}`", word["phrase"], f"{word['cutoff']:g}") for word in words),
+        networks=_TWO_NETWORKS if verifier is None else _THREE_NETWORKS.format(delay_ms=verifier["delay_ms"]),
+        words_table=_words_table(words, verifier),
         accept=liveness["accept_cutoff"],
         reject=liveness["reject_cutoff"],
         provisional=_PROVISIONAL if provisional else "",
@@ -186,6 +195,17 @@ def card_with_limits(card: bytes, judgement: Judgement) -> bytes:
     # In front of what the gate is not good for, which is about all bundles; at the end of a card made elsewhere.
     before, heading, after = plain.rpartition(f"\n{_LIMITS_HEADING}".encode())
     return before + b"\n" + written + heading[1:] + after if heading else plain + written
+
+
+def _words_table(words: Sequence[Mapping[str, Any]], verifier: Mapping[str, Any] | None) -> str:
+    heads = ["word", "phrase", "cut-off"]
+    cells = [[f"`{word['id']}`", word["phrase"], f"{word['cutoff']:g}"] for word in words]
+    if verifier is not None:
+        heads[2:] = ["cut-off of the verifier", "it listens from", "cut-off without a verifier"]
+        for row, word in zip(cells, words, strict=True):
+            of = verifier["words"][word["id"]]
+            row[2:2] = [f"{of['cutoff']:g}", f"{of['candidate']:g}"]
+    return f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}\n{_rows(cells)}"
 
 
 def _rows(rows: Any) -> str:

@@ -3,9 +3,10 @@
 import argparse
 import os
 
+from edge.bench.stages import STAGES
 from edge.commands import bench
 
-__all__ = ["TWO", "FakeBench", "call", "measured_into"]
+__all__ = ["TWO", "FakeBench", "call", "measured_into", "stages_of"]
 
 TWO = "1,2" if len(os.sched_getaffinity(0)) > 1 else "1"
 """Threads that this machine has the cores for."""
@@ -16,6 +17,11 @@ def call(*words):
     parser = argparse.ArgumentParser()
     bench.configure(parser)
     return bench.run(parser.parse_args([str(word) for word in words]))
+
+
+def stages_of(bundle):
+    """Return the stages that are measured of a bundle, in their order."""
+    return [name for name in STAGES if name != "verifier" or bundle.verifier is not None]
 
 
 def measured_into(folder):

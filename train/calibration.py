@@ -2,20 +2,32 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import scipy.optimize
 
+from edge.sensitivity import log_odds, moved_by
 from train.metrics import checked_scores
 from train.wake_traces import Trace, count_detections
 
-__all__ = ["Calibration", "WordCutoff", "choose_word_cutoffs", "fit_calibration", "fit_platt", "quantile_cutoff"]
+__all__ = [
+    "Calibration",
+    "ChooseCutoffs",
+    "WordCutoff",
+    "choose_common_cutoff",
+    "choose_word_cutoffs",
+    "fit_calibration",
+    "fit_platt",
+    "quantile_cutoff",
+]
 
 _LOWEST_CUTOFF = 0.5
 _HIGHEST_CUTOFF = 0.998
 _MARGIN = 0.002
 _NO_GAIN = 1e-9
+_LOG_ODDS_STEP = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +108,55 @@ def choose_word_cutoffs(
         best = wider
     cheapest = max(sorted(best), key=lambda spent: (round(best[spent][0] / _NO_GAIN), -spent))
     return [of_word[more] for of_word, more in zip(options, best[cheapest][1], strict=True)]
+
+
+class ChooseCutoffs(Protocol):
+    """A way to choose the cut-offs of words: :func:`choose_word_cutoffs`, or another one."""
+
+    def __call__(
+        self,
+        positives: Sequence[Sequence[Trace]],
+        background: Sequence[Trace],
+        *,
+        refractory_s: float,
+        false_accepts: int,
+    ) -> list[WordCutoff]:
+        """See :func:`choose_word_cutoffs`."""
+
+
+def choose_common_cutoff(
+    positives: Sequence[Sequence[Trace]],
+    background: Sequence[Trace],
+    *,
+    refractory_s: float,
+    false_accepts: int,
+    margin: float = 0.0,
+) -> list[WordCutoff]:
+    """Choose one cut-off for all words: the lowest that spends no more than a budget of false accepts.
+
+    For scores that mean the same whichever word they are of. A few hours of background say little of each word by
+    itself, and more of all together.
+
+    Parameters
+    ----------
+    positives, background, refractory_s, false_accepts
+        See :func:`choose_word_cutoffs`.
+    margin : float
+        How far the log-odds are then moved up.
+    """
+
+    def counts(cutoff: float) -> list[int]:
+        return [count_detections(background, word, cutoff, refractory_s) for word in range(len(positives))]
+
+    odds = 0.0
+    while sum(counts(moved_by(_LOWEST_CUTOFF, odds))) > false_accepts and odds < log_odds(_HIGHEST_CUTOFF):
+        odds += _LOG_ODDS_STEP
+    cutoff = moved_by(_LOWEST_CUTOFF, odds + margin)
+    chosen = []
+    for clips, false in zip(positives, counts(cutoff), strict=True):
+        hits = [trace.scores[:, len(chosen)].max(initial=0.0) > cutoff for trace in clips]
+        chosen.append(WordCutoff(cutoff, float(np.mean(hits)) if hits else 0.0, len(hits), false))
+    return chosen
 
 
 def fit_platt(live: npt.NDArray[np.floating], replay: npt.NDArray[np.floating]) -> tuple[float, float]:

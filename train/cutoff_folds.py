@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from train.calibration import choose_word_cutoffs
+from train.calibration import ChooseCutoffs, choose_word_cutoffs
 from train.metrics import cluster_interval, poisson_upper, rate_interval
 from train.wake_traces import Trace, count_detections
 
@@ -29,6 +29,7 @@ def out_of_fold(
     *,
     refractory_s: float,
     per_hour: float,
+    choose: ChooseCutoffs = choose_word_cutoffs,
 ) -> dict[str, Any] | None:
     """Return recall and false accepts at cut-offs that were chosen without the talkers and streams they are counted on.
 
@@ -48,6 +49,8 @@ def out_of_fold(
         Refractory time of the device, s.
     per_hour : float
         False accepts an hour that each choice may spend on its part of the background.
+    choose : callable, optional
+        Chooses, as :func:`train.calibration.choose_word_cutoffs` does.
 
     Returns
     -------
@@ -68,7 +71,7 @@ def out_of_fold(
     for fold in range(folds):
         fitted = [trace for trace, name in zip(background, streams, strict=True) if fold_of[name] != fold]
         held_out = [trace for trace, name in zip(background, streams, strict=True) if fold_of[name] == fold]
-        chosen = choose_word_cutoffs(
+        chosen = choose(
             [
                 [trace for trace, one in zip(some, who, strict=True) if fold_of[one] != fold]
                 for some, who in zip(positives, talkers, strict=True)

@@ -10,16 +10,17 @@ References
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.events import SAMPLE_RATE_HZ
-from edge.strict_toml import Within, from_tables
+from edge.strict_toml import Within
 from train.speech_embedding import DIMENSIONS, HOP_FRAMES, heard_samples
+from train.training_settings import Batch, PlainSettings
 from train.wake_embeddings import EMBEDDING_STEP, SCENE_HOP_FRAMES
 from train.wake_labels import LabelTimes
 
@@ -47,7 +48,7 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class EmbeddingWordsSettings:
+class EmbeddingWordsSettings(PlainSettings):
     """All that decides what the classifier becomes, but data and seed."""
 
     embeddings: Annotated[int, Within(1, 40)] = 10
@@ -59,26 +60,11 @@ class EmbeddingWordsSettings:
     """Moments without a word that are taken of each scene."""
     epochs: Annotated[int, Within(1, 1000)] = 8
     rate: Annotated[float, Within(1e-7, 1.0)] = 2e-3
-    batch: Annotated[int, Within(1, 100_000)] = 256
+    batch: Batch = 256
     positive_weight: Annotated[float, Within(0.01, 1000)] = 4.0
     """What a moment counts at which a word was just said."""
     normalised: bool = True
     """Whether the first layer is normalised. What is to run in 8-bit integers had better do without."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain data."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any], where: str = "settings") -> "EmbeddingWordsSettings":
-        """Return settings from plain data; what is left out is as it is by default.
-
-        Raises
-        ------
-        UsageError
-            If an entry is unknown, of another type, or out of its limits.
-        """
-        return from_tables(cls, dict(given), where)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,15 @@
 """Training the liveness network: all that can be set about it, and the run."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from edge.cues import CueSettings
 from edge.errors import DataError
-from edge.strict_toml import Within, from_tables
+from edge.strict_toml import Within
 from train.corpus import data_hash, licences, load_manifest
 from train.engines.choice import Engine
 from train.fitting import RunRecord, checked_out, cosine_rate, fit, save_checkpoint, set_seed
@@ -22,6 +21,7 @@ from train.metrics import equal_error_rate
 from train.pruning import prunable, pruning_callback, sparsity, strip
 from train.simulator.recipe import Recipe, shipped_recipe
 from train.speeds import Speeds
+from train.training_settings import Batch, Decay, Epochs, TrainingSettings
 
 __all__ = [
     "LivenessSettings",
@@ -42,9 +42,14 @@ Clips = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
-class LivenessSettings:
+class LivenessSettings(TrainingSettings):
     """All that decides what a liveness network becomes, but data and seed."""
 
+    budget: ClassVar[tuple[str, ...]] = ("clips", "dev_clips", "epochs", "ema")
+
+    epochs: Epochs = 8
+    batch: Batch = 64
+    ema: Decay = 0.999
     shape: LivenessShape = field(default_factory=LivenessShape)
     clips: Annotated[int, Within(2, 10_000_000)] = 72_000
     """Clips to train on, half of them live."""
@@ -56,10 +61,6 @@ class LivenessSettings:
     """Simulated loudspeakers of each kind to learn from; a few hundred are known by heart after some epochs."""
     speeds: tuple[float, float] = (0.7, 0.17)
     """Share of the recordings at other speeds, and how far: see :class:`train.speeds.Speeds`."""
-    epochs: Annotated[int, Within(1, 10_000)] = 8
-    rate: Annotated[float, Within(1e-7, 10.0)] = 2e-3
-    """Peak learning rate."""
-    batch: Annotated[int, Within(1, 100_000)] = 64
     weight_decay: Annotated[float, Within(0, 1)] = 0.02
     mixup_share: Annotated[float, Within(0, 1)] = 0.15
     """Share of the clips that another one is mixed into."""
@@ -71,10 +72,6 @@ class LivenessSettings:
     """Most frames (10 ms) by which the spectra are moved in time."""
     dropout: Annotated[float, Within(0, 0.95)] = 0.15
     label_smoothing: Annotated[float, Within(0, 0.5)] = 0.03
-    sparsity: Annotated[float, Within(0, 0.99)] = 0.5
-    """Share of the weights that is pruned to zero; 0 trains without pruning."""
-    ema: Annotated[float, Within(0, 0.999999)] = 0.999
-    """Decay of the running mean of the weights; 0: the weights of the last step."""
     kind_weights: Mapping[str, float] = field(default_factory=dict)
     """What replays of a kind of loudspeaker count in the loss, e.g. ``{"tv": 1.5}``; 1 for the others."""
     group_dro: Annotated[float, Within(0, 1)] = 0.0
@@ -92,18 +89,8 @@ class LivenessSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain data."""
-        return {**asdict(self), "kind_weights": dict(self.kind_weights)}
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any], where: str = "settings") -> "LivenessSettings":
-        """Return settings from plain data; what is left out is as it is by default.
-
-        Raises
-        ------
-        UsageError
-            If an entry is unknown, of another type, or out of its limits.
-        """
-        return from_tables(cls, json.loads(json.dumps(given)), where)
+        # No super(): a class with slots is made anew, and is not the one that super() looks for.
+        return {**TrainingSettings.to_dict(self), "kind_weights": dict(self.kind_weights)}
 
 
 def liveness_clips(

@@ -1,6 +1,7 @@
 """``python -m train.readme_tables``: writes the tables of the README anew, from ``results/`` and the bundle.
 
-And the table of machines in ``docs/benchmarks``: what ``vivavoce bench --table`` prints of the files beside it.
+And the table of machines in ``docs/benchmarks``: what ``vivavoce bench --table`` prints of the files beside it; and
+those of ``docs/training.md``, of figures on dev.
 """
 
 import re
@@ -11,10 +12,11 @@ from typing import IO
 from edge.bench.table import table as table_of_machines
 from edge.bundle import open_bundle
 from edge.files import write_whole
+from train.dev_tables import paired_table, teacher_table
 from train.protocol_table import protocol_table
 from train.results_table import limits_table, results_table
 
-__all__ = ["tables", "with_tables"]
+__all__ = ["tables", "training_tables", "with_tables"]
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,6 +34,11 @@ def tables(results: Path) -> dict[str, str]:
         "results": results_table(results),
         "protocol": protocol_table(results),
     }
+
+
+def training_tables(results: Path) -> dict[str, str]:
+    """Return the tables of ``docs/training.md``, as :func:`tables` does those of the README."""
+    return {"teacher": teacher_table(results), "paired": paired_table(results)}
 
 
 def with_tables(text: str, made: dict[str, str]) -> str:
@@ -59,6 +66,7 @@ if __name__ == "__main__":
     machines = {"machines": table_of_machines(sorted(benchmarks.glob("machines/*.json"))) + "\n"}
     for document, made in (
         (_ROOT / "README.md", tables(_ROOT / "results")),
+        (_ROOT / "docs" / "training.md", training_tables(_ROOT / "results")),
         (benchmarks / "README.md", machines),
     ):
         written = with_tables(document.read_text(encoding="utf-8"), made).encode()

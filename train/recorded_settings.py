@@ -11,12 +11,15 @@ from typing import Any
 
 from edge.errors import DataError
 from edge.strict_toml import from_tables
+from train.embedding_words import EmbeddingWordsSettings
 from train.liveness_training import LivenessSettings
 from train.speeds import Speeds
 from train.wake_settings import WakeSettings
 from train.wake_variety import VARIETIES, Variety
 
 __all__ = ["recorded_liveness", "recorded_wake"]
+
+_TRAININGS = (EmbeddingWordsSettings, LivenessSettings, WakeSettings)
 
 
 def recorded_liveness(settings: Mapping[str, Any], record: Path) -> LivenessSettings:
@@ -32,15 +35,20 @@ def recorded_liveness(settings: Mapping[str, Any], record: Path) -> LivenessSett
     Raises
     ------
     DataError
-        If an entry is of another type or out of its limits.
+        If it is the record of another network, or an entry is of another type or out of its limits.
     """
+    _check(LivenessSettings, "liveness", settings, record)
     # Before there were other speeds, nothing was played at one.
     given = {"speeds": list(dataclasses.astuple(Speeds()))} | _known(LivenessSettings, settings)
     return from_tables(LivenessSettings, given, str(record), error=DataError)
 
 
 def recorded_wake(settings: Mapping[str, Any], record: Path) -> WakeSettings:
-    """Return the settings of a wake training; parameters and errors as of :func:`recorded_liveness`."""
+    """Return the settings of a wake training; parameters and errors as of :func:`recorded_liveness`.
+
+    Who taught the network is no setting: see :func:`train.wake_options.check_teachers`.
+    """
+    _check(WakeSettings, "wake", settings, record)
     given = _known(WakeSettings, settings)
     shape = settings.get("shape")
     if isinstance(shape, Mapping):
@@ -62,6 +70,23 @@ def recorded_wake(settings: Mapping[str, Any], record: Path) -> WakeSettings:
     return from_tables(WakeSettings, given, str(record), error=DataError)
 
 
+def _check(cls: type, step: str, settings: Mapping[str, Any], record: Path) -> None:
+    """Check that a record is of this training: some settings of another one have the same names."""
+    own = _names(cls) | _names(Variety) | {"shape"}
+    foreign = sorted((set().union(*map(_names, _TRAININGS)) - own) & set(settings))
+    # Networks that were joined, and a word that was added to one.
+    foreign += [name for name in ("members", "base") if name in settings]
+    if foreign:
+        raise DataError(
+            f"{record}: got a record of something else, with {', '.join(foreign[:3])}, expected one that 'vivavoce "
+            f"train {step}' wrote; give that of such a checkpoint"
+        )
+
+
 def _known(cls: type, settings: Mapping[str, Any]) -> dict[str, Any]:
-    names = {field.name for field in dataclasses.fields(cls)}
+    names = _names(cls)
     return {name: value for name, value in settings.items() if name in names}
+
+
+def _names(cls: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(cls)}

@@ -11,7 +11,7 @@ from train.judging import judge
 from train.task import load_task
 from train.verdicts import count_verdicts
 
-__all__ = ["limits_table", "results_table"]
+__all__ = ["HEARD_IN", "limits_table", "results_table"]
 
 
 def _percent(value: float, interval: list[float] | None = None) -> str:
@@ -73,7 +73,7 @@ def results_table(folder: Path) -> str:
         *(
             f"| mean of six, {said} | {_percent(entry['rate'], entry['interval_95'])} | - | {entry['clips']} "
             f"| {entry['talkers']} |"
-            for name, said in _HEARD_IN.items()
+            for name, said in HEARD_IN.items()
             for entry in [words.get("conditions", {}).get(name, {}).get("mean_recall")]
             if entry
         ),
@@ -206,7 +206,7 @@ def _cost(folder: Path) -> list[str]:
     return lines
 
 
-_HEARD_IN = {
+HEARD_IN = {
     "noise_10_db": "noises at 10 dB",
     "white_10_db": "white noise at 10 dB",
     "gain_minus_30_db": "30 dB fainter",

@@ -45,6 +45,8 @@ class Learner(Protocol):
     """What :meth:`error` is, in words."""
     dev: dict[str, Any]
     """All that the dev set depends on, as plain data: what its cache goes by."""
+    taught_by: dict[str, Any]
+    """Who teaches every network beside the labels, as plain data; empty if nobody does."""
     clusters: Sequence[Sequence[str]]
     """By what the examples of the dev set belong together: see :func:`train.metrics.cluster_interval`."""
 
@@ -120,7 +122,13 @@ class Study:
 
     def trained(self, settings: Settings, seed: int) -> dict[str, Any]:
         """Return all that decides an outcome, as JSON can hold it: one that is there counts only if it is of this."""
-        given = {"seed": seed, "data_hash": self.data_hash, "settings": settings.to_dict(), "dev": self.learner.dev}
+        given = {
+            "seed": seed,
+            "data_hash": self.data_hash,
+            "settings": settings.to_dict(),
+            "dev": self.learner.dev,
+            **self.learner.taught_by,
+        }
         plain: dict[str, Any] = json.loads(json.dumps(given))
         return plain
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from edge.errors import UsageError
 from edge.strict_toml import from_tables, load_tables, overlaid
@@ -25,6 +25,7 @@ __all__ = [
     "Plan",
     "Settings",
     "changed",
+    "in_full",
     "nested",
     "plan_from",
     "read_plan",
@@ -49,6 +50,9 @@ _TABLES = ("budget", "dev", "changes", "space")
 
 class Settings(Protocol):
     """Settings of a training: :class:`train.wake_settings.WakeSettings` and the like."""
+
+    budget: ClassVar[tuple[str, ...]]
+    """Names of what a study makes small: see :class:`train.training_settings.TrainingSettings`."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain data."""
@@ -198,6 +202,21 @@ def changed(base: S, change: Mapping[str, Any], where: str) -> S:
         If an entry is no setting, or out of its limits.
     """
     return type(base).from_dict(overlaid(base.to_dict(), change), where)
+
+
+def in_full(base: S, found: Mapping[str, Any]) -> S:
+    """Return what a search found, to be trained in full: settings of its base, but for those that are its budget.
+
+    Parameters
+    ----------
+    base : Settings
+        Of the trials.
+    found : mapping
+        What a trial had in place of entries of it, by dotted name; a setting of the budget that was searched counts.
+    """
+    full = type(base).from_dict({}).to_dict()
+    kept = {**base.to_dict(), **{name: full[name] for name in base.budget}}
+    return type(base).from_dict(overlaid(kept, nested(found)), "best")
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,13 +28,15 @@ from train.liveness_training import (
     liveness_clips,
     train_liveness,
 )
+from train.speech_teacher import read_speech_teacher
 from train.studies import Scores, Watch
 from train.study_file import Settings
 from train.wake_batches import wake_batches
-from train.wake_material import phrases, spoken, wake_scenes
+from train.wake_material import spoken, taught_words, wake_scenes
 from train.wake_network import saved_weights, training_form
 from train.wake_scenes import other_words, scene_settings
 from train.wake_settings import WakeSettings
+from train.wake_teachers import WakeTeachers
 from train.wake_training import SMOOTHING_STEPS, fit_wake, train_wake, wake_shape
 
 __all__ = ["LEARNERS", "LivenessLearner", "WakeLearner"]
@@ -81,6 +83,7 @@ class _Learner(ABC, Generic[S]):
         self._seed = rendering_seed
         self._engine = engine
         self._checkpoints = checkpoints
+        self.taught_by: dict[str, Any] = {}
         self._rendered: tuple[Hashable, Arrays] | None = None
 
     def fit(
@@ -122,7 +125,10 @@ class _Learner(ABC, Generic[S]):
 
 
 class WakeLearner(_Learner[WakeSettings]):
-    """The wake network: the equal error rate of scenes with a word and of those without it, mean over the words."""
+    """The wake network: the equal error rate of scenes with a word and of those without it, mean over the words.
+
+    With `checkpoints`, `teachers` and `speech_teacher` are as for :func:`train.wake_training.train_wake`.
+    """
 
     role = "wake"
     settings = WakeSettings
@@ -131,16 +137,29 @@ class WakeLearner(_Learner[WakeSettings]):
         "highest smoothed probability in it"
     )
 
-    def __init__(self, data: Path, cache: Path, dev: WakeSettings, **rest: Any) -> None:
+    def __init__(
+        self,
+        data: Path,
+        cache: Path,
+        dev: WakeSettings,
+        *,
+        teachers: Sequence[Path] = (),
+        speech_teacher: Path | None = None,
+        **rest: Any,
+    ) -> None:
         super().__init__(data, cache, dev, **rest)
-        said = phrases(data)
         self._left_out = dev.without
-        self._said = {word: phrase for word, phrase in said.items() if word not in dev.without}
-        if not self._said:
-            raise UsageError(f"without: got all words of {data}, expected some of them; leave out fewer")
-        self._told = (*sorted(self._said), *other_words(data))
-        self._dev = self._scenes(dev, "dev")
+        self._said = taught_words(data, dev.without)
+        words = tuple(sorted(self._said))
+        self._told = (*words, *other_words(data))
         shape = wake_shape(dev, len(self._told))
+        self._teachers, self._speech_teacher = tuple(teachers), speech_teacher
+        # Before the dev set is rendered: one that cannot teach is found at once.
+        if teachers:
+            self.taught_by["teachers"] = WakeTeachers(teachers, words, shape).identities
+        if speech_teacher is not None:
+            self.taught_by["speech_teacher"] = read_speech_teacher(speech_teacher, self._told).identity
+        self._dev = self._scenes(dev, "dev")
         self._batches = wake_batches(self._dev, shape, dev, None, seed=0)
         self.clusters: Sequence[Sequence[str]] = [scene_clusters(self._dev["talker"])]
         self.dev = {
@@ -196,7 +215,7 @@ class WakeLearner(_Learner[WakeSettings]):
     def _fit_checkpoint(self, settings: WakeSettings, *, seed: int, folder: Path) -> tuple[Scores, dict[str, Any]]:
         told = train_wake(
             settings, data=self._data, cache=self._cache, out=folder, engine=self._engine, seed=seed,
-            rendering_seed=self._seed,
+            rendering_seed=self._seed, teachers=self._teachers, speech_teacher=self._speech_teacher,
         )  # fmt: skip
         form = training_form(wake_shape(settings, len(self._said)), dropout=0.0)
         return self.scores(fill(form, saved_weights(folder / "model"), whose=folder)), _told(told)

@@ -65,8 +65,8 @@ def plan_of(args: argparse.Namespace) -> Plan[Any]:
     return read_plan(args.study, args.network, LEARNERS[args.network].settings, budget=_given(args.set))
 
 
-def learner_of(args: argparse.Namespace, dev: Any, *, checkpoints: bool = False) -> Any:
-    """Return the learner of the network that was chosen, its dev set rendered.
+def learner_of(args: argparse.Namespace, dev: Any, *, checkpoints: bool = False, **more: Any) -> Any:
+    """Return the learner of the network that was chosen, its dev set rendered; `more` is for this learner alone.
 
     Raises
     ------
@@ -82,6 +82,7 @@ def learner_of(args: argparse.Namespace, dev: Any, *, checkpoints: bool = False)
         rendering_seed=args.seed,
         engine=engine_from(args),
         checkpoints=checkpoints,
+        **more,
     )
 
 

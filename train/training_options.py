@@ -2,14 +2,16 @@
 
 import argparse
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from edge.errors import UsageError
 from edge.json_reading import read_object
 from edge.strict_toml import load_tables
+from train.training_settings import TrainingSettings
 
-__all__ = ["add_settings_options", "given_settings", "kind_weight"]
+__all__ = ["add_settings_options", "given_settings", "kind_weight", "read_settings"]
 
 
 def add_settings_options(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +41,7 @@ def given_settings(args: argparse.Namespace, *names: str, recorded: Callable[[An
     ----------
     args : argparse.Namespace
     names : str
-        Options that are settings, beside those of :func:`add_settings_options`.
+        Options that are settings, beside those of :func:`add_settings_options`, which a step need not have.
     recorded : callable
         Reads the settings of a record: :func:`train.recorded_settings.recorded_wake`, or that of the other network.
 
@@ -47,12 +49,14 @@ def given_settings(args: argparse.Namespace, *names: str, recorded: Callable[[An
     ------
     UsageError
         If the file cannot be read, or holds no settings.
+    DataError
+        If it is a record of another network, or a broken one.
     """
-    found = {} if args.settings is None else _read(args.settings)
+    found = {} if args.settings is None else read_settings(args.settings)
     if isinstance(found.get("settings"), dict):  # a record, which holds more than settings
         found = recorded(found["settings"], args.settings).to_dict()
-    for name in ("epochs", "rate", "batch", "sparsity", "ema", *names):
-        value = getattr(args, name)
+    for name in (*(field.name for field in fields(TrainingSettings)), *names):
+        value = getattr(args, name, None)
         if value is not None:
             found[name] = value
     return found
@@ -67,7 +71,14 @@ def kind_weight(text: str) -> tuple[str, float]:
         raise argparse.ArgumentTypeError(f"got {text[:40]!r}, expected KIND=WEIGHT, e.g. tv=1.5") from None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read a file of settings, or a record, as it is.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read.
+    """
     if path.suffix == ".toml":
         return load_tables(path)
     return read_object(path, error=UsageError, remedy="give a file of settings, and name it .toml if it is TOML")

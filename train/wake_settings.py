@@ -1,12 +1,11 @@
 """All that can be set about the training of a wake network."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Annotated, Any
+from dataclasses import dataclass, field, replace
+from typing import Annotated, ClassVar
 
-from edge.strict_toml import Within, from_tables
+from edge.strict_toml import Within
 from train.synthesis import SYNTHESISERS
+from train.training_settings import Batch, Decay, Epochs, TrainingSettings
 from train.wake_scenes import SceneMix
 from train.wake_variety import VARIETIES, Variety
 
@@ -14,9 +13,14 @@ __all__ = ["WakeSettings"]
 
 
 @dataclass(frozen=True, slots=True)
-class WakeSettings:
+class WakeSettings(TrainingSettings):
     """All that decides what a wake network becomes, but data and seed."""
 
+    budget: ClassVar[tuple[str, ...]] = ("scenes", "epochs", "ema")
+
+    epochs: Epochs = 26
+    batch: Batch = 96
+    ema: Decay = 0.9995
     width: Annotated[int, Within(1, 1024)] = 96
     """Channels of every hidden layer."""
     kernels: Annotated[tuple[int, ...], Within(2, 200)] = (5, 9, 13, 21)
@@ -27,18 +31,10 @@ class WakeSettings:
     """Ids of words of the corpus that are left out, e.g. to measure what it takes to add one of them later."""
     scenes: Annotated[float, Within(0.0001, 100)] = 1.0
     """Share of the scenes of the variety."""
-    epochs: Annotated[int, Within(1, 10_000)] = 26
-    rate: Annotated[float, Within(1e-7, 10.0)] = 2e-3
-    """Peak learning rate."""
-    batch: Annotated[int, Within(1, 100_000)] = 96
     positive_weight: Annotated[float, Within(0.01, 1000)] = 4.0
     """What an output counts at which a word was just said."""
     label_hold_s: Annotated[float, Within(0.03, 2)] = 0.2
     """For this long after a word its score shall stay high, s."""
-    sparsity: Annotated[float, Within(0, 0.99)] = 0.5
-    """Share of the weights that is pruned to zero; 0 trains without pruning."""
-    ema: Annotated[float, Within(0, 0.999999)] = 0.9995
-    """Decay of the running mean of the weights; 0: the weights of the last step."""
     synth: tuple[str, ...] = SYNTHESISERS
     """Synthesisers that say the words and what sounds like them, too."""
     spoken_per_word: Annotated[int, Within(1, 10_000)] = 200
@@ -54,21 +50,6 @@ class WakeSettings:
         """Check what fields alone do not show."""
         if not self.kernels:
             raise ValueError("kernels: got none, expected a length for each temporal convolution")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain data."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any], where: str = "settings") -> "WakeSettings":
-        """Return settings from plain data; what is left out is as it is by default.
-
-        Raises
-        ------
-        UsageError
-            If an entry is unknown, of another type, or out of its limits.
-        """
-        return from_tables(cls, json.loads(json.dumps(given)), where)
 
     def mix(self) -> SceneMix:
         """Return how many scenes of which kind there are."""

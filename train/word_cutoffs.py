@@ -1,7 +1,12 @@
-"""Cut-offs of words on the dev split: of the wake network alone, and of a verifier behind it."""
+"""Cut-offs of words on the dev split: of the wake network alone, and of a verifier behind it.
+
+Each word has a cut-off of its own for the wake network, whose scores differ between words. The verifier has one for all
+of them: a few hours without the words say little of each by itself.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,11 +14,11 @@ import numpy.typing as npt
 
 from edge.bundle import Bundle
 from edge.sensitivity import moved_by
-from train.calibration import WordCutoff, choose_word_cutoffs
+from train.calibration import ChooseCutoffs, WordCutoff, choose_common_cutoff, choose_word_cutoffs
 from train.cutoff_folds import out_of_fold
 from train.wake_traces import Trace, trace, wake_trace
 
-__all__ = ["CANDIDATE_SHIFT", "Heard", "WordCutoffs", "choose_cutoffs"]
+__all__ = ["CANDIDATE_SHIFT", "MARGINS", "Heard", "WordCutoffs", "choose_cutoffs"]
 
 CANDIDATE_SHIFT = -3.0
 """How far the log-odds of a candidate's cut-off lie from those of the wake network alone.
@@ -21,6 +26,9 @@ CANDIDATE_SHIFT = -3.0
 On dev, -2 misses one word in 20 more in noise, and -4 has twice the looks and no word more
 (``results/verifier_dev.json``).
 """
+
+MARGINS = tuple(step / 10 for step in range(31))
+"""By how much the log-odds of the verifier's cut-off are moved up: the least that keeps the stated rate out of fold."""
 
 Samples = npt.NDArray[np.int16]
 
@@ -49,6 +57,8 @@ class WordCutoffs:
     """Of the verifier; empty where the bundle has none."""
     candidates: list[float]
     """Of the wake network before a verifier; empty where there is none."""
+    margin: float
+    """How far the log-odds of the verifier's cut-off were moved; 0 where there is none."""
     out_of_fold: dict[str, Any] | None
     """What such a choice gives on talkers and streams that it was not made on, for the scores that decide."""
 
@@ -73,32 +83,40 @@ def choose_cutoffs(
     progress : callable, optional
         Told what is being done.
     """
-    refractory_s = bundle.wake.refractory_ms / 1000
 
-    def chosen(run: Callable[[Bundle, Samples], Trace], of: Bundle) -> tuple[list[WordCutoff], dict[str, Any] | None]:
+    def traces(run: Callable[[Bundle, Samples], Trace], of: Bundle) -> tuple[list[list[Trace]], list[Trace]]:
         positives = [[run(of, samples) for samples in some] for some in heard.words]
-        background = [run(of, samples) for samples in heard.background]
-        hours = sum(one.seconds for one in background) / 3600
-        cutoffs = choose_word_cutoffs(
-            positives, background, refractory_s=refractory_s, false_accepts=int(per_hour * hours)
-        )
-        beyond = out_of_fold(
+        return positives, [run(of, samples) for samples in heard.background]
+
+    def chosen(on: tuple[list[list[Trace]], list[Trace]], choose: ChooseCutoffs) -> list[WordCutoff]:
+        hours = sum(one.seconds for one in on[1]) / 3600
+        return choose(*on, refractory_s=refractory_s, false_accepts=int(per_hour * hours))
+
+    def beyond(on: tuple[list[list[Trace]], list[Trace]], choose: ChooseCutoffs) -> dict[str, Any] | None:
+        return out_of_fold(
             [word.id for word in bundle.words],
-            positives,
+            on[0],
             heard.talkers,
-            background,
+            on[1],
             heard.streams,
             refractory_s=refractory_s,
             per_hour=per_hour,
+            choose=choose,
         )
-        return cutoffs, beyond
 
+    refractory_s = bundle.wake.refractory_ms / 1000
     progress("the wake network over dev")
-    alone, beyond = chosen(wake_trace, bundle)
+    of_wake = traces(wake_trace, bundle)
+    alone = chosen(of_wake, choose_word_cutoffs)
     if bundle.verifier is None:
-        return WordCutoffs(alone, [], [], beyond)
+        return WordCutoffs(alone, [], [], 0.0, beyond(of_wake, choose_word_cutoffs))
     candidates = [moved_by(one.cutoff, CANDIDATE_SHIFT) for one in alone]
     offered = {word.id: cutoff for word, cutoff in zip(bundle.words, candidates, strict=True)}
     progress("the verifier over dev")
-    verified, beyond = chosen(trace, replace(bundle, verifier=replace(bundle.verifier, candidates=offered)))
-    return WordCutoffs(alone, verified, candidates, beyond)
+    verified = traces(trace, replace(bundle, verifier=replace(bundle.verifier, candidates=offered)))
+    for margin in MARGINS:
+        choose = partial(choose_common_cutoff, margin=margin)
+        told = beyond(verified, choose)
+        if told is None or told["false_accepts"]["per_hour"] <= per_hour:
+            break
+    return WordCutoffs(alone, chosen(verified, choose), candidates, margin, told)

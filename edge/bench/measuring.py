@@ -13,7 +13,7 @@ from edge.bench.machine import cores_in_order, energy_uj, environment, machine, 
 from edge.bench.networks import benches_here, float_twin
 from edge.bench.stages import FORMAT, STAGES, Round, WakeRunner, sound_of_scene
 from edge.bench.statistics import described
-from edge.bundle import Bundle
+from edge.bundle import Bundle, networks_of
 from edge.bundle_identity import bundle_hash
 from edge.interpreter import Runtime
 
@@ -150,10 +150,11 @@ def measure(
             "sha256": bundle_hash(bundle.path),
             "bytes": bundle.size,
             "files": {name: entry.bytes for name, entry in bundle.files.items()},
+            "networks": networks_of(bundle),
         },
         "float_bytes": None
         if twin is None
-        else {name: len(twin.content(name)) for name in (bundle.wake.file, bundle.liveness.file)},
+        else {name: len(twin.content(name)) for name in networks_of(bundle).values()},
         "sound": sound,
         "repetitions": repetitions,
         "measuring_s": round(took, 3),

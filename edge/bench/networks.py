@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.bench.stages import Bench
-from edge.bundle import Bundle
+from edge.bundle import Bundle, networks_of
 from edge.errors import DataError, MissingExtraError, UsageError
 from edge.files import read_file
 from edge.interpreter import Runtime, load_model
@@ -47,7 +47,7 @@ def float_twin(bundle: Bundle, checkpoints: Path) -> Bundle:
     ----------
     bundle : Bundle
     checkpoints : Path
-        Folder with the checkpoints ``wake`` and ``liveness``, converted.
+        Folder with the checkpoints ``wake`` and ``liveness``, and ``verifier`` where the bundle has one, converted.
 
     Raises
     ------
@@ -56,15 +56,15 @@ def float_twin(bundle: Bundle, checkpoints: Path) -> Bundle:
     UsageError
         If it is not of floats.
     """
-    contents = dict(bundle.contents)
-    for role, name in (("wake", bundle.wake.file), ("liveness", bundle.liveness.file)):
+    contents, networks = dict(bundle.contents), networks_of(bundle)
+    for role, name in networks.items():
         path = checkpoints / role / _FLOAT_NAME
         try:
             contents[name] = read_file(path)
         except OSError as error:
             raise DataError(
                 f"{path}: cannot be read ({error.strerror}), expected the float network of a checkpoint; name the "
-                "folder of the checkpoints wake and liveness, converted with 'vivavoce quantize convert'"
+                f"folder of the checkpoints {', '.join(networks)}, converted with 'vivavoce quantize convert'"
             ) from error
         kinds = {str(spec.dtype) for spec in load_model(contents[name], name=str(path)).inputs.values()}
         if kinds != {np.dtype(np.float32).name}:

@@ -18,7 +18,7 @@ REMARK = (
 )
 """What must not be read out of the figures; the last line of every page."""
 
-_THREADED = ("liveness", "decision")
+_THREADED = ("verifier", "liveness", "decision")
 _PERCENTILES = ("mean", "p50", "p95", "p99", "max", "jitter")
 
 
@@ -151,7 +151,7 @@ def _threads(run: Mapping[str, Any]) -> str:
         if stage in _THREADED
     ]
     head = ("threads", "stage", *(f"{key}, {MICROSECONDS}" for key in _PERCENTILES))
-    said = "Threads of the liveness network, as many cores each; the wake network always runs on one."
+    said = "Threads of the networks that run for a word, as many cores each; the wake network always runs on one."
     return f"<p class='soft'>{said}</p>" + _table(head, rows)
 
 
@@ -167,6 +167,7 @@ def _starts(found: Mapping[str, Any]) -> str:
         names = sorted({run["interpreter"] for run in found["runs"] if run["environment"] == place})
         rows.append((f"memory of the benchmark itself, {', '.join(names)}", _kib(one["peak_rss_kib"])))
     rows.append(("bundle", f"{found['bundle']['bytes']} bytes"))
+    rows.append(("verifier", found["bundle"]["networks"].get("verifier", "none: the wake network decides alone")))
     rows += [(name, f"{size} bytes") for name, size in found["bundle"]["files"].items()]
     rows += [(f"{name}, float", f"{size} bytes") for name, size in (found["float_bytes"] or {}).items()]
     return _table(("", ""), rows, words=2)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import numpy as np
+import numpy.typing as npt
 
 from edge.answers import Answer
 from edge.bench.ends import capturing, commanding, telling
@@ -17,9 +18,10 @@ from edge.events import SAMPLE_RATE_HZ, Decision
 from edge.gate import Gate
 from edge.interpreter import Runtime
 from edge.liveness import LivenessStage
-from edge.pipeline import NEVER, Pipeline, hearing, judging
+from edge.pipeline import HEARS_NOTHING, NEVER, Pipeline, hearing, judging, verifying
 from edge.policy import Circumstances, GateSettings, Policy
 from edge.sources import FileSource
+from edge.verifier import Verifier
 from edge.wake_native import CompiledNetwork
 
 __all__ = ["FORMAT", "STAGES", "Bench", "Round", "Told", "WakeRunner", "sound_of_scene"]
@@ -31,6 +33,7 @@ STAGES = {
     "capture": "0.1 s from a file through the thread of the capture",
     "frontend": "features of 10 ms",
     "wake": "one run of the wake network, every 30 ms",
+    "verifier": "one look of the verifier, at a candidate of the wake network",
     "liveness": "judging one wake word: cues and network",
     "gate": "decision and policy of one wake word",
     "sink": "one answer through the socket sink, until its client has it",
@@ -38,7 +41,7 @@ STAGES = {
     "push": "10 ms through the whole chain",
     "decision": "the 10 ms through the whole chain that decide",
 }
-"""What is measured by itself, and what one measurement holds."""
+"""What is measured by itself, and what one measurement holds; *verifier* only where the bundle has one."""
 
 WakeRunner = Literal["kernel", "interpreter"]
 """Who runs the wake network: our kernel, or the interpreter that everything else is measured with."""
@@ -82,7 +85,7 @@ class Round(TypedDict):
     durations: dict[str, list[int]]
     """By the keys of :data:`STAGES`, ns."""
     threads: dict[str, dict[str, list[int]]]
-    """By the number of threads: ``liveness`` and ``decision``, ns."""
+    """By the number of threads: ``liveness``, ``decision``, and ``verifier`` where there is one, ns."""
     wall_s: float
     cpu_s: float
     """What the whole chain took for the sound."""
@@ -103,7 +106,7 @@ class Bench:
     cores : sequence of int
         The first is stayed on; with threads, as many as there are threads. None for no core in particular.
     threads : sequence of int
-        Numbers of threads, above 1, with which liveness is judged, too.
+        Numbers of threads, above 1, with which liveness is judged and the verifier looks, too.
 
     Attributes
     ----------
@@ -127,14 +130,18 @@ class Bench:
         with pinned(cores[:1]):
             self._frontend, self._wake = hearing(bundle, [NEVER] * len(bundle.words), runtime)
             self._liveness = judging(bundle, runtime)
+            self._verifier = verifying(bundle, [HEARS_NOTHING] * len(bundle.words), runtime)
             self._pipeline = Pipeline(bundle, runtime=runtime, clock=time.perf_counter)
         compiled = isinstance(self._wake.network, CompiledNetwork)
         self.wake_run_by: WakeRunner = "kernel" if compiled else "interpreter"
-        self._threaded: dict[int, tuple[LivenessStage, Pipeline]] = {}
+        self._threaded: dict[int, tuple[LivenessStage, Verifier | None, Pipeline]] = {}
         for n in threads:
             with pinned(cores[:n]):  # the threads of an interpreter stay where it was made
-                stages = judging(bundle, runtime, n), Pipeline(bundle, runtime=runtime, threads=n)
-            self._threaded[n] = stages
+                self._threaded[n] = (
+                    judging(bundle, runtime, n),
+                    verifying(bundle, [HEARS_NOTHING] * len(bundle.words), runtime, n),
+                    Pipeline(bundle, runtime=runtime, threads=n),
+                )
         self._gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
         self._bundle_version = bundle.bundle_version
         stride = bundle.wake.stride_frames
@@ -145,8 +152,8 @@ class Bench:
         self._frontend.reset()
         frames = self._frontend.push(sound)
         self._frames = [frames[at : at + stride] for at in range(0, len(frames), stride)]
-        ends = np.linspace(min(LOOK_BACK_SAMPLES, sound.size), sound.size, _JUDGEMENTS).astype(int)
-        self._windows = [sound[max(0, end - LOOK_BACK_SAMPLES) : end] for end in ends]
+        self._windows = _windows(sound, LOOK_BACK_SAMPLES)
+        self._stretches = [] if self._verifier is None else _windows(sound, self._verifier.stretch_samples)
 
     def once(self) -> Round:
         """Measure everything once."""
@@ -157,6 +164,7 @@ class Bench:
                 "capture": capturing(self._source),
                 "frontend": _timed(self._frontend.push, self._blocks),
                 "wake": _timed(self._wake.push, self._frames),
+                **self._looks(self._verifier),
                 "liveness": _timed(self._liveness.judge, self._windows),
             }
             cpu = time.process_time_ns()
@@ -180,13 +188,16 @@ class Bench:
         )
 
     def _with_threads(self, n: int) -> dict[str, list[int]]:
-        stage, pipeline = self._threaded[n]
+        stage, verifier, pipeline = self._threaded[n]
         with pinned(self._cores[:n]):
-            durations = {"liveness": _timed(stage.judge, self._windows)}
+            durations = {**self._looks(verifier), "liveness": _timed(stage.judge, self._windows)}
             told = self._chain(pipeline)[2]
         if told:
             durations["decision"] = [round(one["compute_ms"] * 1e6) for one in told]
         return durations
+
+    def _looks(self, verifier: Verifier | None) -> dict[str, list[int]]:
+        return {} if verifier is None else {"verifier": _timed(verifier.scores, self._stretches)}
 
     def _chain(self, pipeline: Pipeline) -> tuple[list[int], list[Decision], list[Told]]:
         clock = time.perf_counter_ns
@@ -249,6 +260,12 @@ def sound_of_scene() -> dict[str, Any]:
         "step_ms": 1000 * _STEP // SAMPLE_RATE_HZ,
         "levels_dbfs": [round(float(level)) for block in blocks for level in frame_levels_db(block)],
     }
+
+
+def _windows(sound: npt.NDArray[np.int16], size: int) -> list[npt.NDArray[np.int16]]:
+    """Return as many stretches of a sound as are judged in a repetition, spread over it; all of it if it is short."""
+    ends = np.linspace(min(size, sound.size), sound.size, _JUDGEMENTS).astype(int)
+    return [sound[max(0, end - size) : end] for end in ends]
 
 
 def _words(scene: Path) -> list[tuple[float, float]]:

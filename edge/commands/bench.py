@@ -25,7 +25,8 @@ own; the cold one compiles the kernels.
 
 The interpreters tflite-runtime and LiteRT do not share an environment. --interpreter-python measures what another one
 has, in turn with this one, into the same report. --floats puts the float networks beside those of 8-bit integers.
---threads changes the liveness network only: the wake network always runs on one thread.
+--threads changes what runs for a word (liveness, and the verifier where the bundle has one): the wake network always
+runs on one thread.
 
 --compare says, for each stage, how many times as long B takes as A, with the range in which that lies with 95 %
 confidence as far as repetitions of one run can know. Run either twice to see what runs differ by. Where the two were
@@ -59,7 +60,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bundle", type=named_path, metavar="DIR", help="bundle to measure [the one that ships]")
     parser.add_argument(
-        "--floats", type=named_path, metavar="DIR", help="checkpoints (wake, liveness) to measure the float networks of"
+        "--floats",
+        type=named_path,
+        metavar="DIR",
+        help="checkpoints (wake, liveness, verifier if the bundle has one) to measure the float networks of",
     )
     parser.add_argument(
         "--interpreter", choices=("litert", "tflite"), help="measure this one only [all that are installed]"

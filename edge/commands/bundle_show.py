@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edge.bundle import Bundle
+    from edge.bundle_parts import Word
 
 __all__ = ["SUMMARY", "configure", "run"]
 
@@ -13,6 +14,10 @@ SUMMARY = "show words, cut-offs, provenance, limits, licences and signature of a
 
 _EPILOG = """\
 The bundle is verified first, but not run ('vivavoce bundle verify' does that).
+
+Where the bundle has a verifier, a word has three cut-offs: that of the verifier's score, the one of the wake network
+from which on the verifier looks, and the one of the wake network on devices without a verifier, such as
+microcontrollers.
 
 With --json one object that holds what the manifest says, and:
   {"event":"bundle","bundle","sha256","bytes","unlisted":[NAME,...],
@@ -54,7 +59,9 @@ def _record(bundle: "Bundle") -> dict[str, Any]:
 
     from edge.bundle import unlisted_files
     from edge.bundle_identity import bundle_hash
+    from edge.bundle_manifest import verifier_entry
 
+    alone = bundle.wake_cutoffs
     held = {
         name: getattr(bundle, name)
         for name in (
@@ -73,8 +80,9 @@ def _record(bundle: "Bundle") -> dict[str, Any]:
         "sha256": bundle_hash(bundle.path),
         "bytes": bundle.size,
         **held,
-        "words": [{"id": word.id, "phrase": word.phrase, "cutoff": word.cutoff} for word in bundle.words],
+        "words": [{"id": word.id, "phrase": word.phrase, "cutoff": alone[word.id]} for word in bundle.words],
         "wake": asdict(bundle.wake),
+        "verifier": verifier_entry(bundle),
         "liveness": asdict(bundle.liveness),
         "licences": [asdict(entry) for entry in bundle.licences],
         "files": {name: asdict(entry) for name, entry in bundle.files.items()},
@@ -104,13 +112,14 @@ def _lines(bundle: "Bundle", record: dict[str, Any]) -> list[str]:
             f"a run every {wake.stride_frames} frames, scores averaged over {wake.smoothing_steps} runs, nothing for "
             f"{wake.refractory_ms} ms after a detection",
         ),
+        ("verifier", _told_of_verifier(bundle)),
         (
             "liveness",
             f"live from {liveness.accept_cutoff:g} on, played below {liveness.reject_cutoff:g}; calibration slope "
             f"{liveness.slope:g}, offset {liveness.offset:g}",
         ),
     ]
-    words = [(f"  {word.id}", shown(word.phrase), f"cut-off {word.cutoff:g}") for word in bundle.words]
+    words = [(f"  {word.id}", shown(word.phrase), *_cutoffs(bundle, word)) for word in bundle.words]
     files = [(f"  {name}", entry.bytes, entry.sha256) for name, entry in bundle.files.items()]
     training = [
         (f"  {shown(role)}", *(f"{name} {shown(made[name])}" for name in _PROVENANCE if name in made))
@@ -130,6 +139,26 @@ def _lines(bundle: "Bundle", record: dict[str, Any]) -> list[str]:
     if record["unlisted"]:
         lines.append(f"no part of the bundle: {', '.join(map(shown, record['unlisted']))}")
     return lines
+
+
+def _told_of_verifier(bundle: "Bundle") -> str:
+    part = bundle.verifier
+    if part is None:
+        return "none: the wake network decides alone"
+    return (
+        f"{part.file}, {bundle.files[part.file].bytes} bytes: looks {part.delay_ms} ms after the wake network, and "
+        f"again {part.again_ms} ms later while that hears the word"
+    )
+
+
+def _cutoffs(bundle: "Bundle", word: "Word") -> list[str]:
+    if bundle.verifier is None:
+        return [f"cut-off {word.cutoff:g}"]
+    return [
+        f"verifier's cut-off {word.cutoff:g}",
+        f"it looks from {bundle.verifier.candidates[word.id]:g} on",
+        f"without it: cut-off {bundle.wake_cutoffs[word.id]:g}",
+    ]
 
 
 _PROVENANCE = ("commit", "seed", "data_hash")

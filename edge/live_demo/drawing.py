@@ -51,7 +51,8 @@ def draw(state: State, *, width: int, height: int, encoding: str = "utf-8") -> T
     -------
     rich.text.Text
         At most `height` lines of at most `width` columns. Where there is too little room, the spectrogram and the
-        picture of the decay go first, then older decisions; where there is none, it says so.
+        picture of the decay go first, then older decisions, then what the marks of a verifier mean; where there is
+        none, it says so.
     """
     glyphs = Glyphs.of(encoding)
     if width < LEAST_COLUMNS or height < LEAST_ROWS:
@@ -66,6 +67,10 @@ def draw(state: State, *, width: int, height: int, encoding: str = "utf-8") -> T
         rows = _NOTE_ROWS[narrow and height >= _ROOMY]
         foot[:0] = [Text(line, style="yellow") for line in wrap(_plain(state.note), max(width, 1))[:rows]]
     room = height - len(head) - len(middle) - len(foot) - 1
+    if state.candidates is not None and room > 1:
+        told = "listens again from here" if narrow else "from here on it listens again, and that decides"
+        head.append(Text(f"{'':<{label}}{glyphs.mark} {told}", style="dim"))
+        room -= 1
     kept = min(max(room // 3, 1), 8)
     listed = [_decision(ruled, width, narrow) for ruled in list(state.decisions)[:kept]]
     if not listed:
@@ -149,10 +154,10 @@ def _level(state: State, width: int, label: int, glyphs: Glyphs) -> Text:
 def _words(state: State, width: int, label: int, glyphs: Glyphs) -> list[Text]:
     lines = []
     size = max(width - label - 12, 4)
-    for word, cutoff, score, best in zip(state.words, state.cutoffs, state.scores, state.best_scores, strict=True):
-        listened = cutoff <= 1.0
-        bar = _bar(score, size, glyphs, mark=cutoff if listened else None)
-        style = "dim" if not listened else "bold cyan" if best > cutoff else "cyan"
+    for word, above, score, best in zip(state.words, state.marks, state.scores, state.best_scores, strict=True):
+        listened = above <= 1.0
+        bar = _bar(score, size, glyphs, mark=above if listened else None)
+        style = "dim" if not listened else "bold cyan" if best > above else "cyan"
         name = _plain(word)
         name = name if len(name) < label else name[: label - 2] + "."
         lines.append(Text.assemble(f"{name:<{label}}", (bar, style), f" {score:.2f} {best:.2f}"))

@@ -16,12 +16,14 @@ from edge.decay_reference import read_decay_reference
 from edge.endpoint import LOOK_BACK_SAMPLES
 from edge.events import SAMPLE_RATE_HZ, Decision, Event, Wake
 from edge.gate import Gate
+from edge.hearing import Heard
 from edge.live_demo.state import Mode, Ruled, State
 from edge.live_demo.utterances import Utterances
 from edge.liveness import judged_window
-from edge.pipeline import NEVER, Pipeline, hearing, judging
+from edge.pipeline import NEVER, Pipeline, candidate_hearing, hearing, judging, verifying
 from edge.quality import flags_of_rate
 from edge.ring import Ring
+from edge.verifier import Look
 
 __all__ = ["Listener"]
 
@@ -36,7 +38,7 @@ class Listener:
     """Listen, and keep a :class:`State` up to date.
 
     The words are heard here, by the very stages that a pipeline would make, because their features and scores are
-    shown; the pipeline is told of them, and decides.
+    shown; the pipeline is told of them, and decides. So it is with a verifier, whose looks are shown, too.
 
     Parameters
     ----------
@@ -71,15 +73,21 @@ class Listener:
     ) -> None:
         chosen = {find_word(bundle.words, name, f"the bundle {bundle.path}").id for name in words}
         cutoffs = tuple(word.cutoff if word.id in chosen or not chosen else NEVER for word in bundle.words)
-        self._frontend, self._stage = hearing(bundle, list(cutoffs), runtime)
+        self._verifier = verifying(bundle, cutoffs, runtime) if mode != "liveness" else None
+        if self._verifier is None:
+            self._frontend, self._stage = hearing(bundle, list(cutoffs), runtime)
+            late = 0
+        else:
+            self._frontend, self._stage = candidate_hearing(bundle, self._verifier, runtime)
+            late = self._verifier.delay_samples
         settings = self._frontend.settings
-        self._hop = math.gcd(settings.step_samples, settings.window_samples)
+        self._hop = math.gcd(settings.step_samples, settings.window_samples, late)
         self._pipeline = Pipeline(bundle, runtime=runtime, listen=False, clock=clock) if mode == "both" else None
         self._judge = judging(bundle, runtime) if mode == "liveness" else None
         self._gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
         self._utterances = Utterances()
         self._cues = CueSettings.from_dict(bundle.liveness.cues)
-        self._ring = Ring(_SOUND)
+        self._ring = Ring(_SOUND + late)  # what is heard late is decided late, and looked back on from before
         self._clock = clock
         self.reference = reference or read_decay_reference()
         """What the decay of power is shown before."""
@@ -99,6 +107,7 @@ class Listener:
             reject_cutoff=bundle.liveness.reject_cutoff,
             channels=settings.channels,
             mode=mode,
+            candidates=tuple(self._verifier.candidates) if self._verifier is not None else None,
             reference=self.reference if mode != "wake" else None,
         )
         """What is shown."""
@@ -107,6 +116,8 @@ class Listener:
         """Begin a new stream, recorded at this rate, Hz; what is shown stays."""
         self._frontend.reset()
         self._stage.reset()
+        if self._verifier is not None:
+            self._verifier.reset()
         self._utterances.reset()
         self._ring.reset()
         self._rest = _NOTHING
@@ -137,9 +148,15 @@ class Listener:
 
     def finish(self) -> Iterator[Event]:
         """End the stream: yield the decisions that were waited for."""
+        if self._judge is not None:
+            return
+        rest, self._rest = self._rest, _NOTHING
+        self.state.hear(_NOTHING)
+        yield from self._hop_on(rest)
+        if self._verifier is not None:
+            for heard in self._looked(self._verifier.finish()):
+                yield self._wake_up(heard)
         if self._pipeline is not None:
-            rest, self._rest = self._rest, _NOTHING
-            yield from self._hop_on(rest)
             for event in self._pipeline.finish():
                 if isinstance(event, Decision):
                     self._decided(event)
@@ -157,18 +174,38 @@ class Listener:
                 self._decided(event)
             yield event
         runs = self._stage.runs
-        for hit in self._stage.push(features):
-            word = self.state.words[hit.word]
-            if self._pipeline is not None:
-                self.state.waiting = True
-                yield self._pipeline.heard(word, hit.score)
-            else:
-                decided = self._frontend.settings.heard_samples(hit.frame)
-                sound = self._before(self._ring.head, _SOUND) if self.keeps_sound else None
-                self._rule(Ruled(self._start + decided, word, "heard", (), hit.score, sound=sound))
-                yield Wake(word, hit.score, decided, decided, decided)
+        for heard in self._found(features, hop):
+            yield self._wake_up(heard)
+            # A verifier may have waited for as long as the decision does.
+            for decision in self._pipeline.due() if self._pipeline is not None else ():
+                self._decided(decision)
+                yield decision
         if self._stage.runs != runs:
             self.state.score(self._stage.scores)
+
+    def _found(self, features: npt.NDArray[np.uint16], hop: npt.NDArray[np.int16]) -> list[Heard]:
+        """Return the words that a hop completes."""
+        hits, samples_at = self._stage.push(features), self._frontend.settings.heard_samples
+        if self._verifier is None:
+            return [Heard(self.state.words[hit.word], hit.score, samples_at(hit.frame)) for hit in hits]
+        for hit in hits:
+            self._verifier.offer(hit.word, samples_at(hit.frame))
+        return self._looked(self._verifier.push(hop))
+
+    def _looked(self, looks: Sequence[Look]) -> list[Heard]:
+        """Show what the verifier looked at, and return the words that it heard."""
+        for look in looks:
+            self.state.look(look.word, look.score)
+        return [Heard(self.state.words[look.word], look.score, look.at) for look in looks if look.heard]
+
+    def _wake_up(self, heard: Heard) -> Wake:
+        word, score, at = heard
+        if self._pipeline is not None:
+            self.state.waiting = True
+            return self._pipeline.heard(word, score, at)
+        sound = self._before(self._ring.head, _SOUND) if self.keeps_sound else None
+        self._rule(Ruled(self._start + at, word, "heard", (), score, sound=sound))
+        return Wake(word, score, at, at, at)
 
     def _decided(self, event: Decision) -> None:
         pipeline = self._pipeline

@@ -68,7 +68,8 @@ class State:
     words : tuple of str
         Ids of the words.
     cutoffs : tuple of float
-        Score above which each counts as heard; above 1 for one that is not listened for.
+        Score above which each counts as heard; above 1 for one that is not listened for. With a verifier it is the
+        verifier's score.
     accept_cutoff, reject_cutoff : float
         Of the gate.
     channels : int
@@ -82,6 +83,8 @@ class State:
     reject_cutoff: float
     channels: int
     mode: Mode = "both"
+    candidates: tuple[float, ...] | None = None
+    """Score of the wake network above which the verifier listens again, of each word; None without a verifier."""
     reference: DecayReference | None = None
     """What the decay of power is shown before; None where nothing is judged."""
     source: str = "opening"
@@ -99,9 +102,12 @@ class State:
     peak_dbfs: float = FLOOR_DBFS
     """Highest of it lately."""
     scores: tuple[float, ...] = ()
-    """Newest smoothed score of each word."""
+    """Newest smoothed score of each word, of the wake network."""
     best_scores: tuple[float, ...] = ()
     """Highest of it lately."""
+    deciding: tuple[float, ...] = ()
+    """What was compared with the cut-offs in the newest block, of each word: with a verifier the highest of its scores,
+    0 where it did not look, and otherwise the newest smoothed score."""
     waiting: bool = False
     """Whether a word was heard and is not decided yet."""
     needle: Ruled | None = None
@@ -117,7 +123,12 @@ class State:
     _best_until: int = 0
 
     def __post_init__(self) -> None:
-        self.scores = self.best_scores = (0.0,) * len(self.words)
+        self.scores = self.best_scores = self.deciding = (0.0,) * len(self.words)
+
+    @property
+    def marks(self) -> tuple[float, ...]:
+        """Score of the wake network above which each word counts as heard, or is listened to again."""
+        return self.cutoffs if self.candidates is None else self.candidates
 
     @property
     def heard_s(self) -> float:
@@ -125,7 +136,9 @@ class State:
         return self.heard_samples / SAMPLE_RATE_HZ
 
     def hear(self, samples: npt.NDArray[np.int16]) -> None:
-        """Take the level of a block, ``(n,) int16``."""
+        """Take the level of a block, ``(n,) int16``; the verifier has not looked at anything in it yet."""
+        if self.candidates is not None:
+            self.deciding = (0.0,) * len(self.words)
         if not samples.size:
             return
         self.heard_samples += samples.size
@@ -148,11 +161,19 @@ class State:
     def score(self, scores: npt.NDArray[np.float64]) -> None:
         """Take the scores of the words, ``(words,) float64``."""
         self.scores = tuple(float(score) for score in scores)
+        if self.candidates is None:
+            self.deciding = self.scores
         if self.heard_samples > self._best_until or any(
             now >= best and now > 0.1 for now, best in zip(self.scores, self.best_scores, strict=True)
         ):
             self.best_scores = self.scores
             self._best_until = self.heard_samples + round(_HOLD_S * SAMPLE_RATE_HZ)
+
+    def look(self, word: int, score: float) -> None:
+        """Take what the verifier is sure by that a word was said, by the word's index."""
+        deciding = list(self.deciding)
+        deciding[word] = max(deciding[word], score)
+        self.deciding = tuple(deciding)
 
     def rule(self, ruled: Ruled) -> None:
         """Take what became of a word, or of a stretch of speech."""

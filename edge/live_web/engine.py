@@ -282,6 +282,9 @@ class Engine:
         elif isinstance(item, Ended):
             for _ in self._listener.finish():
                 pass
+            # What a verifier had not looked at yet, it has now.
+            self._misses.extend(self._watch.push(state.deciding, state.heard_samples))
+            self._misses.extend(self._watch.finish())
             self._collect()
             self._ended = self._kind == "server"
             self._stop()
@@ -296,7 +299,7 @@ class Engine:
         for at in range(0, samples.size, _PIECE):
             for _ in self._listener.push(samples[at : at + _PIECE]):
                 pass
-            self._misses.extend(self._watch.push(state.scores, state.heard_samples))
+            self._misses.extend(self._watch.push(state.deciding, state.heard_samples))
         self._collect()
 
     def _collect(self) -> None:

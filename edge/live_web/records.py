@@ -38,9 +38,10 @@ def hello_record(state: State, bundle: Bundle, reference: DecayReference) -> dic
         "type": "hello",
         "mode": state.mode,
         "words": [
-            {"id": word, "phrase": phrases[word], "cutoff": cutoff, "listened": cutoff <= 1.0}
-            for word, cutoff in zip(state.words, state.cutoffs, strict=True)
+            {"id": word, "phrase": phrases[word], "cutoff": cutoff, "mark": mark, "listened": cutoff <= 1.0}
+            for word, cutoff, mark in zip(state.words, state.cutoffs, state.marks, strict=True)
         ],
+        "listens_again": state.candidates is not None,
         "accept_cutoff": state.accept_cutoff,
         "reject_cutoff": state.reject_cutoff,
         "channels": state.channels,

@@ -93,6 +93,8 @@ class Miss:
 class MissWatch:
     """Find the peaks of scores that stay below their cut-offs: what lower ones would have heard.
 
+    With a verifier the scores are its own: it looked, and was not sure enough.
+
     Parameters
     ----------
     words : sequence of str
@@ -121,7 +123,13 @@ class MissWatch:
             if score >= _LEAST_SCORE and (peak is None or score > peak.score) and cutoff <= 1.0:
                 self._peaks[word] = Miss(at_sample, word, score)
             elif peak is not None and at_sample - peak.at_sample >= _APART:
-                del self._peaks[word]
-                if peak.score <= cutoff:
-                    over.append(peak)
+                over += self._over(word)
         return over
+
+    def finish(self) -> list[Miss]:
+        """Return the peaks that nothing higher can follow any more: the stream has ended."""
+        return [miss for word in tuple(self._peaks) for miss in self._over(word)]
+
+    def _over(self, word: str) -> list[Miss]:
+        peak = self._peaks.pop(word)
+        return [peak] if peak.score <= self._cutoffs[word] else []

@@ -1,4 +1,4 @@
-"""The README quotes what the result files say, and the result files are about the bundle that ships."""
+"""README and training page quote what the result files say, and the result files are about the bundle that ships."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from edge.bundle import DEFAULT_BUNDLE
 from edge.bundle_identity import bundle_hash
 from train.protocol_table import protocol_table
+from train.readme_tables import training_tables
 from train.results_table import results_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +19,12 @@ def test_the_readme_quotes_the_result_files() -> None:
     readme = (ROOT / "README.md").read_text()
     assert results_table(RESULTS) in readme
     assert protocol_table(RESULTS) in readme
+
+
+def test_the_training_page_quotes_the_result_files() -> None:
+    page = (ROOT / "docs" / "training.md").read_text()
+    for name, table in training_tables(RESULTS).items():
+        assert f"<!-- table {name} -->\n\n{table}\n<!-- end of table -->" in page
 
 
 def test_the_report_tells_what_the_result_files_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

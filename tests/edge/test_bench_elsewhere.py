@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
-from benching import FakeBench
+from benching import FakeBench, stages_of
 
 from edge.bench.elsewhere import Elsewhere
 from edge.bench.machine import environment
 from edge.bench.networks import usable_runtimes
 from edge.bench.processes import end, run_alone, start
-from edge.bench.stages import FORMAT, STAGES
+from edge.bench.stages import FORMAT
 from edge.bench.starting import starts
 from edge.bundle import open_bundle
 from edge.bundle_identity import bundle_hash
@@ -44,7 +44,7 @@ def test_another_environment_measures_the_same_things(other_environment):
         assert [bench.interpreter for bench in there.benches] == list(usable_runtimes(bundle))
         assert "numpy" in there.environment["versions"]
         found = there.benches[0].once()
-        assert set(found["durations"]) == set(STAGES)
+        assert set(found["durations"]) == set(stages_of(bundle))
         assert len(found["durations"]["push"]) == 900
         assert [one["decision"] for one in found["decisions"]] == ["accept", "reject"]
     finally:

@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-from benching import TWO, call, measured_into
+from benching import TWO, call, measured_into, stages_of
 
 from edge.bench.comparing import NOT_RECORDED, compare, differences, read
 from edge.bench.stages import FORMAT, STAGES
 from edge.bench.table import table
+from edge.bundle import open_bundle
 from edge.errors import DataError, UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -32,8 +33,9 @@ def test_a_machine_of_half_the_speed_takes_twice_as_long(measured, tmp_path, cap
     slow.write_text(json.dumps(found))
     assert call("--json", "--compare", measured / "a.json", slow) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    threaded = {f"{stage}, 2 threads" for stage in ("liveness", "decision")} if TWO == "1,2" else set()
-    assert {row["stage"] for row in rows} == {*STAGES, "real-time factor", *threaded}
+    stages = set(stages_of(open_bundle()))
+    threaded = {f"{stage}, 2 threads" for stage in stages & {"verifier", "liveness", "decision"} if TWO == "1,2"}
+    assert {row["stage"] for row in rows} == stages | threaded | {"real-time factor"}
     for row in rows:
         assert row["ratio"] == pytest.approx(2)
         assert row["low"] <= 2 <= row["high"]

@@ -4,15 +4,18 @@ import os
 from pathlib import Path
 
 import pytest
-from benching import FakeBench
+from benching import FakeBench, stages_of
+from verifier_bundle import with_verifier
 
 import edge.pipeline
 import edge.wake_native
 from edge.bench.machine import cores_in_order
 from edge.bench.measuring import measure
 from edge.bench.networks import benches_here, float_twin, usable_runtimes
+from edge.bench.page import page
+from edge.bench.stages import STAGES
 from edge.bench.starting import starts
-from edge.bundle import open_bundle
+from edge.bundle import DEFAULT_BUNDLE, networks_of, open_bundle, without_verifier
 from edge.errors import DataError, ModelAbiError, UsageError
 
 
@@ -60,7 +63,7 @@ def test_a_start_is_measured_and_a_failing_one_is_told(tmp_path):
 
 def folder_of_floats(root, bundle):
     """Lay out checkpoints whose networks are the bundle's own."""
-    for role, name in (("wake", bundle.wake.file), ("liveness", bundle.liveness.file)):
+    for role, name in networks_of(bundle).items():
         (root / role).mkdir(parents=True)
         (root / role / "model_float.tflite").write_bytes(bundle.content(name))
     return root
@@ -93,6 +96,38 @@ def test_threads_reach_the_liveness_network_alone_on_as_many_cores(monkeypatch):
     liveness = [(threads, cores) for name, threads, cores in loaded if name == bundle.liveness.file]
     assert liveness == [(1, 1), (1, 1), (n, n), (n, n)]
     assert {threads for name, threads, _ in loaded if name == bundle.wake.file} == {1}
+
+
+def test_a_look_of_the_verifier_is_a_stage_where_there_is_one(tmp_path):
+    bundle = open_bundle(with_verifier(DEFAULT_BUNDLE, tmp_path / "bundle", cutoff=0.9))
+    runtime = usable_runtimes(bundle)[0]
+    (bench,) = benches_here(bundle, [runtime], threads=[2])
+    looked = []
+    for verifier in (bench._verifier, bench._threaded[2][1]):
+        assert verifier is not None
+        verifier.scores = lambda sound, one=verifier: looked.append((one, sound.size))
+    found = bench.once()
+    assert set(found["durations"]) == set(stages_of(bundle)) == set(STAGES)
+    assert len(found["durations"]["verifier"]) == len(found["threads"]["2"]["verifier"]) == 8
+    assert looked == [(bench._verifier, 27_872)] * 8 + [(bench._threaded[2][1], 27_872)] * 8
+    assert {one["decision"] for one in found["decisions"]} == {"accept", "reject"}
+
+
+def test_a_report_says_which_networks_there_are(tmp_path, monkeypatch):
+    monkeypatch.setattr("edge.bench.measuring.benches_here", lambda *_, **__: [FakeBench("litert")])
+    made = open_bundle(with_verifier(DEFAULT_BUNDLE, tmp_path / "bundle"))
+    for bundle, told in ((without_verifier(made), "none: the wake network decides alone"), (made, "verifier.tflite")):
+        found = measure(bundle, runtimes=("litert",), repetitions=1)
+        assert found["bundle"]["networks"] == networks_of(bundle)
+        assert f"<td class='words'>verifier</td><td class='words'>{told}</td>" in page({**found, "starts": []})
+
+
+def test_the_float_verifier_is_asked_for_too(tmp_path):
+    bundle = open_bundle(with_verifier(DEFAULT_BUNDLE, tmp_path / "bundle"))
+    folder = folder_of_floats(tmp_path / "checkpoints", bundle)
+    (folder / "wake" / "model_float.tflite").unlink()
+    with pytest.raises(DataError, match="folder of the checkpoints wake, verifier, liveness, converted"):
+        float_twin(bundle, folder)
 
 
 def test_float_networks_are_measured_beside_those_of_integers():

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from verifier_bundle import make_verifier, with_verifier
 
 from edge.bundle import DEFAULT_BUNDLE, open_bundle
 from edge.bundle_diff import differences
@@ -11,6 +12,9 @@ from edge.bundle_identity import bundle_hash
 from edge.bundle_manifest import CARD_NAME, MANIFEST_NAME, SIGNATURE_NAME
 from edge.bundle_writing import seal
 from edge.cli import main
+from edge.verifier import Verifier
+
+WORDS = [word.id for word in open_bundle().words]
 
 
 @pytest.fixture
@@ -41,6 +45,18 @@ def call(capsys):
         return code, [json.loads(line) for line in told.out.splitlines()], told.err.splitlines()
 
     return run
+
+
+def without(folder):
+    """Take the verifier out of a bundle, if it has one."""
+
+    def edit(manifest):
+        if manifest.get("verifier"):
+            (folder / manifest["verifier"]["file"]).unlink()
+            manifest["verifier"] = None
+
+    change(folder, edit)
+    return folder
 
 
 def change(folder, edit):
@@ -96,6 +112,26 @@ def test_verify_runs_the_networks(folder, call):
     assert call("verify", folder)[0] == 0
 
 
+def test_verify_runs_the_verifier(folder, tmp_path, call):
+    made = with_verifier(folder, tmp_path / "verified")
+    assert call("verify", made)[0] == 0
+    wrong = make_verifier([0.0] * 5, [0.0] * 5)  # for five words, of a bundle of six
+    for content, said in ((b"no network", "verifier.tflite"), (wrong, "verifier.tflite: output")):
+        (made / "verifier.tflite").write_bytes(content)
+        seal(made)
+        code, records, (line,) = call("verify", made)
+        assert (code, records) == (2, [])
+        assert said in line
+
+
+def test_verify_looks_once_although_there_is_no_candidate(folder, tmp_path, call, monkeypatch):
+    looked = []
+    scores = Verifier.scores
+    monkeypatch.setattr(Verifier, "scores", lambda self, samples: looked.append(scores(self, samples)))
+    assert call("verify", with_verifier(folder, tmp_path / "verified"))[0] == 0
+    assert len(looked) == 1
+
+
 def test_verify_judges_once_although_no_word_is_heard(folder, call, monkeypatch):
     from edge.liveness import LivenessStage
 
@@ -133,6 +169,25 @@ def test_show_holds_what_the_manifest_says(folder, call, capsys):
         assert needed in text
 
 
+def test_show_tells_of_the_verifier(folder, tmp_path, call, capsys):
+    alone = {word.id: word.cutoff for word in open_bundle(without(folder)).words}
+    made = with_verifier(folder, tmp_path / "verified", candidate=0.25, cutoff=0.625, delay_ms=90, again_ms=240)
+    manifest = json.loads((made / MANIFEST_NAME).read_bytes())
+    record = call("show", made)[1][0]
+    assert record["verifier"] == manifest["verifier"]
+    assert record["words"] == manifest["words"]
+    assert main(["bundle", "show", str(made)]) == 0
+    text = capsys.readouterr().out
+    size = len((made / "verifier.tflite").read_bytes())
+    assert f"verifier.tflite, {size} bytes: looks 90 ms after the wake network, and again 240 ms later" in text
+    (line,) = [line for line in text.splitlines() if line.startswith("  alexa ")]
+    for needed in ("verifier's cut-off 0.625", "looks from 0.25 on", f"without it: cut-off {alone['alexa']:g}"):
+        assert needed in line
+    assert call("show", without(folder))[1][0]["verifier"] is None
+    assert main(["bundle", "show", str(folder)]) == 0
+    assert "none: the wake network decides alone" in capsys.readouterr().out
+
+
 def test_show_prints_nothing_that_a_terminal_acts_on(folder, capsys):
     def edit(manifest):
         manifest["words"][0]["phrase"] = "a\x1b[2Jlexa"
@@ -162,6 +217,22 @@ def test_the_same_bundle_does_not_differ(folder, call):
         "same": True,
         "differences": 0,
     }
+
+
+def test_diff_tells_of_the_verifier(folder, tmp_path, call):
+    """Of words there is what is compared: the cut-offs of a wake network that decides alone stay what they are."""
+    one = with_verifier(folder, tmp_path / "one", cutoff=0.5)
+    other = with_verifier(
+        folder, tmp_path / "other", bias=[1.0] * 6, cutoff={**dict.fromkeys(WORDS, 0.5), "alexa": 0.6}
+    )
+    found = {
+        (entry["section"], entry["entry"]) for entry in call("diff", one, other)[1] if entry["event"] != "compared"
+    }
+    assert found == {("networks", "verifier.sha256"), ("settings", "verifier.words.alexa.cutoff")}
+    plain = without(folder)
+    rows = [entry for entry in call("diff", plain, one)[1] if entry["event"] != "compared"]
+    assert {row["section"] for row in rows} == {"networks", "settings"}
+    assert {row["entry"].split(".")[0] for row in rows} == {"verifier"}
 
 
 def test_diff_names_every_entry_that_differs(folder, tmp_path, call):

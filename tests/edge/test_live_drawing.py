@@ -129,9 +129,10 @@ def test_no_line_is_too_long_and_there_are_not_too_many(mode, width, height):
     for reasons in (("live",), ("clipped", "noisy"), ("a reason of tomorrow",)):
         shown.rule(ruled(word="w" * 80, reasons=reasons))
     shown.columns.extend(columns(500))
-    picture = draw(shown, width=width, height=height).split("\n", allow_blank=True)
-    assert len(picture) <= height
-    assert max(line.cell_len for line in picture) <= width
+    for shown.candidates in (None, (0.3, NEVER)):
+        picture = draw(shown, width=width, height=height).split("\n", allow_blank=True)
+        assert len(picture) <= height
+        assert max(line.cell_len for line in picture) <= width
 
 
 def test_a_terminal_without_unicode_gets_ascii():
@@ -233,3 +234,29 @@ def test_it_says_whether_sound_is_kept_and_where():
 def test_it_says_when_it_falls_behind():
     assert "behind" not in lines(state(queue_s=0.05), 80, 24)[0]
     assert lines(state(queue_s=2.04), 80, 24)[0].endswith("2.0 s behind")
+
+
+def test_with_a_verifier_the_marks_are_those_from_which_it_listens_again_and_it_says_so():
+    shown = state(candidates=(0.25, NEVER))
+    shown.best_scores = (0.3, 0.0)
+    picture = lines(shown, 80, 24)
+    bar = picture[2].split()[1]
+    assert bar.index("│") == round(0.25 * (len(bar) - 1))
+    assert "│" not in picture[3]
+    assert picture[4] == "        │ from here on it listens again, and that decides"
+    assert lines(shown, 40, 24)[4] == "        │ listens again from here"
+    assert "from here on" not in "".join(lines(state(), 80, 24))
+    over = draw(shown, width=80, height=24).split("\n")[2]
+    assert any("bold cyan" in str(span.style) for span in over.spans), "what it listens to again is shown as such"
+
+
+@pytest.mark.parametrize("height", range(LEAST_ROWS, 14))
+def test_where_rows_are_few_a_decision_goes_before_what_the_marks_mean(height):
+    plain, verified = state(), state(candidates=(0.25, NEVER))
+    for shown in (plain, verified):
+        shown.rule(ruled())
+    assert any("OPEN    snowboy" in line for line in lines(verified, 80, height))
+    told = [line for line in lines(verified, 80, height) if "from here on" in line]
+    assert len(told) == (1 if height > 11 else 0)
+    assert len(lines(verified, 80, height)) <= height
+    assert lines(verified, 80, height)[-1] == lines(plain, 80, height)[-1]

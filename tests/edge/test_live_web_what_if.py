@@ -111,6 +111,13 @@ def test_two_peaks_far_apart_are_two_and_close_ones_one():
     assert [miss.score for miss in watched([0.3, *[0.0] * 5, 0.4, *[0.0] * 12])] == [0.4]
 
 
+def test_a_peak_is_over_where_the_stream_ends():
+    watch = MissWatch(["low", "high", "none"], [0.5, 0.5, 0.5])
+    assert watch.push([0.4, 0.6, 0.0], 1600) == []
+    assert watch.finish() == [Miss(1600, "low", 0.4)]
+    assert watch.finish() == []
+
+
 def test_scores_of_any_speech_and_words_that_are_not_listened_for_are_no_misses():
     assert watched([0.19, *[0.0] * 20]) == []
     assert [miss.word for miss in watched([0.4, *[0.0] * 20], (2.0, 0.5))] == ["w1"]

@@ -40,6 +40,7 @@ class MadeUp:
 
     def __init__(self, *, interrupt=None, diverges=lambda settings: False):
         self.dev = {"examples": self.examples}
+        self.taught_by = {}
         self.clusters = [[f"talker {number // 20}" for number in range(self.examples)]]
         self.fitted = []
         self._interrupt = interrupt

@@ -67,6 +67,34 @@ def test_a_broken_record_is_told_in_one_line(settings, told):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("network", "told"),
+    [
+        ("liveness", "clips, colour_db, dev_clips"),
+        ("teacher", "embeddings, hidden, moments"),
+        ("joined", "members"),
+        ("word", "base"),
+    ],
+)
+def test_a_record_of_something_else_is_no_settings(network, told):
+    from edge.errors import DataError
+    from train.embedding_words import EmbeddingWordsSettings
+    from train.liveness_training import LivenessSettings
+    from train.recorded_settings import recorded_liveness, recorded_wake
+    from train.wake_settings import WakeSettings
+
+    settings = {
+        "liveness": LivenessSettings().to_dict(),
+        "teacher": {**EmbeddingWordsSettings().to_dict(), "words": ["alexa"]},
+        "joined": {"members": [{"seed": 1, "settings": FIRST_WAKE}]},
+        "word": {"base": FIRST_WAKE, "word": {"phrase": "hey"}},
+    }[network]
+    with pytest.raises(DataError, match=rf"with {told}, expected one that .*train wake"):
+        recorded_wake(settings, RECORD)
+    with pytest.raises(DataError, match=r"record.json: got a record of something else, with .*train liveness"):
+        recorded_liveness(WakeSettings().to_dict() if network == "liveness" else settings, RECORD)
+
+
 def test_a_record_is_taken_for_settings(tmp_path):
     import argparse
     import json

@@ -8,7 +8,7 @@ pytest.importorskip("tensorflow", reason="settings are those of trainings")
 
 from tests.train.study_world import TABLES, plan
 from train.liveness_training import LivenessSettings
-from train.study_file import PLAN_FILE, Dimension, nested, plan_from, read_plan
+from train.study_file import PLAN_FILE, Dimension, in_full, nested, plan_from, read_plan
 from train.wake_settings import WakeSettings
 
 pytestmark = pytest.mark.tf
@@ -94,3 +94,10 @@ def test_what_a_range_holds():
     assert Dimension(0.0, 1.0).holds(1)
     assert not Dimension(0.0, 1.0).holds(1.1)
     assert not Dimension(choices=(1, 2)).holds(3)
+
+
+def test_a_budget_that_was_searched_is_kept():
+    base = WakeSettings(width=64, scenes=0.1, epochs=2, ema=0.9, synth=())
+    assert in_full(base, {}) == WakeSettings(width=64, synth=())
+    assert in_full(base, {"ema": 0.5, "variety.dropout": 0.3}).ema == 0.5
+    assert in_full(base, {"variety.dropout": 0.3}).variety.dropout == 0.3

@@ -12,7 +12,8 @@ pytest.importorskip("tensorflow", reason="training needs TensorFlow")
 
 from edge.cues import CueSettings
 from edge.frontend_tables import FrontendSettings
-from train import liveness_scenes, liveness_training, study_learners, wake_scenes
+from tests.train.wake_checkpoint import SHAPE, member
+from train import liveness_scenes, liveness_training, study_learners, wake_material, wake_scenes
 from train.compression_scores import mean_equal_error
 from train.group_weights import GROUPS
 from train.keras import tf_keras
@@ -22,6 +23,7 @@ from train.studies import Study
 from train.study_file import plan_from
 from train.study_learners import LivenessLearner, WakeLearner
 from train.wake_settings import WakeSettings
+from train.wake_teachers import WakeTeachers
 
 pytestmark = pytest.mark.tf
 
@@ -95,7 +97,7 @@ def scenes(monkeypatch, corpus):
         }
 
     monkeypatch.setattr(study_learners, "wake_scenes", render)
-    monkeypatch.setattr(study_learners, "phrases", lambda data: {"one": "one", "two": "two"})
+    monkeypatch.setattr(wake_material, "phrases", lambda data: {"one": "one", "two": "two"})
     monkeypatch.setattr(study_learners, "other_words", lambda data: ("zero",))
     return rendered
 
@@ -236,10 +238,36 @@ def test_a_training_without_a_word_that_is_judged_is_refused(tmp_path, scenes):
     study = Study(learner, tmp_path / "out", data_hash="0" * 64)
     with pytest.raises(UsageError, match=r"without: got \['one'\] for a training and \[\] for the dev set"):
         study.train("a", WakeSettings.from_dict({**WAKE.to_dict(), "without": ["one"]}), 1)
-    with pytest.raises(UsageError, match="without: got all words"):
+    with pytest.raises(UsageError, match="without: got one, two, expected some, and not all"):
         WakeLearner(
             tmp_path,
             tmp_path,
             WakeSettings.from_dict({**WAKE.to_dict(), "without": ["one", "two"]}),
             rendering_seed=1,
         )
+
+
+def test_seeds_are_taught_and_an_outcome_counts_for_its_teachers(tmp_path, scenes, monkeypatch):
+    teacher = member(tmp_path / "teacher", replace(SHAPE, width=4), ("one", "two"))
+    given = []
+
+    def train(settings, *, out, teachers, speech_teacher, **rest):
+        given.append((list(teachers), speech_teacher))
+        member(out, replace(SHAPE, width=8, kernels=(3,)), ("one", "two"))
+        return {"epochs": 2, "last": {}}
+
+    monkeypatch.setattr(study_learners, "train_wake", train)
+
+    def trained(**taught):
+        learner = WakeLearner(tmp_path, tmp_path, WAKE, rendering_seed=1, checkpoints=True, **taught)
+        Study(learner, tmp_path / "out", data_hash="0" * 64).train("seed-1", WAKE, 1)
+        return learner.taught_by
+
+    taught_by = trained(teachers=[teacher])
+    assert taught_by == {"teachers": WakeTeachers([teacher], ("one", "two"), replace(SHAPE, words=3)).identities}
+    assert trained(teachers=[teacher]) == taught_by
+    assert given == [([teacher], None)]
+    assert trained() == {}
+    assert given == [([teacher], None), ([], None)]
+    with pytest.raises(UsageError, match=r"--teacher .*: got a network for alexa, jarvis, expected one for one, two"):
+        trained(teachers=[member(tmp_path / "stranger")])

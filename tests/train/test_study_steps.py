@@ -148,3 +148,24 @@ def test_what_cannot_be_is_one_line(world, tmp_path, capsys, step, more, told):
     assert told in said
     assert len(said.splitlines()) == 1
     assert not (tmp_path / step).exists()
+
+
+def test_what_a_search_found_keeps_all_but_the_budget(world, tmp_path, capsys):
+    assert world("search", "--trials", 1, "--set", "label_smoothing=0.2", "--set", "ema=0.5") == 0
+    best = read(tmp_path / "search" / "best_liveness.json")
+    whole = liveness_training.LivenessSettings()
+    assert (best["label_smoothing"], best["batch"], best["shape"]["stem"]) == (0.2, 16, 4)
+    for name in ("clips", "dev_clips", "epochs", "ema"):
+        assert best[name] == getattr(whole, name)
+    assert "but clips 72000, dev_clips 3000, epochs 8, ema 0.999, as a training in full" in capsys.readouterr().out
+
+
+def test_a_liveness_network_has_no_teachers(world, tmp_path, capsys):
+    assert world("seeds", "--teacher", tmp_path, study=False) == 2
+    assert "liveness: got teachers, expected none" in capsys.readouterr().err
+    record = tmp_path / "record.json"
+    record.write_text(json.dumps({"settings": {"words": ["alexa"], "width": 8}}))
+    assert world("seeds", "--settings", record, study=False) == 2
+    said = capsys.readouterr().err
+    assert "record.json: got a record of something else, with width" in said
+    assert not (tmp_path / "seeds").exists()

@@ -146,6 +146,7 @@ def run(args: argparse.Namespace) -> int:
                     "reject": round(quantile_cutoff(probability[live], rejected), 4),
                     "calibration": {"slope": round(slope, 5), "offset": round(offset, 5)},
                 },
+                **({"margin": chosen.margin} if chosen.verified else {}),
                 "out_of_fold": chosen.out_of_fold,
             },
             indent=1,

@@ -13,8 +13,9 @@ is worse than the median at the same epoch is stopped early. The test split is n
 
 Writes to DIR: search.db (Optuna's storage) and a folder for each trial; to --results: search_NETWORK.json with all
 trials, search_NETWORK.html with what mattered, and best_NETWORK.json, settings for 'vivavoce train NETWORK
---settings'. The best of many on the clips that it was chosen on is flattered: train it in full, with several seeds,
-before it counts.
+--settings': all of the best trial, those of --set included, but its budget (how much is rendered, epochs, and the mean
+of weights, which is by steps). The best of many on the clips that it was chosen on is flattered: train it in full, with
+several seeds, before it counts.
 Interrupted, or with a larger --trials or --budget, the same command goes on.
 
 examples:
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from train.results import write_result
     from train.search import Search
     from train.studies import Study
-    from train.study_file import changed, nested
+    from train.study_file import in_full
     from train.study_page import search_page
 
     plan = plan_of(args)
@@ -109,12 +110,16 @@ def run(args: argparse.Namespace) -> int:
     write_result(results / f"search_{args.network}.json", {"search": found}, data_hash=hashed, seed=args.seed)
     title = f"Search of the {args.network} network"
     put_bytes(results / f"search_{args.network}.html", search_page(found, title).encode())
-    # As they ship, but for what was found: the budget of a trial is none to train with.
-    full = changed(type(plan.base).from_dict({}), nested(best["settings"]), "best")
+    full = in_full(plan.base, best["settings"])
     put_bytes(results / f"best_{args.network}.json", (json.dumps(full.to_dict(), indent=1) + "\n").encode())
     low, high = best["interval_95"]
     print(
         f"best of {len(trials)} trials ({len(whole)} to their end, {search.minutes():.0f} min): "
         f"trial {best['number']}, {100 * best['error']:.2f} % ({100 * low:.2f} to {100 * high:.2f})"
+    )
+    print(
+        f"best_{args.network}.json has the settings of this trial, but "
+        + ", ".join(f"{name} {full.to_dict()[name]}" for name in plan.base.budget)
+        + ", as a training in full has them"
     )
     return 0

@@ -17,6 +17,7 @@ Writes seeds_NETWORK.json and seeds_NETWORK.md to --results. Interrupted, the sa
 examples:
   vivavoce train seeds liveness --data ../shared/data --seed 2 -o build/seeds/liveness
   vivavoce train seeds wake --data ../shared/data --settings build/search/wake/best_wake.json -o build/seeds/wake
+  vivavoce train seeds wake --data ../shared/data --teacher build/models/wake -o build/seeds/taught
 """
 
 
@@ -24,18 +25,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from train.study_options import add_study_options
     from train.training_options import add_settings_options
+    from train.wake_options import add_teacher_options
 
     parser.epilog = _EPILOG
     add_study_options(parser, plan=False)
     add_settings_options(parser)
+    add_teacher_options(parser)
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="how many [%(default)s]")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train with each seed, and write mean and spread."""
+    from edge.errors import UsageError
     from train.study_options import check_study_options, learner_of
+    from train.wake_options import check_teachers
 
     check_study_options(args, seeds=2)
+    taught = {"teachers": args.teacher, "speech_teacher": args.speech_teacher} if args.network == "wake" else {}
+    if not taught and (args.teacher or args.speech_teacher):
+        raise UsageError(
+            f"{args.network}: got teachers, expected none: they teach a wake network alone; leave them out"
+        )
+    check_teachers(args)
 
     from tqdm import tqdm
 
@@ -54,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     settings = LEARNERS[args.network].settings.from_dict(given, str(args.settings or "options"))
     checked_out(args.out)
     hashed = data_hash(args.data)
-    study = Study(learner_of(args, settings, checkpoints=True), args.out, data_hash=hashed)
+    study = Study(learner_of(args, settings, checkpoints=True, **taught), args.out, data_hash=hashed)
     outcomes = [
         study.train(f"seed-{seed}", settings, seed)
         for seed in tqdm(range(args.seed, args.seed + args.seeds), desc="seeds", unit="training")
@@ -65,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
         "metric": study.learner.metric,
         "settings": settings.to_dict(),
         "dev": study.learner.dev,
+        **study.learner.taught_by,
         "rendering_seed": args.seed,
         **spread,
         "trainings": [one.to_dict() for one in outcomes],

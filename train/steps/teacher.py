@@ -9,9 +9,9 @@ SUMMARY = "train a teacher of the wake network, on Google's speech embedding"
 
 _EPILOG = """\
 The recordings of a word come from a few dozen talkers; Google's speech embedding was made from very many. This computes
-it for the scenes that 'vivavoce train wake' learns from (same --seed, --settings and --scenes; kept in --cache), and
-fits a classifier of the words behind it. That is too large for a device, but teaches a network that is not:
-'vivavoce train wake --speech-teacher'.
+it for the scenes that 'vivavoce train wake' learns from (same --seed, --settings, --scenes, --variety, --synth and
+--without; kept in --cache), and fits a classifier of the words behind it. That is too large for a device, but teaches a
+network that is not: 'vivavoce train wake --speech-teacher'.
 
 The embedding is not part of this package (Apache-2.0; 2.4 MB). The wheel of openWakeWord holds it:
   pip download --no-deps openwakeword==0.5.1 && python -m zipfile -e openwakeword-0.5.1-*.whl build/openwakeword
@@ -34,6 +34,7 @@ next:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from train.options import add_shared_options
+    from train.wake_options import add_scene_options
 
     parser.epilog = _EPILOG
     add_shared_options(parser, rendered="scenes")
@@ -46,8 +47,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="settings of the network to be taught, in JSON or TOML, or record.json of a checkpoint; they say what is "
         "rendered",
     )
-    parser.add_argument("--scenes", type=float, metavar="SHARE", help="share of the full set of scenes")
-    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the moments of all scenes [8]")
+    add_scene_options(parser)
+    # Its own: those of the network to be taught do not matter here.
+    parser.add_argument(
+        "--epochs", dest="own_epochs", type=int, metavar="N", help="passes over the moments of all scenes [8]"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,18 +59,14 @@ def run(args: argparse.Namespace) -> int:
     from train.embedding_words import EmbeddingWordsSettings
     from train.engines.choice import engine_from
     from train.options import check_folders
-    from train.recorded_settings import recorded_wake
     from train.speech_teacher_training import train_speech_teacher
-    from train.training_options import given_settings
-    from train.wake_settings import WakeSettings
+    from train.wake_options import given_wake
 
     check_folders(args, "out", "cache")
-    where = str(args.settings or "options")
-    chosen = EmbeddingWordsSettings.from_dict({} if args.epochs is None else {"epochs": args.epochs}, "options")
-    args.epochs = args.rate = args.batch = args.sparsity = args.ema = None
+    own = {} if args.own_epochs is None else {"epochs": args.own_epochs}
     train_speech_teacher(
-        chosen,
-        WakeSettings.from_dict(given_settings(args, "scenes", recorded=recorded_wake), where),
+        EmbeddingWordsSettings.from_dict(own, "options"),
+        given_wake(args),
         embedding=args.embedding,
         data=args.data,
         cache=args.cache,

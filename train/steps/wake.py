@@ -33,58 +33,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from train.options import add_shared_options
     from train.training_options import add_settings_options
+    from train.wake_options import add_scene_options, add_teacher_options
 
     parser.epilog = _EPILOG
     add_shared_options(parser, rendered="scenes")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="checkpoint to write")
     add_settings_options(parser)
-    parser.add_argument(
-        "--synth", metavar="NAMES", help="synthesisers that speak, too; '' for recordings alone [espeak-ng,flite]"
-    )
-    parser.add_argument(
-        "--without", action="append", metavar="WORD", help="leave out a word of the corpus, by its id; repeat it"
-    )
-    parser.add_argument("--variety", choices=("wide", "narrow"), help="how much the scenes vary [wide]")
+    add_scene_options(parser)
     parser.add_argument("--width", type=int, metavar="N", help="channels of the hidden layers")
-    parser.add_argument(
-        "--teacher",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="DIR",
-        help="checkpoint that teaches, too, with the same words; repeat it: the mean of several teaches",
-    )
-    parser.add_argument(
-        "--speech-teacher",
-        type=Path,
-        metavar="DIR",
-        help="teacher that knows speech, written by 'vivavoce train teacher'",
-    )
+    add_teacher_options(parser)
     parser.add_argument(
         "--embedding-weight", type=float, metavar="X", help="what the error of the speech embedding counts [0.1]"
     )
     parser.add_argument("--teacher-share", type=float, metavar="SHARE", help="share of the loss that teachers have")
-    parser.add_argument("--scenes", type=float, metavar="SHARE", help="share of the full set of scenes")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, prune and save the network."""
-    from train.engines.choice import engine_from
-    from train.recorded_settings import recorded_wake
-    from train.training_options import given_settings
-    from train.wake_settings import WakeSettings
-    from train.wake_training import train_wake
-    from train.wake_variety import VARIETIES
+    from train.wake_options import check_teachers, given_wake
 
-    given = given_settings(args, "width", "scenes", "teacher_share", "embedding_weight", recorded=recorded_wake)
-    if args.without is not None:
-        given["without"] = args.without
-    if args.synth is not None:
-        given["synth"] = [name for name in args.synth.split(",") if name]
-    if args.variety is not None:
-        given["variety"] = VARIETIES[args.variety].to_dict()
+    check_teachers(args)
+
+    from train.engines.choice import engine_from
+    from train.wake_training import train_wake
+
     train_wake(
-        WakeSettings.from_dict(given, str(args.settings or "options")),
+        given_wake(args, "width", "teacher_share", "embedding_weight"),
         data=args.data,
         cache=args.cache,
         out=args.out,

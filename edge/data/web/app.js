@@ -52,6 +52,7 @@ function begin(record) {
   parts.spectrogram.push(record.columns);
   parts.history.fill(record.history);
   parts.cutoffs = new Cutoffs(record, link, parts.history, phrase);
+  byId("words-told").textContent = record.listens_again ? "score; from the mark on it listens again, and that decides" : "score, and its cut-off";
   words = record.words.map((word) => listed(word));
   byId("words").replaceChildren(...words.map((word) => word.element));
   const server = document.querySelector('input[value="server"]');
@@ -70,8 +71,8 @@ function listed(word) {
   const best = html("span", { class: "fill best" });
   const cut = html("span", { class: "mark" });
   const value = html("span", {}, "0.00");
-  const meter = html("div", { class: "meter", role: "meter", "aria-label": `Score of ${word.phrase}`, "aria-valuemin": "0", "aria-valuemax": "1", "aria-valuenow": "0" }, best, now, cut);
-  cut.style.left = `${100 * Math.min(1, word.cutoff)}%`;
+  const meter = html("div", { class: "meter", role: "meter", "aria-label": `Score of ${word.phrase}`, "aria-describedby": "words-told", "aria-valuemin": "0", "aria-valuemax": "1", "aria-valuenow": "0" }, best, now, cut);
+  cut.style.left = `${100 * Math.min(1, word.mark)}%`;
   cut.hidden = !word.listened;
   const element = html("li", { "data-listened": word.listened }, html("span", { class: "name" }, word.listened ? word.phrase : `${word.phrase} (not listened for)`), value, meter);
   return { ...word, element, now, best, value, meter };
@@ -100,7 +101,7 @@ function tick(state) {
     const [score, best] = [state.scores[i], state.best_scores[i]];
     word.now.style.transform = `scaleX(${score})`;
     word.best.style.transform = `scaleX(${best})`;
-    word.element.dataset.over = String(best > word.cutoff);
+    word.element.dataset.over = String(best > word.mark);
     word.value.textContent = fixed(best, 2);
     word.meter.setAttribute("aria-valuenow", score);
   });

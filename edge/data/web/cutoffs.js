@@ -17,6 +17,7 @@ export class Cutoffs {
       this.slider("gate-sliders", "reject", "Shut below", hello.reject_cutoff, "Between the two it is unsure.");
     }
     for (const word of hello.words.filter((one) => one.listened)) this.slider("word-sliders", `word ${word.id}`, word.phrase, word.cutoff, "");
+    byId("again-told").hidden = !hello.listens_again;
     byId("word-details").hidden = hello.mode === "liveness";
     byId("word-details").open = hello.mode === "wake";
     byId("reset").onclick = () => {

@@ -1,0 +1,103 @@
+"""Tables of ``docs/training.md``: figures on dev of a teacher and of a peer, from the files of their benchmarks."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from train.results_table import HEARD_IN
+
+__all__ = ["paired_table", "teacher_table"]
+
+_HEARD = {"clean": "as they are", "as_they_are": "as they are", **HEARD_IN}
+
+
+def teacher_table(folder: Path) -> str:
+    """Return Markdown: how well the teacher that knows speech hears dev, beside a checkpoint.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``wake_teacher_dev.json``, as ``tests/bench/wake_teacher.py`` writes it.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    """
+    found: dict[str, Any] = json.loads((folder / "wake_teacher_dev.json").read_text())
+    teacher = found["heard"]["teacher"]
+    (base,) = (name.removeprefix("against_") for name in teacher if name.startswith("against_"))
+    network = found["heard"][base]
+    lines = [
+        f"Recall on **dev**, mean of the words ({found['clips']} recordings of {found['talkers']} talkers; in float, "
+        f"before any conversion; each at cut-offs for {found['false_accepts_per_hour']:g} false accepts an hour, "
+        "chosen on the same recordings):",
+        "",
+        f"| recordings | {base} network | teacher | teacher is better by, points (95 %) |",
+        "|---|---|---|---|",
+    ]
+    for where, one in teacher["recall"].items():
+        apart = teacher[f"against_{base}"][where]
+        lines.append(
+            f"| {_HEARD[where]} | {_rate(network['recall'][where])} | {_rate(one)} | "
+            f"{_points(apart['difference'], apart['interval_95'])} |"
+        )
+    out_of_fold = [one["out_of_fold"] for one in (network, teacher)]
+    lines.append(f"| out of fold | {' | '.join(_rate(one['mean_recall']) for one in out_of_fold)} | |")
+    per_hour = [one["false_accepts"]["per_hour"] for one in out_of_fold]
+    lines += [
+        "",
+        "Out of fold: on talkers and streams that the cut-offs were not chosen on. There the "
+        f"{base} network has {per_hour[0]:.1f} false accepts an hour, the teacher {per_hour[1]:.1f}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def paired_table(folder: Path) -> str:
+    """Return Markdown: one word by the shipped network and by a peer's, on the same recordings of dev.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``paired_wake_dev.json``, as ``tests/bench/paired_wake.py`` writes it.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    """
+    found: dict[str, Any] = json.loads((folder / "paired_wake_dev.json").read_text())
+    recall, false = found["results"]["recall"], found["results"]["false_accepts"]
+    first = next(iter(recall.values()))
+    lines = [
+        f"Recall of 'alexa' on **dev** ({first['clips']} recordings of {first['talkers']} talkers), both at the "
+        f"cut-offs that they come with; pymicro-wakeword {found['versions']['pymicro-wakeword']}:",
+        "",
+        "| recordings | vivavoce | microWakeWord | difference, points (95 %) |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {_HEARD[condition]} | {_rate(one['ours'])} | {_rate(one['peer'])} | "
+        f"{_points(one['ours_minus_peer'], one['interval_95'])} |"
+        for condition, one in recall.items()
+    ]
+    counts = [
+        f"{name} {false[who]['longform']} and {false[who]['other_words']}"
+        for who, name in (("ours", "vivavoce"), ("peer", "microWakeWord"))
+    ]
+    lines += [
+        "",
+        f"False accepts in {false['hours']} h of long-form speech and in {false['other_words_clips']} recordings of "
+        f"other words: {', '.join(counts)}. Our cut-offs were chosen on dev, where they look better than they are.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _rate(one: dict[str, Any]) -> str:
+    low, high = one["interval_95"]
+    return f"{100 * one['rate']:.1f} % ({100 * low:.1f}-{100 * high:.1f})"
+
+
+def _points(difference: float, interval: list[float]) -> str:
+    low, high = interval
+    return f"{100 * difference:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
