@@ -351,7 +351,7 @@ def _check_wake(source: "Checkpoint", model: "Model") -> None:
 
 
 def _check_verifier(source: "Checkpoint", model: "Model") -> None:
-    from edge.errors import ModelAbiError
+    from edge.errors import DataError
     from edge.log_mel import samples_of_mel_frames
     from edge.verifier import Verifier
 
@@ -359,7 +359,7 @@ def _check_verifier(source: "Checkpoint", model: "Model") -> None:
     nothing = [1.0] * len(spec["words"])
     verifier = Verifier(model, nothing, candidates=nothing, delay_samples=0, refractory_samples=0)
     if verifier.stretch_samples != samples_of_mel_frames(spec["frames"]):
-        raise ModelAbiError(
+        raise DataError(
             f"{source.path / 'spec.json'}: frames: got {spec['frames']}, expected those of the network's input 'mel', "
             f"{model.inputs['mel'].shape[1]}; train the network again"
         )

@@ -15,7 +15,7 @@ import numpy as np
 from edge.errors import DataError
 from edge.model_check import check_whole
 from train.keras import tf, tf_keras
-from train.speech_embedding import FILES, REMEDY
+from train.speech_embedding import FILES, REMEDY, read_part
 
 __all__ = ["speech_network"]
 
@@ -43,12 +43,7 @@ def speech_network(folder: Path, spectrogram: Any) -> Any:
         If the file cannot be read, or does not hold a chain of the operations that this knows.
     """
     path = folder / FILES[1]
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror}), expected a part of the embedding; {REMEDY}"
-        ) from error
+    content = read_part(path)
     x = spectrogram
     try:
         for layer in _layers(_Graph(content)):

@@ -23,7 +23,7 @@ from train.simulator.levels import decibels_to_gain, to_int16
 from train.speech_embedding import LICENCE_AS_A_PART, SpeechEmbedding
 from train.verifier_network import MOMENTS, verifier_frames, verifier_network
 from train.wake_embeddings import build_wake_embeddings
-from train.wake_material import phrases, spoken, wake_scenes
+from train.wake_material import spoken, taught_words, wake_scenes
 from train.wake_scenes import RECIPE_VERSION, other_words, rendered
 from train.wake_settings import WakeSettings
 
@@ -83,11 +83,13 @@ def train_verifier(
     ------
     DataError
         If the data or the embedding cannot be used, or `out` cannot be written.
+    UsageError
+        If a word is to be left out that is not there, or all are.
     """
     checked_out(out)
     network = SpeechEmbedding(embedding)
     settings = replace(settings, normalised=False)
-    said = phrases(data)
+    said = taught_words(data, scenes_of.without)
     words = tuple(sorted(said))
     # Other words are told, too, while it is trained: what they share with the wake words is no wake word.
     told = (*words, *other_words(data))

@@ -192,6 +192,7 @@ def test_a_network_that_does_not_fit_its_role(broken):
         ("spec.json", b"[]", "expected an object"),
         ("spec.json", b'{"role": "gate"}', "got 'gate', expected wake or liveness"),
         ("spec.json", b'{"role": "liveness"}', "cues: got no such entry"),
+        ("spec.json", b'{"role": "verifier"}', "words: got no such entry"),
         ("record.json", None, "No such file"),
         ("representative.npz", None, "No such file"),
         ("representative.npz", b"text", "npz"),

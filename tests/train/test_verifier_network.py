@@ -168,7 +168,7 @@ def made_up(monkeypatch):
     scenes = {"end_sample": np.full(12, 30_000, np.int32), "word": (np.arange(12) % 3).astype(np.int8)}
     scenes["end_sample"][scenes["word"] == 2] = 25_000
     clip = SimpleNamespace(split="train", corpus="c", licence="CC0-1.0")
-    monkeypatch.setattr(verifier_training, "phrases", lambda data: {"two": "two", "one": "one, please"})
+    monkeypatch.setattr(verifier_training, "taught_words", lambda data, without: {"two": "two", "one": "one, please"})
     monkeypatch.setattr(verifier_training, "other_words", lambda data: ("yes",))
     monkeypatch.setattr(verifier_training, "spoken", lambda *_: [])
     monkeypatch.setattr(verifier_training, "wake_scenes", lambda *_, **__: {"train": scenes})
