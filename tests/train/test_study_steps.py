@@ -169,3 +169,20 @@ def test_a_liveness_network_has_no_teachers(world, tmp_path, capsys):
     said = capsys.readouterr().err
     assert "record.json: got a record of something else, with width" in said
     assert not (tmp_path / "seeds").exists()
+
+
+def test_what_is_learned_by_heart_is_told_with_what_was_trained_with(world, tmp_path, capsys):
+    settings = tmp_path / "tiny.toml"
+    settings.write_text(STUDY.split("[liveness.changes")[0].replace("[liveness.budget]", ""))
+    given = ("--settings", settings, "--clips", 12, "--epochs", 2)
+    assert world("overfit", *given, study=False) == 2, "two steps are too few"
+    found = read(tmp_path / "overfit")["overfit"]
+    told = {name: found["settings"][name] for name in ("clips", "dev_clips", "epochs", "batch", "dropout", "raw_share")}
+    assert told == {"clips": 12, "dev_clips": 12, "epochs": 2, "batch": 16, "dropout": 0.0, "raw_share": 0.08}
+    assert (found["examples"], found["steps"], found["learned"]) == (12, 2, False)
+    assert (found["largest_error"], found["small_loss"]) == (0.01, 0.01)
+    said = capsys.readouterr().err
+    assert (
+        f"and a loss of {found['loss']:.4f} after 2 epochs, expected less than 1% and 0.01; give more --epochs" in said
+    )
+    assert (tmp_path / "overfit.html").is_file()

@@ -76,10 +76,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _liveness(args: argparse.Namespace) -> dict[str, Any]:
-    from edge.cues import CueSettings
+    from dataclasses import replace
+
     from train.engines.choice import engine_from
-    from train.liveness_scenes import build_liveness_clips
-    from train.liveness_training import LivenessSettings
+    from train.liveness_training import LivenessSettings, liveness_clips
     from train.overfitting import overfit_liveness
     from train.recorded_settings import recorded_liveness
     from train.training_options import given_settings
@@ -87,9 +87,10 @@ def _liveness(args: argparse.Namespace) -> dict[str, Any]:
     settings = LivenessSettings.from_dict(
         given_settings(args, recorded=recorded_liveness), str(args.settings or "options")
     )
-    clips = build_liveness_clips(
-        args.data, "train", args.cache, n=args.clips, seed=args.seed, cues=CueSettings(), engine=engine_from(args)
-    )
+    settings = replace(settings, clips=args.clips, dev_clips=args.clips)
+    clips = liveness_clips(
+        settings, data=args.data, cache=args.cache, engine=engine_from(args), seed=args.seed, splits=("train",)
+    )["train"]
     return overfit_liveness(settings, clips, epochs=_epochs(args), seed=args.seed)
 
 
