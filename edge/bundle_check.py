@@ -20,7 +20,8 @@ def check_runs(bundle: Bundle, runtime: str | None = None) -> None:
         If one cannot be loaded, or does not fit its role.
     """
     from edge.doctor import known_signal
-    from edge.pipeline import HEARS_NOTHING, Pipeline, judging, verifying
+    from edge.pipeline import Pipeline
+    from edge.stages import HEARS_NOTHING, judging, verifying
 
     pipeline = Pipeline(bundle, runtime=runtime)
     signal = known_signal()

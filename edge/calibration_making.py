@@ -16,9 +16,9 @@ from edge.calibration_words import lines_of_word
 from edge.endpoint import loudest_stretch
 from edge.events import SAMPLE_RATE_HZ
 from edge.gate import UNSURE_FLAGS
-from edge.pipeline import judging
 from edge.quality import flags_of_rate, merged
 from edge.sensitivity import log_odds
+from edge.stages import judging
 
 __all__ = ["Judge", "Judged", "lines_of", "make_calibration"]
 

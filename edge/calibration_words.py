@@ -29,8 +29,8 @@ from edge.calibration_prior import WordsPrior
 from edge.errors import DataError
 from edge.events import SAMPLE_RATE_HZ, seconds
 from edge.noise_floor import between_noise
-from edge.pipeline import HEARS_NOTHING, verified_hearing
 from edge.sensitivity import FARTHEST_SHIFT, SENSITIVITIES, log_odds, moved_by
+from edge.stages import HEARS_NOTHING, verified_hearing
 
 __all__ = [
     "MOST_ADDED_AN_HOUR",

@@ -231,7 +231,7 @@ def _wake(bundle: Bundle) -> Finding:
 
 def _verifier(bundle: Bundle) -> Finding:
     """Say what a look takes of the network that listens again."""
-    from edge.pipeline import HEARS_NOTHING, verifying
+    from edge.stages import HEARS_NOTHING, verifying
 
     verifier = verifying(bundle, [HEARS_NOTHING] * len(bundle.words), None)
     assert verifier is not None, "asked of bundles that have one"
@@ -240,7 +240,7 @@ def _verifier(bundle: Bundle) -> Finding:
 
 
 def _decision(bundle: Bundle) -> Finding:
-    from edge.pipeline import judging
+    from edge.stages import judging
 
     stage = judging(bundle, None)
     sound = np.resize(known_signal(), round(CueSettings.from_dict(bundle.liveness.cues).window_s * SAMPLE_RATE_HZ))

@@ -13,45 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bundle import Bundle
-from edge.bundle_parts import find_word
-from edge.cues import CueSettings
-from edge.endpoint import LOOK_BACK_SAMPLES, loudest_stretch, speech_span
-from edge.errors import UsageError, VivavoceError
+from edge.endpoint import LOOK_BACK_SAMPLES, speech_span
+from edge.errors import VivavoceError
 from edge.esphome import EsphomeModel
-from edge.esphome_stage import EsphomeStage, StreamingNetwork
-from edge.events import SAMPLE_RATE_HZ, Decision, End, Event, Wake, seconds
-from edge.frontend import Frontend
+from edge.events import SAMPLE_RATE_HZ, Decision, End, Event, Wake
 from edge.frontend_tables import FrontendSettings
 from edge.gate import Gate
-from edge.hearing import Deaf, Ear, Heard, Hearing, Listener
-from edge.interpreter import load_model
-from edge.liveness import LivenessStage
+from edge.hearing import Deaf, Heard
 from edge.quality import QualityMeter, flags_of_rate, merged
 from edge.ring import Ring
 from edge.sources import AudioSource
-from edge.verifier import Verifier
-from edge.wake import WakeStage
-from edge.wake_native import load_wake_network
+from edge.stages import chosen_cutoffs, judging, listening
 
-__all__ = [
-    "FAILED",
-    "HEARS_NOTHING",
-    "NEVER",
-    "LivenessScorer",
-    "Pipeline",
-    "WakeScorer",
-    "candidate_hearing",
-    "hearing",
-    "judging",
-    "listening",
-    "verified_hearing",
-    "verifying",
-]
-
-NEVER = 2.0
-"""A cut-off that no score reaches: for a word that is not listened for, or a trace without detections."""
-HEARS_NOTHING = 1.0
-"""A cut-off that no score exceeds, of a word that is listened for all the same: a verifier looks, and says no."""
+__all__ = ["FAILED", "Pipeline"]
 
 _POST_ROLL_SAMPLES = SAMPLE_RATE_HZ // 10
 """Audio after a detection that is waited for before liveness is judged. The wake network often fires on the last
@@ -215,7 +189,7 @@ class Pipeline:
         """
         if self._models or _without_cutoffs(bundle) != _without_cutoffs(self._bundle):
             return False
-        self._hearing.set_cutoffs(_cutoffs(bundle, words))
+        self._hearing.set_cutoffs(chosen_cutoffs(bundle, words))
         self._gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
         self._bundle = bundle
         return True
@@ -279,43 +253,6 @@ class Pipeline:
         yield from self.finish()
 
 
-def listening(
-    bundle: Bundle,
-    *,
-    words: Sequence[str] | None = None,
-    models: Sequence[EsphomeModel] = (),
-    runtime: str | None = None,
-    threads: int = 1,
-) -> Hearing:
-    """Make what hears words: the bundle's network, or the models for ESPHome where there are any.
-
-    Parameters and errors are those of :class:`Pipeline`.
-    """
-    if not models:
-        cutoffs = _cutoffs(bundle, words)
-        return verified_hearing(bundle, list(cutoffs.values()), runtime, threads)
-    there = [model.word for model in models]
-    ids = [word.id for word in there]
-    for i, model in enumerate(models):
-        if ids.index(ids[i]) != i:
-            raise UsageError(
-                f"{model.path}: wake_word: got {model.word.phrase!r}, which {models[ids.index(ids[i])].path} listens "
-                "for already, expected every word once; leave one of the two out"
-            )
-    chosen = {find_word(there, name, "one of the models").id for name in words} if words else set(ids)
-    by_step: dict[int, list[EsphomeModel]] = {}
-    for model in models:
-        if model.word.id in chosen:
-            by_step.setdefault(model.step_ms, []).append(model)
-    return Hearing([_ear(FrontendSettings(step_ms=step), group, runtime) for step, group in by_step.items()])
-
-
-def _cutoffs(bundle: Bundle, words: Sequence[str] | None) -> dict[str, float]:
-    """Return the cut-off of every word, in the order of the network: of those that are not listened for, none."""
-    chosen = {find_word(bundle.words, name, f"the bundle {bundle.path}").id for name in words or ()}
-    return {word.id: word.cutoff if word.id in chosen or not words else NEVER for word in bundle.words}
-
-
 def _without_cutoffs(bundle: Bundle) -> tuple[Any, ...]:
     """Return all of a bundle that the stages are made of."""
     return (
@@ -326,206 +263,3 @@ def _without_cutoffs(bundle: Bundle) -> tuple[Any, ...]:
         replace(bundle.liveness, accept_cutoff=1.0, reject_cutoff=0.0),
         bundle.contents,
     )
-
-
-def _ear(settings: FrontendSettings, models: Sequence[EsphomeModel], runtime: str | None) -> Ear:
-    """Make one frontend for models of one step. All but the step of ESPHome's features are our defaults."""
-    listeners = []
-    for model in models:
-        network = StreamingNetwork(model.content, name=str(model.file), channels=settings.channels, runtime=runtime)
-        stage = EsphomeStage(
-            network, cutoff=model.word.cutoff, window_runs=model.window_runs, channels=settings.channels
-        )
-        listeners.append(Listener(stage, (model.word.id,)))
-    return Ear(Frontend(settings), tuple(listeners))
-
-
-def verified_hearing(bundle: Bundle, cutoffs: Sequence[float], runtime: str | None = None, threads: int = 1) -> Hearing:
-    """Make all that hears the words of a bundle, its verifier included where it has one.
-
-    Parameters
-    ----------
-    bundle : Bundle
-    cutoffs : sequence of float
-        For each word; :data:`NEVER` for one that is not listened for.
-    runtime : str, optional
-        See :class:`Pipeline`.
-    threads : int, optional
-        Of the verifier.
-    """
-    ids = tuple(word.id for word in bundle.words)
-    verifier = verifying(bundle, cutoffs, runtime, threads)
-    if verifier is None:
-        frontend, stage = hearing(bundle, list(cutoffs), runtime)
-    else:
-        frontend, stage = candidate_hearing(bundle, verifier, runtime)
-    return Hearing([Ear(frontend, (Listener(stage, ids),))], verifier)
-
-
-def candidate_hearing(bundle: Bundle, verifier: Verifier, runtime: str | None) -> tuple[Frontend, WakeStage]:
-    """Make the two stages that find what the bundle's verifier looks at."""
-    part = bundle.verifier
-    assert part is not None, "the bundle has a verifier"
-    return hearing(bundle, verifier.candidates, runtime, refractory_ms=part.again_ms)
-
-
-def verifying(bundle: Bundle, cutoffs: Sequence[float], runtime: str | None, threads: int = 1) -> Verifier | None:
-    """Make the verifier, as the bundle says, with a network that runs on so many threads; None where it has none."""
-    part = bundle.verifier
-    if part is None:
-        return None
-    return Verifier(
-        load_model(bundle.content(part.file), runtime=runtime, name=part.file, threads=threads),
-        cutoffs,
-        candidates=[part.candidates[word.id] for word in bundle.words],
-        delay_samples=part.delay_samples,
-        refractory_samples=bundle.wake.refractory_ms * SAMPLE_RATE_HZ // 1000,
-    )
-
-
-def hearing(
-    bundle: Bundle, cutoffs: list[float], runtime: str | None, *, refractory_ms: int | None = None
-) -> tuple[Frontend, WakeStage]:
-    """Make the two stages that hear words without a verifier, as the bundle says, with cut-offs of the caller's.
-
-    Parameters
-    ----------
-    bundle : Bundle
-    cutoffs : list of float
-        Of the smoothed score, for each word.
-    runtime : str or None
-        See :class:`Pipeline`.
-    refractory_ms : int, optional
-        In place of the bundle's.
-    """
-    settings = FrontendSettings.from_dict(bundle.frontend)
-    wake = bundle.wake
-    refractory = wake.refractory_ms if refractory_ms is None else refractory_ms
-    stage = WakeStage(
-        load_wake_network(bundle.content(wake.file), runtime=runtime, name=wake.file),
-        cutoffs,
-        channels=settings.channels,
-        stride_frames=wake.stride_frames,
-        context_frames=wake.context_frames,
-        smoothing_steps=wake.smoothing_steps,
-        refractory_frames=refractory // settings.step_ms,
-    )
-    return Frontend(settings), stage
-
-
-def judging(bundle: Bundle, runtime: str | None, threads: int = 1) -> LivenessStage:
-    """Make the stage that judges liveness, as the bundle says; its network runs on so many threads."""
-    part = bundle.liveness
-    return LivenessStage(
-        load_model(bundle.content(part.file), runtime=runtime, name=part.file, threads=threads),
-        CueSettings.from_dict(part.cues),
-        slope=part.slope,
-        offset=part.offset,
-    )
-
-
-class WakeScorer:
-    """Score every word of a bundle, or of models for ESPHome, over whole sources, without judging liveness.
-
-    Parameters
-    ----------
-    bundle : Bundle
-    models : sequence of EsphomeModel, optional
-    runtime : str, optional
-        See :class:`Pipeline`.
-
-    Raises
-    ------
-    UsageError
-        If two models have the same word.
-    BundleError, ModelAbiError
-        If a model does not fit its role.
-    """
-
-    def __init__(self, bundle: Bundle, *, models: Sequence[EsphomeModel] = (), runtime: str | None = None) -> None:
-        self._hearing = listening(bundle, models=models, runtime=runtime)
-
-    def score(self, source: AudioSource) -> dict[str, Any]:
-        """Score one source, from a clean start.
-
-        Returns
-        -------
-        dict
-            ``seconds``, and ``words``: for each id ``max_score`` and ``detections`` (``end_s``, ``score``),
-            where ``end_s`` is the moment up to which the detection had heard; ``quality``, flags of the source.
-
-        Raises
-        ------
-        AudioError
-            If the source cannot be read to its end.
-        """
-        self._hearing.reset()
-        heard: list[Heard] = []
-        meter = QualityMeter()
-        n = 0
-        for block in source.blocks():
-            n += block.size
-            meter.push(block)
-            heard += self._hearing.push(block)
-        heard += self._hearing.finish()
-        found: dict[str, list[dict[str, float]]] = {word: [] for word in self._hearing.words}
-        for word, score, decided in heard:
-            found[word].append({"end_s": seconds(decided), "score": round(score, 4)})
-        return {
-            "seconds": seconds(n),
-            "quality": list(merged(meter.flags, flags_of_rate(source.native_rate_hz))),
-            "words": {
-                word: {"max_score": round(score, 4), "detections": found[word]}
-                for word, score in self._hearing.max_scores.items()
-            },
-        }
-
-
-class LivenessScorer:
-    """Judge the loudest moment of whole sources, without needing a wake word.
-
-    Parameters
-    ----------
-    bundle : Bundle
-    runtime : str, optional
-        See :class:`Pipeline`.
-
-    Raises
-    ------
-    BundleError, ModelAbiError
-        If the model does not fit its role.
-    """
-
-    def __init__(self, bundle: Bundle, *, runtime: str | None = None) -> None:
-        self._stage = judging(bundle, runtime)
-        self._gate = Gate(bundle.liveness.accept_cutoff, bundle.liveness.reject_cutoff)
-
-    def score(self, source: AudioSource) -> dict[str, Any]:
-        """Judge one source; of a source without a sample the answer is *unsure*.
-
-        Memory does not grow with the source: only the loudest stretch so far is kept.
-
-        Returns
-        -------
-        dict
-            ``seconds``, ``live_probability``, ``score`` (logit), ``decision``, ``reasons``, ``quality``.
-
-        Raises
-        ------
-        AudioError
-            If the source cannot be read to its end.
-        """
-        heard, n = loudest_stretch(source.blocks(), self._stage.window_samples)
-        evidence = self._stage.judge(heard)
-        of_source = flags_of_rate(source.native_rate_hz)
-        ruling = self._gate.rule(evidence, of_source)
-        quality = evidence.quality.to_dict()
-        quality["flags"] = list(merged(evidence.quality.flags, of_source))
-        return {
-            "seconds": seconds(n),
-            "live_probability": round(evidence.probability, 4),
-            "score": round(evidence.score, 4),
-            "decision": ruling.decision,
-            "reasons": list(ruling.reasons),
-            "quality": quality,
-        }

@@ -15,7 +15,7 @@ from edge.bundle import Bundle
 from edge.endpoint import LOOK_BACK_SAMPLES
 from edge.gate import Gate
 from edge.liveness import LivenessScore
-from edge.pipeline import judging
+from edge.stages import judging
 from train.atomic_file import put_bytes
 from train.baselines import f70_hz
 from train.corpus import Clip

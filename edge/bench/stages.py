@@ -18,9 +18,10 @@ from edge.events import SAMPLE_RATE_HZ, Decision
 from edge.gate import Gate
 from edge.interpreter import Runtime
 from edge.liveness import LivenessStage
-from edge.pipeline import HEARS_NOTHING, NEVER, Pipeline, hearing, judging, verifying
+from edge.pipeline import Pipeline
 from edge.policy import Circumstances, GateSettings, Policy
 from edge.sources import FileSource
+from edge.stages import HEARS_NOTHING, NEVER, hearing, judging, verifying
 from edge.verifier import Verifier
 from edge.wake_native import CompiledNetwork
 

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from edge.commands.bundle_options import open_chosen
     from edge.commands.sourcing import open_source, warn_of_flags, warn_of_rate
     from edge.output import out
-    from edge.pipeline import LivenessScorer
+    from edge.scorers import LivenessScorer
 
     scorer = LivenessScorer(open_chosen(args, args.bundle), runtime=args.interpreter)
     output = out(args)

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from edge.commands.bundle_options import open_chosen
     from edge.commands.sourcing import open_models, open_source, warn_of_flags, warn_of_rate
     from edge.output import columns, out
-    from edge.pipeline import WakeScorer
+    from edge.scorers import WakeScorer
 
     scorer = WakeScorer(open_chosen(args, args.bundle), models=open_models(args), runtime=args.interpreter)
     output = out(args)

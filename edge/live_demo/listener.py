@@ -20,9 +20,10 @@ from edge.hearing import Heard
 from edge.live_demo.state import Mode, Ruled, State
 from edge.live_demo.utterances import Utterances
 from edge.liveness import judged_window
-from edge.pipeline import NEVER, Pipeline, candidate_hearing, hearing, judging, verifying
+from edge.pipeline import Pipeline
 from edge.quality import flags_of_rate
 from edge.ring import Ring
+from edge.stages import NEVER, candidate_hearing, hearing, judging, verifying
 from edge.verifier import Look
 
 __all__ = ["Listener"]

@@ -112,9 +112,9 @@ METHOD = (
     "each; hop: Frontend.push of 160 samples, 4 rounds of 300; step: three frames pushed into the wake stage, one of "
     "which completes a run of its network; look, where the bundle has a verifier: its features and its "
     "network, 2 rounds of 8 stretches of the scene that ships; decision: what one wake word sets off (where it was, "
-    "quality, cues, network, gate), 2 rounds of 8 windows of the scene that ships; idle: Pipeline.push of 160 samples, "
-    "of the first minute of a sound after its first second (of syllables of 10 s), in which nothing fires, and beside "
-    "it pymicro-wakeword (one word, no liveness) with the same samples; shares: the stages by themselves over the first "
+    "quality, cues, network, gate), 2 rounds of 8 windows of it; idle: Pipeline.push of 160 samples, of "
+    "the first minute of a sound after its first second (of syllables of 10 s), in which nothing fires, and beside it "
+    "pymicro-wakeword (one word, no liveness) with the same samples; shares: the stages by themselves over the first "
     "10 s; one thread, no garbage collection; a count is not a time"
 )
 

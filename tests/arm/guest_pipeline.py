@@ -25,9 +25,10 @@ from edge.gate import Gate
 from edge.interpreter import installed_runtimes, quantise
 from edge.liveness import judged_window
 from edge.log_mel import log_mel
-from edge.pipeline import HEARS_NOTHING, NEVER, Pipeline, hearing, judging, verifying
+from edge.pipeline import Pipeline
 from edge.quality import QualityMeter, assess
 from edge.ring import Ring
+from edge.stages import HEARS_NOTHING, NEVER, hearing, judging, verifying
 
 STEP_HOPS, STEP_ROUNDS = 300, 4
 JUDGEMENTS = 8

@@ -119,7 +119,7 @@ def score_homes(
 
     from edge.bundle import open_bundle
     from edge.gate import UNSURE_FLAGS
-    from edge.pipeline import judging
+    from edge.stages import judging
 
     if kept.exists():
         with np.load(kept, allow_pickle=False) as held:

@@ -43,8 +43,8 @@ def main() -> int:
     from edge.bundle_identity import bundle_hash
     from edge.events import SAMPLE_RATE_HZ
     from edge.interpreter import load_model
-    from edge.pipeline import hearing
     from edge.sensitivity import moved_by
+    from edge.stages import hearing
     from edge.verifier import Verifier
     from quantize.checkpoint import FLOAT_NAME, INT8_NAME, Checkpoint
     from quantize.convert import model_size

@@ -7,7 +7,7 @@ import pytest
 from benching import FakeBench, stages_of
 from verifier_bundle import with_verifier
 
-import edge.pipeline
+import edge.stages
 import edge.wake_native
 from edge.bench.machine import cores_in_order
 from edge.bench.measuring import measure
@@ -80,21 +80,23 @@ def test_float_networks_that_are_none_are_told(tmp_path):
         float_twin(bundle, tmp_path)
 
 
-def test_threads_reach_the_liveness_network_alone_on_as_many_cores(monkeypatch):
+def test_threads_reach_what_runs_for_a_word_on_as_many_cores(monkeypatch):
     loaded = []
-    load = edge.pipeline.load_model
+    load = edge.stages.load_model
 
     def noted(content, **options):
         loaded.append((options["name"], options.get("threads", 1), len(os.sched_getaffinity(0))))
         return load(content, **options)
 
-    for module in (edge.pipeline, edge.wake_native):
+    for module in (edge.stages, edge.wake_native):
         monkeypatch.setattr(module, "load_model", noted)
     bundle = open_bundle()
     n = len(cores_in_order())
     benches_here(bundle, usable_runtimes(bundle)[:1], cores=cores_in_order(), threads=[n])
     liveness = [(threads, cores) for name, threads, cores in loaded if name == bundle.liveness.file]
     assert liveness == [(1, 1), (1, 1), (n, n), (n, n)]
+    if bundle.verifier is not None:
+        assert [(threads, cores) for name, threads, cores in loaded if name == bundle.verifier.file] == liveness
     assert {threads for name, threads, _ in loaded if name == bundle.wake.file} == {1}
 
 

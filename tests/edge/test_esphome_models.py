@@ -22,7 +22,8 @@ from edge.esphome import open_esphome_model
 from edge.esphome_stage import StreamingNetwork
 from edge.events import Decision, End, Wake
 from edge.frontend import Frontend, quantise_features
-from edge.pipeline import Pipeline, WakeScorer
+from edge.pipeline import Pipeline
+from edge.scorers import WakeScorer
 from edge.wake import WakeDetection
 
 pytest.importorskip("pymicro_wakeword", reason="pymicro-wakeword, which brings the models, is not installed")
@@ -219,7 +220,7 @@ def test_events_come_in_one_order_whatever_the_blocks(steps, tmp_path, monkeypat
             first, self._frames = self._frames, self._frames + len(features)
             return [WakeDetection(0, 0.9, i) for i in range(first, self._frames) if i % 7 == 6]
 
-    monkeypatch.setattr("edge.pipeline.EsphomeStage", Eager)
+    monkeypatch.setattr("edge.stages.EsphomeStage", Eager)
     models = [with_step(name, step, tmp_path) for name, step in zip(("okay_nabu", "alexa"), steps, strict=True)]
     pipeline = Pipeline(open_bundle(), models=models)
     sound = np.random.default_rng(0).normal(0, 300, RATE).astype(np.int16)
@@ -259,7 +260,7 @@ def test_models_of_one_step_share_a_frontend(talk, tmp_path, monkeypatch):
             made.append(settings.step_ms)
             super().__init__(settings)
 
-    monkeypatch.setattr("edge.pipeline.Frontend", Counted)
+    monkeypatch.setattr("edge.stages.Frontend", Counted)
     Pipeline(open_bundle(), models=[model_of("alexa"), with_step("okay_nabu", 20, tmp_path), model_of("hey_jarvis")])
     assert made == [10, 20]
 

@@ -105,7 +105,7 @@ def test_other_rates_and_channels_are_read_as_everywhere(tmp_path, call):
 @pytest.mark.parametrize("samples", [burst(), sound(0.4)], ids=["loud in the middle", "shorter than the window"])
 def test_cues_are_what_the_liveness_network_is_shown(samples, tmp_path, call, monkeypatch):
     pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
-    from edge.pipeline import LivenessScorer
+    from edge.scorers import LivenessScorer
 
     path = write(tmp_path / "said.wav", samples)
     code, (record,), _ = call(path, "-o", tmp_path, "--kind", "cues", "--json")

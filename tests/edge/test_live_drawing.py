@@ -11,8 +11,8 @@ from rich.console import Console
 
 from edge.live_demo.drawing import LEAST_COLUMNS, LEAST_ROWS, NARROW, draw
 from edge.live_demo.state import Ruled, State
-from edge.pipeline import NEVER
 from edge.quality import Quality
+from edge.stages import NEVER
 
 QUALITY = Quality(28.0, -20.0, 0.0, 0.8, 8000.0, 3.0, ())
 

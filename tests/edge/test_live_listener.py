@@ -20,7 +20,8 @@ from edge.live_demo.listener import Listener
 from edge.live_demo.state import FLOOR_DBFS, Ruled, State, level_dbfs
 from edge.live_demo.utterances import Utterances
 from edge.liveness import judged_window
-from edge.pipeline import NEVER, Pipeline
+from edge.pipeline import Pipeline
+from edge.stages import NEVER
 
 SCENE = Path(edge.__file__).parent / "data" / "scene.flac"
 

@@ -21,7 +21,8 @@ from edge.live_demo.state import State
 from edge.live_web.engine import Engine
 from edge.live_web.records import hello_record
 from edge.live_web.what_if import Cutoffs
-from edge.pipeline import NEVER, Pipeline
+from edge.pipeline import Pipeline
+from edge.stages import NEVER
 
 WORD = 4
 WORDS = 6

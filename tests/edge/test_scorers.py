@@ -6,7 +6,7 @@ import pytest
 from edge.bundle import open_bundle
 from edge.endpoint import LOOK_BACK_SAMPLES, loudest_stretch, loudest_window
 from edge.errors import AudioError
-from edge.pipeline import LivenessScorer, WakeScorer
+from edge.scorers import LivenessScorer, WakeScorer
 
 RATE = 16_000
 WINDOW = RATE

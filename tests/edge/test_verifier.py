@@ -9,7 +9,7 @@ from edge.frontend_tables import FrontendSettings
 from edge.hearing import Ear, Heard, Hearing, Listener
 from edge.interpreter import TensorSpec
 from edge.log_mel import MEL_BANDS, log_mel, samples_of_mel_frames
-from edge.pipeline import NEVER
+from edge.stages import NEVER
 from edge.verifier import Look, Verifier
 from edge.wake import WakeDetection, WakeStage
 
