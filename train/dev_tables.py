@@ -80,9 +80,9 @@ def verifier_table(folder: Path) -> str:
         for one in found["candidates"].values()
     ]
     lines = [
-        f"Recall on **dev**, mean of the words ({found['clips']} recordings of {found['talkers']} talkers), at cut-offs "
-        f"for {_ALLOWED} false accepts in {found['longform_hours']:.1f} h of long-form speech, chosen on the same "
-        "recordings: with a verifier one for all words, of the wake network one for each.",
+        f"Recall on **dev**, mean of the words ({found['clips']} recordings of {found['talkers']} talkers), at "
+        f"cut-offs for {_ALLOWED} false accepts in {found['longform_hours']:.1f} h of long-form speech, chosen on the "
+        "same recordings: with a verifier one for all words, of the wake network one for each.",
         "",
         f"| recordings | {' | '.join(_CASCADES.values())} |",
         "|---|" + "---|" * len(shown),
