@@ -1,4 +1,4 @@
-"""Tables of ``docs/training.md``: figures on dev of a teacher and of a peer, from the files of their benchmarks."""
+"""Tables of ``docs/training.md``: figures on dev of a teacher, a verifier and a peer, as benchmarks left them."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,10 @@ from typing import Any
 
 from train.results_table import HEARD_IN
 
-__all__ = ["paired_table", "teacher_table"]
+__all__ = ["paired_table", "teacher_table", "verifier_table"]
 
+_CASCADES = {"alone": "wake network alone", "int8": "with the verifier", "float": "with the verifier in float"}
+_ALLOWED = 2
 _HEARD = {"clean": "as they are", "as_they_are": "as they are", **HEARD_IN}
 
 
@@ -49,6 +51,48 @@ def teacher_table(folder: Path) -> str:
         "",
         "Out of fold: on talkers and streams that the cut-offs were not chosen on. There the "
         f"{base} network has {per_hour[0]:.1f} false accepts an hour, the teacher {per_hour[1]:.1f}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def verifier_table(folder: Path) -> str:
+    """Return Markdown: how well words are heard with the verifier, in int8 and in float, and by the wake network alone.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``verifier_dev.json``, as ``tests/bench/verifier_dev.py`` writes it.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    """
+    found: dict[str, Any] = json.loads((folder / "verifier_dev.json").read_text())
+    shown = [found["heard"][name] for name in _CASCADES]
+    rates = [one[f"{_ALLOWED}_false_accepts"]["recall"] for one in shown]
+    beyond = [one["out_of_fold"] for one in shown]
+    false = [one["false_accepts"]["per_hour"] for one in beyond]
+    stated = beyond[0]["false_accepts"]["stated_per_hour"]
+    candidates = [
+        f"{one['looks_per_hour_of_longform']:.0f} looks an hour and {100 * one['recall']['noise_10_db']['rate']:.1f} % "
+        f"at {one['shift']:g}"
+        for one in found["candidates"].values()
+    ]
+    lines = [
+        f"Recall on **dev**, mean of the words ({found['clips']} recordings of {found['talkers']} talkers), at "
+        f"cut-offs for {_ALLOWED} false accepts in {found['longform_hours']:.1f} h of long-form speech, chosen on the "
+        "same recordings: with a verifier one for all words, of the wake network one for each.",
+        "",
+        f"| recordings | {' | '.join(_CASCADES.values())} |",
+        "|---|" + "---|" * len(shown),
+        *(f"| {_HEARD[where]} | {' | '.join(_rate(one[where]) for one in rates)} |" for where in rates[0]),
+        f"| out of fold | {' | '.join(_rate(one['mean_recall']) for one in beyond)} |",
+        f"| out of fold, false accepts an hour | {' | '.join(f'{one:.1f}' for one in false)} |",
+        "",
+        "Out of fold: on talkers and streams that the cut-offs were not chosen on, where they were chosen for "
+        f"{stated:g} false accepts an hour. How often the verifier is asked, and about how many of the words in noises "
+        f"at 10 dB, by how far the log-odds of the wake network's cut-offs are moved: {'; '.join(candidates)}.",
     ]
     return "\n".join(lines) + "\n"
 

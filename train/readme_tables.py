@@ -12,7 +12,7 @@ from typing import IO
 from edge.bench.table import table as table_of_machines
 from edge.bundle import open_bundle
 from edge.files import write_whole
-from train.dev_tables import paired_table, teacher_table
+from train.dev_tables import paired_table, teacher_table, verifier_table
 from train.protocol_table import protocol_table
 from train.results_table import limits_table, results_table
 
@@ -38,7 +38,11 @@ def tables(results: Path) -> dict[str, str]:
 
 def training_tables(results: Path) -> dict[str, str]:
     """Return the tables of ``docs/training.md``, as :func:`tables` does those of the README."""
-    return {"teacher": teacher_table(results), "paired": paired_table(results)}
+    return {
+        "teacher": teacher_table(results),
+        "verifier": verifier_table(results),
+        "paired": paired_table(results),
+    }
 
 
 def with_tables(text: str, made: dict[str, str]) -> str:
