@@ -111,7 +111,7 @@ class TestOffer:
         assert "4 hours of speech: before 0, after 4" in told
 
     def test_what_a_lower_one_would_cost_is_said(self, bundle):
-        rows = scores_of(bundle, "jarvis", [-0.05, -0.15, -0.25, 0.5, 0.5, -0.6, -0.7, 0.5])
+        rows = scores_of(bundle, "jarvis", [-0.05, -0.15, -0.25, 0.5, 0.5, -0.65, -0.75, 0.5])
         word = word_of(bundle, "jarvis")
         assert offer(bundle, word, rows, WORDS, Wishes(1.0)).further == (
             "8 of 8 takes would be heard for 4.0 false accepts more in an hour of speech: --most-false-accepts 4"
