@@ -111,6 +111,11 @@ class Hearing:
             found.sort(key=lambda heard: heard.decided)
         return found
 
+    @property
+    def waiting(self) -> bool:
+        """Whether something may have been a word, and the verifier has not looked at it yet."""
+        return self._verifier is not None and self._verifier.waiting
+
     def finish(self) -> list[Heard]:
         """Return the words that the verifier has not looked at yet: the stream has ended."""
         return [] if self._verifier is None else self._heard(self._verifier.finish())

@@ -196,8 +196,8 @@ class Pipeline:
 
     @property
     def waiting(self) -> bool:
-        """Whether a word was heard and is not decided yet."""
-        return bool(self._pending)
+        """Whether a word was heard, or may have been, and is not decided yet."""
+        return bool(self._pending) or self._hearing.waiting
 
     @property
     def position(self) -> int:

@@ -123,6 +123,11 @@ class Verifier:
         """Cut-offs for the wake network; above 1 for a word that is not listened for."""
         return [float(one) for one in np.where(self._cutoffs > 1.0, self._cutoffs, self._candidates)]
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a candidate has not been looked at yet."""
+        return bool(self._waiting)
+
     def set_cutoffs(self, cutoffs: Sequence[float]) -> None:
         """Judge by other cut-offs from now on; what was heard stays."""
         self._cutoffs = np.asarray(cutoffs, np.float64)

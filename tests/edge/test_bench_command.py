@@ -40,8 +40,10 @@ def test_a_decision_is_timed_from_the_words_true_end(measured):
         decisions = run["decisions"]
         assert [(one["end_s"], one["decision"]) for one in decisions] == [(2.75, "accept"), (6.75, "reject")]
         for one in decisions:
-            assert 100 <= one["sound_ms"] < 400
-            assert one["start_s"] < one["end_s"] < one["heard_s"] < one["decided_s"]
+            # A word may be known before its last sound is over.
+            assert 0 <= one["sound_ms"] < 300
+            assert one["start_s"] < one["heard_s"] < one["decided_s"]
+            assert one["end_s"] <= one["decided_s"]
             assert 0 < one["judging_ms"] < one["compute_ms"]
             assert one["delay_ms"] == pytest.approx(one["sound_ms"] + one["compute_ms"], abs=0.01)
 

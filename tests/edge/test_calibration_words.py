@@ -97,7 +97,7 @@ class TestShift:
 
 class TestOffer:
     def test_what_is_bought_and_paid_is_said(self, bundle):
-        found = [-0.05, -0.15, -0.25, 0.5, 0.5, -0.6, -0.7, 0.5]
+        found = [-0.05, -0.15, -0.25, 0.5, 0.5, -0.6, -0.75, 0.5]
         made = offer(bundle, word_of(bundle, "jarvis"), scores_of(bundle, "jarvis", found), WORDS, Wishes(1.0))
         assert made.cutoff is not None
         own = word_of(bundle, "jarvis").cutoff
@@ -111,7 +111,7 @@ class TestOffer:
         assert "4 hours of speech: before 0, after 4" in told
 
     def test_what_a_lower_one_would_cost_is_said(self, bundle):
-        rows = scores_of(bundle, "jarvis", [-0.05, -0.15, -0.25, 0.5, 0.5, -0.65, -0.75, 0.5])
+        rows = scores_of(bundle, "jarvis", [-0.05, -0.15, -0.25, 0.5, 0.5, -0.6, -0.75, 0.5])
         word = word_of(bundle, "jarvis")
         assert offer(bundle, word, rows, WORDS, Wishes(1.0)).further == (
             "8 of 8 takes would be heard for 4.0 false accepts more in an hour of speech: --most-false-accepts 4"

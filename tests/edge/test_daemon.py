@@ -366,7 +366,7 @@ def test_the_same_recording_passes_once(running, scene, decisions):
 
 def test_a_word_before_the_source_fails_is_still_answered(running, scene, decisions):
     one = running()
-    one.hear(scene[: decisions[0].wake.decided_sample + 160])
+    one.hear(scene[: decisions[0].decided_sample - 160])
     assert one.ear.of(Answer) == []
     one.tape.waiting.put(AudioError("tape: torn"))
     one.tape.put(scene[:512])
@@ -401,10 +401,10 @@ def test_it_stops_when_it_is_told_though_nothing_comes(running):
     assert one.ear.closed
 
 
-def test_a_word_is_answered_when_the_source_is_lost_and_not_when_it_comes_back(running, scene):
+def test_a_word_is_answered_when_the_source_is_lost_and_not_when_it_comes_back(running, scene, decisions):
     one = running()
     one.tape.endless = True
-    one.hear(scene[: int(2.8 * 16_000)])
+    one.hear(scene[: decisions[0].decided_sample - 160])
     assert not one.ear.of(Answer)
     one.tape.waiting.put(AudioError("gone"))
     one.ear.wait(lambda ear: any(status.source == "lost" for status in ear.of(Status)))

@@ -9,7 +9,7 @@ import pytest
 from edge import doctor
 from edge.bundle import DEFAULT_BUNDLE, open_bundle
 from edge.bundle_identity import bundle_hash
-from edge.bundle_manifest import CARD_NAME, CHECKSUM_NAME, MANIFEST_NAME
+from edge.bundle_manifest import CARD_NAME, CHECKSUM_NAME, FORMAT_VERSION, MANIFEST_NAME
 from edge.bundle_writing import seal, write_judgement
 from edge.errors import BundleError
 from edge.judgement import CARD_BEGIN, CARD_END, Judgement, LimitVerdict, card_without_limits
@@ -49,9 +49,9 @@ def folder(tmp_path, version):
     path = tmp_path / "bundle"
     shutil.copytree(DEFAULT_BUNDLE, path)
     manifest = json.loads((path / MANIFEST_NAME).read_bytes())
-    later = {"author": None, "website": None, "trained_languages": [], "limits": None}
+    later = {"author": None, "website": None, "trained_languages": [], "limits": None, "verifier": None}
     plain = {key: value for key, value in manifest.items() if key not in later}
-    added = {"format_version": 1} if version == "first" else {"format_version": 3, **later}
+    added = {"format_version": 1} if version == "first" else {"format_version": FORMAT_VERSION, **later}
     (path / CARD_NAME).write_bytes(card_without_limits((path / CARD_NAME).read_bytes()))
     (path / MANIFEST_NAME).write_text(json.dumps(plain | added))
     seal(path)
@@ -76,7 +76,7 @@ def rewrite(folder, change):
 
 
 def test_what_was_written_comes_back(folder, version):
-    judged_version = {"first": 2, "newest": 3}[version]
+    judged_version = {"first": 2, "newest": FORMAT_VERSION}[version]
     before = bundle_hash(folder)
     written = judged(folder, verdict(), verdict("work", unit="ms", direction="at_most", limit=3.0, measured=2.0,
                                                 interval=None, of=None), verdict("delay", **NOTHING))  # fmt: skip
@@ -96,7 +96,7 @@ def test_what_was_written_comes_back(folder, version):
 
 def test_without_verdicts_the_hash_is_that_of_the_file(folder, version):
     manifest = (folder / MANIFEST_NAME).read_bytes()
-    assert json.loads(manifest)["format_version"] == {"first": 1, "newest": 3}[version]
+    assert json.loads(manifest)["format_version"] == {"first": 1, "newest": FORMAT_VERSION}[version]
     assert bundle_hash(folder) == hashlib.sha256(manifest).hexdigest()
     assert open_bundle(folder).limits is None
 
@@ -122,7 +122,7 @@ def test_every_change_of_the_bundle_is_another_bundle(folder, subtests):
         manifest["files"]["wake.tflite"] = {"sha256": hashlib.sha256(b"other").hexdigest(), "bytes": 5}
 
     def other_card(manifest):
-        content = card.replace(b"Two networks", b"Three networks")
+        content = card.replace(b" networks of", b" nets of")
         (folder / CARD_NAME).write_bytes(content)
         manifest["files"][CARD_NAME] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 

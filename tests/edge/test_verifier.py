@@ -253,3 +253,12 @@ def test_cutoffs_of_hearing_are_those_of_the_verifier():
     both.set_cutoffs({"a": 0.5, "b": 0.5})
     both.reset()
     assert [heard.word for heard in both.push(sound(20_000))] == ["a"]
+
+
+def test_hearing_waits_while_a_candidate_does():
+    both, _ = hearing(Network(saying(0, 4.0)))
+    assert not both.waiting
+    both.push(sound(480 + 160 * 49 + 160))
+    assert both.waiting
+    both.push(sound(DELAY))
+    assert not both.waiting
