@@ -48,9 +48,10 @@ def decision_drawing(run: Mapping[str, Any], decision: Mapping[str, Any], sound:
     end_s, decided, answered = decision["end_s"], decision["sound_ms"], decision["delay_ms"]
     begin, heard = (1e3 * (decision[key] - end_s) for key in ("start_s", "heard_s"))
     axis = _Axis(max(min(-_BEFORE_MS, begin), -1e3 * end_s), answered + _AFTER_MS)
+    side = "before" if heard < 0 else "after"
     lanes = (
         _Lane(begin, 0.0, "pass", "the word"),
-        _Lane(0.0, heard, "ask", f"heard {heard:.0f} ms after its end"),
+        _Lane(min(heard, 0.0), max(heard, 0.0), "ask", f"heard {abs(heard):.0f} ms {side} its end"),
         _Lane(heard, decided, "quiet", f"{decided - heard:.0f} ms of sound waited for"),
         _Lane(decided, answered, "block", f"judged in {decision['compute_ms']:.1f} ms: {decision['decision']}"),
     )

@@ -10,6 +10,7 @@ from edge.bench.log_scale import LogScale, duration
 from edge.bench.machine import cores_in_order, energy_uj, environment, machine, pinned, state
 from edge.bench.measuring import _used
 from edge.bench.statistics import BINS_PER_DECADE, bootstrap_ratio, histogram, summary
+from edge.bench.timeline import decision_drawing
 from edge.bench.writing import as_json
 from edge.html_page import BOTTOM, HEIGHT
 
@@ -140,3 +141,15 @@ def test_a_file_has_lists_of_numbers_in_one_line_and_texts_as_they_were():
     text = as_json(found).decode()
     assert json.loads(text) == found
     assert '"a": [1, 2.5, null]' in text
+
+
+@pytest.mark.parametrize(
+    ("heard_s", "told"), [(2.85, "heard 100 ms after its end"), (2.7, "heard 50 ms before its end")]
+)
+def test_a_word_may_be_heard_before_its_end(heard_s, told):
+    decision = {
+        "word": "snowboy", "decision": "accept", "start_s": 2.0, "end_s": 2.75, "heard_s": heard_s, "decided_s": 2.95,
+        "sound_ms": 200.0, "judging_ms": 2.0, "compute_ms": 3.0, "delay_ms": 203.0,
+    }  # fmt: skip
+    sound = {"seconds": 4.0, "step_ms": 10, "levels_dbfs": [-40] * 400}
+    assert told in decision_drawing({"stages": {}}, decision, sound)

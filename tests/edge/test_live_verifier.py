@@ -14,7 +14,7 @@ import soundfile
 from live_web_house import LONG_S, SCENE, Sound, served
 from verifier_bundle import with_verifier
 
-from edge.bundle import DEFAULT_BUNDLE, Bundle, open_bundle
+from edge.bundle import DEFAULT_BUNDLE, Bundle, open_bundle, without_verifier
 from edge.events import SAMPLE_RATE_HZ, Decision, End, Wake
 from edge.live_demo.listener import Listener
 from edge.live_demo.state import State
@@ -190,7 +190,7 @@ def test_a_stream_that_begins_again_has_no_candidates_of_before(bundle_of, scene
 def test_bars_show_the_wake_network_and_where_the_verifier_listens(bundle_of, scene):
     bundle = bundle_of(candidate=0.25, cutoff=0.75)
     listener = Listener(bundle)
-    shown, alone = listener.state, Listener(open_bundle()).state
+    shown, alone = listener.state, Listener(without_verifier(open_bundle())).state
     assert (shown.cutoffs, shown.marks) == ((0.75,) * WORDS, (0.25,) * WORDS)
     assert alone.marks == alone.cutoffs
     heard(listener, scene)
@@ -277,7 +277,7 @@ def test_a_look_at_the_end_of_a_file_may_be_a_near_miss(bundle_of, scene):
 
 @pytest.mark.parametrize("verified", [True, False])
 def test_a_page_is_told_of_marks_and_cut_offs(bundle_of, verified):
-    bundle = bundle_of(candidate=0.25, cutoff=0.75) if verified else open_bundle()
+    bundle = bundle_of(candidate=0.25, cutoff=0.75) if verified else without_verifier(open_bundle())
     listener = Listener(bundle, words=["jarvis"])
     found = json.loads(json.dumps(hello_record(listener.state, bundle, listener.reference), allow_nan=False))
     assert found["listens_again"] is verified

@@ -37,7 +37,7 @@ def test_three_networks_and_three_cutoffs_of_a_word(folder):
 
 
 def test_two_networks_and_one_cutoff(folder):
-    manifest = {**json.loads((folder / MANIFEST_NAME).read_bytes()), "verifier": None}
+    manifest = {**json.loads((folder / MANIFEST_NAME).read_bytes()), "verifier": None, "training": {}}
     card = card_of(manifest, ("wake", "liveness"))
     assert "Two networks" in card
     assert "| word | phrase | cut-off |\n|---|---|---|\n| `alexa` | alexa | " in card
