@@ -48,7 +48,7 @@ def speech_network(folder: Path, spectrogram: Any) -> Any:
     try:
         for layer in _layers(_Graph(content)):
             x = layer(x)
-    except (ValueError, TypeError, IndexError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         # What is no file of this format fails wherever it is first looked at.
         raise DataError(
             f"{path}: got another network than the speech embedding ({' '.join(str(error).split())[:120]}), expected "

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from edge.errors import UsageError
+from edge.events import SAMPLE_RATE_HZ
 from edge.log_mel import log_mel, samples_of_mel_frames
 from train.clip import Clip
 from train.corpus import data_hash, licences, load_manifest
@@ -24,7 +26,7 @@ from train.speech_embedding import LICENCE_AS_A_PART, SpeechEmbedding
 from train.verifier_network import MOMENTS, verifier_frames, verifier_network
 from train.wake_embeddings import build_wake_embeddings
 from train.wake_material import spoken, taught_words, wake_scenes
-from train.wake_scenes import RECIPE_VERSION, other_words, rendered
+from train.wake_scenes import RECIPE_VERSION, SCENE_S, other_words, rendered
 from train.wake_settings import WakeSettings
 
 __all__ = ["AGAIN_MS", "DELAY_MS", "VERIFIER_CLASSIFIER", "representative_stretches", "train_verifier"]
@@ -84,8 +86,14 @@ def train_verifier(
     DataError
         If the data or the embedding cannot be used, or `out` cannot be written.
     UsageError
-        If a word is to be left out that is not there, or all are.
+        If a word is to be left out that is not there, or all are; or if the network would hear more than a scene.
     """
+    frames = verifier_frames(settings.embeddings)
+    if samples_of_mel_frames(frames) > SCENE_S * SAMPLE_RATE_HZ:
+        raise UsageError(
+            f"embeddings: got {settings.embeddings}, for which the network hears {frames / 100:.2f} s at once, "
+            f"expected no more than a scene has, {SCENE_S:g} s; lower it"
+        )
     checked_out(out)
     network = SpeechEmbedding(embedding)
     settings = replace(settings, normalised=False)
@@ -105,7 +113,6 @@ def train_verifier(
         embeddings, scenes["end_sample"], scenes["word"],
         settings=settings, n_words=len(told), rng=np.random.default_rng([seed, 5]),
     )  # fmt: skip
-    frames = verifier_frames(settings.embeddings)
     record = RunRecord(
         seed=seed,
         data_hash=data_hash(data),

@@ -155,6 +155,29 @@ def test_int8_follows_float(made: dict[str, Path]) -> None:
     assert wake["float"]["conditions"].keys() == wake["int8"]["conditions"].keys()
 
 
+def test_a_verifier_hears_the_scenes_of_the_wake_network(made: dict[str, Path], vivavoce) -> None:
+    from tests.train.fake_speech_embedding import write_fake_embedding
+
+    base = made["base"]
+    shards = len(list(base.glob("cache/wake-train-*/*.npz")))
+    vivavoce(
+        "train", "verifier", "--data", made["data"], "--cache", base / "cache", "-o", base / "verifier",
+        "--embedding", write_fake_embedding(base / "embedding"), "--settings", base / "member" / "record.json",
+        "--epochs", 1, "--hidden", 8,
+    )  # fmt: skip
+    assert (
+        len(list(base.glob("cache/wake-train-*/*.npz")))
+        == shards
+        == len(list(base.glob("cache/wake-embeddings-train-*/*.npz")))
+    ), "nothing is rendered but for the embedding"
+    vivavoce("quantize", "convert", base / "verifier")
+    spec, record = (json.loads((base / "verifier" / f"{name}.json").read_text()) for name in ("spec", "record"))
+    assert [word["phrase"] for word in spec["words"]] == ["computer", "smart mirror"]
+    assert record["settings"]["hidden"] == 8
+    assert any("a part of the network" in entry["material"] for entry in record["licences"])
+    assert (base / "verifier" / "model_int8.tflite").is_file()
+
+
 def test_a_finished_run_is_not_trained_again(made: dict[str, Path], vivavoce) -> None:
     history = made["base"] / "member" / "resume" / "history.jsonl"
     before = history.read_text()

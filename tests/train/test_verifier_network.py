@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edge.errors import DataError
+from edge.errors import DataError, UsageError
 
 pytest.importorskip("tensorflow", reason="training needs TensorFlow")
 
@@ -215,3 +215,10 @@ def test_a_training_leaves_a_checkpoint_that_is_converted_and_looks(folder, tmp_
     verifier.offer(1, 0)
     (look,) = verifier.push(noise(2.0))
     assert 0 < look.score < 1
+
+
+def test_no_more_is_heard_than_a_scene_has(folder, tmp_path):
+    settings = EmbeddingWordsSettings(embeddings=26)
+    with pytest.raises(UsageError, match=r"embeddings: got 26, for which the network hears 3\.00 s at once"):
+        train_verifier(settings, WakeSettings(), embedding=folder, data=tmp_path, cache=tmp_path, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
