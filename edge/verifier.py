@@ -174,7 +174,7 @@ class Verifier:
             if at < self._deaf_until or self._cutoffs[word] > 1.0:
                 continue
             score = self._look(word, min(at + self._delay, self._ring.head))
-            heard = score > self._cutoffs[word]
+            heard = bool(score > self._cutoffs[word])
             if heard:
                 self._deaf_until = at + self._refractory
             looks.append(Look(word, score, at, heard))
