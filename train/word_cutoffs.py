@@ -23,7 +23,7 @@ __all__ = ["CANDIDATE_SHIFT", "MARGINS", "Heard", "WordCutoffs", "choose_cutoffs
 CANDIDATE_SHIFT = -3.0
 """How far the log-odds of a candidate's cut-off lie from those of the wake network alone.
 
-On dev, -2 misses one word in 20 more in noise, and -4 has twice the looks and no word more
+On dev, -2 misses one word in 20 more in noise, and -4 looks twice as often for hardly a word more
 (``results/verifier_dev.json``).
 """
 
