@@ -175,8 +175,8 @@ def refused(copies, tmp_path, error, match, **settings):
 
 
 def test_a_bundle_that_is_too_large(copies, tmp_path):
-    card = write(tmp_path / "long.json", {f"figure{i}": "x" * 6000 for i in range(bundle_bytes() // 6000 + 1)})
-    refused(copies, tmp_path, DataError, f"expected at most {bundle_bytes()}", results=[card])
+    card = write(tmp_path / "long.json", {f"figure{i}": "x" * 6000 for i in range(60)})
+    refused(copies, tmp_path, DataError, f"expected at most {bundle_bytes()}", results=[card] * 3)
     task = tmp_path / "task.toml"
     task.write_text("[device]\nbundle_bytes = 1_000\n")
     refused(copies, tmp_path, DataError, "expected at most 1000", task=task)
