@@ -100,7 +100,13 @@ class Hearing:
     def push(self, samples: npt.NDArray[np.int16]) -> list[Heard]:
         """Take samples, ``(n,) int16`` at 16 kHz, and return the words that they complete, in order of time."""
         if self._verifier is not None:
-            return self._verified(self._verifier, samples)
+            # In hops, so that candidates are offered before the samples have gone far beyond them.
+            if samples.size <= self.hop_samples:
+                return self._verified(self._verifier, samples)
+            hops = range(0, samples.size, self.hop_samples)
+            return [
+                heard for at in hops for heard in self._verified(self._verifier, samples[at : at + self.hop_samples])
+            ]
         found = []
         for frontend, listeners in self._ears:
             frames = frontend.push(samples)
@@ -121,16 +127,11 @@ class Hearing:
         return [] if self._verifier is None else self._heard(self._verifier.finish())
 
     def _verified(self, verifier: Verifier, samples: npt.NDArray[np.int16]) -> list[Heard]:
-        (ear,) = self._ears
-        (listener,) = ear.listeners
-        looks: list[Look] = []
-        # In hops, so that candidates are offered before the samples have gone far beyond them.
-        for at in range(0, samples.size, self.hop_samples):
-            hop = samples[at : at + self.hop_samples]
-            for hit in listener.stage.push(ear.frontend.push(hop)):
-                verifier.offer(hit.word, ear.frontend.settings.heard_samples(hit.frame))
-            looks += verifier.push(hop)
-        return self._heard(looks)
+        frontend, listeners = self._ears[0]
+        for hit in listeners[0].stage.push(frontend.push(samples)):
+            verifier.offer(hit.word, frontend.settings.heard_samples(hit.frame))
+        looks = verifier.push(samples)
+        return self._heard(looks) if looks else []
 
     def _heard(self, looks: Sequence[Look]) -> list[Heard]:
         return [Heard(self.words[look.word], look.score, look.at) for look in looks if look.heard]
