@@ -16,7 +16,7 @@ let parts = null;
 let words = [];
 let following = true; // the newest decision is shown, until somebody chooses an older one
 let paused = false;
-let unmarked = []; // decisions of before the page was loaded, until it is known how long ago they were
+let unmarked = []; // decisions whose place in what is seen is not known before the next state
 let source = { kind: "none", yours: false };
 let connected = false;
 let hears = false; // whether sound comes
@@ -62,7 +62,7 @@ function begin(record) {
   const newest = record.history.at(-1);
   if (newest) display(newest);
   else rest();
-  unmarked = record.history;
+  unmarked = [...record.history];
   if (microphone.on) microphone.announce();
 }
 
@@ -80,9 +80,10 @@ function listed(word) {
 
 function tick(state) {
   if (!parts) return;
-  for (const one of unmarked) parts.spectrogram.mark(one.verdict, state.heard_s - one.at_s - (one.delay_s ?? 0));
-  unmarked = [];
   parts.spectrogram.push(state.columns);
+  // Where they fell in what is seen, which a file that is heard at once is ahead of.
+  for (const one of unmarked) parts.spectrogram.mark(one.verdict, state.heard_s - one.at_s);
+  unmarked = [];
   byId("dot").dataset.on = state.hears;
   if (byId("source-text").textContent !== state.source) byId("source-text").textContent = state.source;
   banner(state.note && sentence(state.note));
@@ -157,7 +158,7 @@ function choose(decision) {
 }
 
 function decided(decision) {
-  parts.spectrogram.mark(decision.verdict);
+  unmarked.push(decision);
   parts.history.add(decision);
   parts.cutoffs.moved();
   if (following) display(decision);
