@@ -81,6 +81,7 @@ def test_a_bundle_that_lacks_a_word_of_the_settings_is_rolled_back(daemon, decis
     new = make_bundle(tmp_path, "9.0.0", "other")
     manifest = json.loads((new / MANIFEST_NAME).read_bytes())
     manifest["words"] = [{**w, "id": f"x_{w['id']}", "phrase": f"x {w['phrase']}"} for w in manifest["words"]]
+    manifest["verifier"]["words"] = {f"x_{word}": of for word, of in manifest["verifier"]["words"].items()}
     (new / MANIFEST_NAME).write_text(json.dumps(manifest))
     seal(new)
     vivavoce("update", "install", new, "--slots", slots, "--allow-unsigned", "--now")
