@@ -6,7 +6,11 @@ from pathlib import Path
 from firmware_bridge.link.c_code import c_name
 from firmware_bridge.link.table import MESSAGES
 
-__all__ = ["C_FOLDER", "build_fuzzer"]
+__all__ = ["C_FOLDER", "OWN_MEMORY", "build_fuzzer"]
+
+OWN_MEMORY = ("-rss_limit_mb=0", "-malloc_limit_mb=256")
+"""Options for a fuzzer that a large process starts: the kernel counts the parent's largest memory as the child's, and the
+fuzzer would take that for its own. A single allocation that large would still be found."""
 
 C_FOLDER = Path(__file__).resolve().parents[1] / "firmware_bridge" / "c_link"
 

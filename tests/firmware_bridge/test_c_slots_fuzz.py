@@ -4,6 +4,7 @@ import shutil
 import subprocess
 
 import pytest
+from link_fuzz import OWN_MEMORY
 from slots_fuzz import build_slots_fuzzer
 
 
@@ -16,6 +17,7 @@ def test_nothing_is_found_in_a_short_run(tmp_path):
         "-max_len=4000",
         "-len_control=0",
         "-seed=1",
+        *OWN_MEMORY,
         f"-artifact_prefix={tmp_path}/",
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 
 import pytest
-from link_fuzz import C_FOLDER, build_fuzzer
+from link_fuzz import C_FOLDER, OWN_MEMORY, build_fuzzer
 
 
 @pytest.mark.skipif(shutil.which("clang") is None, reason="clang is not installed")
@@ -16,6 +16,7 @@ def test_nothing_is_found_in_a_short_run(tmp_path):
         "-max_len=900",
         "-len_control=0",
         "-seed=1",
+        *OWN_MEMORY,
         f"-artifact_prefix={tmp_path}/",
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -29,7 +30,7 @@ def test_nothing_is_found_in_the_peer(tmp_path):
     flags = ["-std=c99", "-g", "-O1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
     sources = map(str, sorted(C_FOLDER.glob("*.c")))
     subprocess.run(["clang", *flags, f"-I{C_FOLDER}", str(target), *sources, "-o", str(tmp_path / "fuzz")], check=True)
-    command = [str(tmp_path / "fuzz"), "-runs=20000", "-max_len=2000", "-len_control=0", "-seed=1"]
+    command = [str(tmp_path / "fuzz"), "-runs=20000", "-max_len=2000", "-len_control=0", "-seed=1", *OWN_MEMORY]
     done = subprocess.run(
         [*command, f"-artifact_prefix={tmp_path}/"], capture_output=True, text=True, timeout=120, check=False
     )
