@@ -9,8 +9,11 @@ from firmware_bridge.link.table import MESSAGES
 __all__ = ["C_FOLDER", "OWN_MEMORY", "build_fuzzer"]
 
 OWN_MEMORY = ("-rss_limit_mb=0", "-malloc_limit_mb=256")
-"""Options for a fuzzer that a large process starts: the kernel counts the parent's largest memory as the child's, and the
-fuzzer would take that for its own. A single allocation that large would still be found."""
+"""Options for a fuzzer that a large process starts.
+
+The kernel counts the parent's largest memory as the child's, and the fuzzer would take that for its own. A single
+allocation that large would still be found.
+"""
 
 C_FOLDER = Path(__file__).resolve().parents[1] / "firmware_bridge" / "c_link"
 
