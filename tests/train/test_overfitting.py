@@ -17,7 +17,7 @@ pytestmark = pytest.mark.tf
 SETTINGS = LivenessSettings.from_dict({"shape": {"stem": 4, "blocks": [[4, 2]], "hidden": 4}, "batch": 8, "rate": 0.02})
 
 
-WAKE = WakeSettings.from_dict({"width": 24, "kernels": [5], "batch": 2, "rate": 0.02})
+WAKE = WakeSettings.from_dict({"width": 24, "kernels": [5, 5], "batch": 2, "rate": 0.02})
 
 
 def scenes(n=16, *, alike):
