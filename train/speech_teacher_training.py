@@ -2,17 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from train.corpus import data_hash, licences, load_manifest
-from train.embedding_words import EmbeddingWordsSettings, chosen_moments, fit_embedding_words
+from train.corpus import data_hash
+from train.embedding_material import embedding_material
+from train.embedding_words import EmbeddingWordsSettings, fit_embedding_words
 from train.engines.choice import Engine
 from train.fitting import RunRecord, checked_out
 from train.speech_embedding import LICENCE, SpeechEmbedding
 from train.speech_teacher import save_speech_teacher
-from train.wake_embeddings import build_wake_embeddings
-from train.wake_material import spoken, taught_words, wake_scenes
-from train.wake_scenes import RECIPE_VERSION, other_words
 from train.wake_settings import WakeSettings
 
 __all__ = ["train_speech_teacher"]
@@ -54,33 +50,14 @@ def train_speech_teacher(
     """
     checked_out(out)
     network = SpeechEmbedding(embedding)
-    said = taught_words(data, scenes_of.without)
-    words = tuple(sorted(said))
-    told = (*words, *other_words(data))
-    synthetic = spoken(scenes_of, sorted(said.values()), cache)
-    scenes = wake_scenes(
-        scenes_of, told, data=data, cache=cache, engine=engine, seed=seed, synthetic=synthetic, splits=("train",)
-    )["train"]
-    embeddings = build_wake_embeddings(
-        embedding, data, "train", cache,
-        mix=scenes_of.mix(), seed=seed, words=told, synthetic=synthetic, engine=engine,
-    )  # fmt: skip
-    moments, heard = chosen_moments(
-        embeddings, scenes["end_sample"], scenes["word"],
-        settings=settings, n_words=len(told), rng=np.random.default_rng([seed, 5]),
-    )  # fmt: skip
+    material = embedding_material(
+        settings, scenes_of, embedding=embedding, data=data, cache=cache, engine=engine, seed=seed
+    )
     record = RunRecord(
         seed=seed,
         data_hash=data_hash(data),
-        licences=[
-            *licences((*(clip for clip in load_manifest(data) if clip.split == "train"), *synthetic)),
-            LICENCE,
-        ],
-        settings={
-            **settings.to_dict(), "words": told, "embedding": network.sha256, "moments_taken": len(moments),
-            "scenes_of": scenes_of.to_dict(), "spoken": len(synthetic), "rendered": {"train": len(scenes["word"])},
-            "scene_recipe": RECIPE_VERSION,
-        },
-    )  # fmt: skip
-    classifier = fit_embedding_words(moments, heard, settings, seed=seed)
+        licences=[*material.licences, LICENCE],
+        settings={**settings.to_dict(), "words": material.told, "embedding": network.sha256, **material.record},
+    )
+    classifier = fit_embedding_words(material.moments, material.said, settings, seed=seed)
     save_speech_teacher(out, embedding, classifier, record.to_dict())

@@ -17,16 +17,15 @@ from edge.errors import UsageError
 from edge.events import SAMPLE_RATE_HZ
 from edge.log_mel import log_mel, samples_of_mel_frames
 from train.clip import Clip
-from train.corpus import data_hash, licences, load_manifest
-from train.embedding_words import EmbeddingWordsSettings, chosen_moments, fit_embedding_words
+from train.corpus import data_hash
+from train.embedding_material import embedding_material
+from train.embedding_words import EmbeddingWordsSettings, fit_embedding_words
 from train.engines.choice import Engine
 from train.fitting import RunRecord, checked_out, save_checkpoint
 from train.simulator.levels import decibels_to_gain, to_int16
 from train.speech_embedding import LICENCE_AS_A_PART, SpeechEmbedding
 from train.verifier_network import MOMENTS, verifier_frames, verifier_network
-from train.wake_embeddings import build_wake_embeddings
-from train.wake_material import spoken, taught_words, wake_scenes
-from train.wake_scenes import RECIPE_VERSION, SCENE_S, other_words, rendered
+from train.wake_scenes import SCENE_S, rendered
 from train.wake_settings import WakeSettings
 
 __all__ = ["AGAIN_MS", "DELAY_MS", "VERIFIER_CLASSIFIER", "representative_stretches", "train_verifier"]
@@ -97,40 +96,33 @@ def train_verifier(
     checked_out(out)
     network = SpeechEmbedding(embedding)
     settings = replace(settings, normalised=False)
-    said = taught_words(data, scenes_of.without)
-    words = tuple(sorted(said))
-    # Other words are told, too, while it is trained: what they share with the wake words is no wake word.
-    told = (*words, *other_words(data))
-    synthetic = tuple(spoken(scenes_of, sorted(said.values()), cache))
-    scenes = wake_scenes(
-        scenes_of, told, data=data, cache=cache, engine=engine, seed=seed, synthetic=synthetic, splits=("train",)
-    )["train"]
-    embeddings = build_wake_embeddings(
-        embedding, data, "train", cache,
-        mix=scenes_of.mix(), seed=seed, words=told, synthetic=synthetic, engine=engine,
-    )  # fmt: skip
-    moments, heard = chosen_moments(
-        embeddings, scenes["end_sample"], scenes["word"],
-        settings=settings, n_words=len(told), rng=np.random.default_rng([seed, 5]),
-    )  # fmt: skip
+    material = embedding_material(
+        settings, scenes_of, embedding=embedding, data=data, cache=cache, engine=engine, seed=seed
+    )
     record = RunRecord(
         seed=seed,
         data_hash=data_hash(data),
-        licences=[
-            *licences((*(clip for clip in load_manifest(data) if clip.split == "train"), *synthetic)),
-            LICENCE_AS_A_PART,
-        ],
+        licences=[*material.licences, LICENCE_AS_A_PART],
         settings={
-            **settings.to_dict(), "words": words, "other_words": told[len(words):], "embedding": network.sha256,
-            "spoken": len(synthetic), "scenes_of": scenes_of.to_dict(), "mix": scenes_of.mix().to_dict(),
-            "rendered": {"train": len(scenes["word"])}, "scene_recipe": RECIPE_VERSION, "moments_taken": len(moments),
+            **settings.to_dict(),
+            "words": material.words,
+            "other_words": material.told[len(material.words) :],
+            "embedding": network.sha256,
+            "mix": scenes_of.mix().to_dict(),
+            **material.record,
         },
-    )  # fmt: skip
-    classifier = fit_embedding_words(moments, heard, settings, seed=seed)
-    device = verifier_network(embedding, classifier, len(words))
+    )
+    classifier = fit_embedding_words(material.moments, material.said, settings, seed=seed)
+    device = verifier_network(embedding, classifier, len(material.words))
     record.metrics = {"parameters": int(device.count_params()), "classifier": classifier.sha256}
     stretches = representative_stretches(
-        frames, data=data, cache=cache, scenes_of=scenes_of, words=told, synthetic=synthetic, seed=seed
+        frames,
+        data=data,
+        cache=cache,
+        scenes_of=scenes_of,
+        words=material.told,
+        synthetic=material.synthetic,
+        seed=seed,
     )
     save_checkpoint(
         out,
@@ -139,7 +131,7 @@ def train_verifier(
         record,
         {
             "role": "verifier",
-            "words": [{"id": word, "phrase": said[word]} for word in words],
+            "words": [{"id": word, "phrase": material.phrases[word]} for word in material.words],
             "frames": frames,
             "moments": MOMENTS,
             "delay_ms": DELAY_MS,

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from processes import ROOT, data_folder, write_result
 
-SPEEDS = (0.88, 1.0, 1.13)
 CONDITIONS = ("clean", "noise_10_db", "white_10_db")
 PLACES = (*CONDITIONS, "longform", "other_speech")
 FALSE_ACCEPTS = (0, 2, 5)
@@ -57,7 +56,7 @@ def main() -> int:
     from train.simulator.levels import to_int16
     from train.task import load_task
     from train.wake_evaluation import in_condition
-    from train.wake_traces import Trace, in_noise_floor, wake_trace
+    from train.wake_traces import BACKGROUND_SPEEDS, Trace, in_noise_floor, wake_trace
     from train.word_cutoffs import CANDIDATE_SHIFT, MARGINS
 
     checkpoint = Checkpoint.read(args.verifier, "verifier")
@@ -123,7 +122,7 @@ def main() -> int:
             hear(condition, in_condition(clip, condition, noises))
     streams = []
     for clip in tqdm([clip for clip in clips if clip.role == "longform"], desc="long-form", unit="stream"):
-        for speed in SPEEDS:
+        for speed in BACKGROUND_SPEEDS:
             hear("longform", to_int16(soxr.resample(read_clip(clip), SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * speed))))
             streams.append(clip.path)
     for clip in tqdm([clip for clip in clips if clip.role == "speech"], desc="other speech", unit="clip"):
@@ -177,7 +176,7 @@ def main() -> int:
         "talkers": len(set(talkers)),
         "other_speech": len(traces["alone"]["other_speech"]),
         "longform_hours": round(hours, 3),
-        "speeds_of_longform": SPEEDS,
+        "speeds_of_longform": BACKGROUND_SPEEDS,
         "bundle": bundle_hash(args.bundle),
         "candidate_shift": CANDIDATE_SHIFT,
         "seed": checkpoint.record.get("seed"),

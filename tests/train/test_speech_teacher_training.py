@@ -10,7 +10,7 @@ from edge.errors import DataError, UsageError
 pytest.importorskip("tensorflow", reason="training needs TensorFlow")
 
 from tests.train.fake_speech_embedding import noise, write_fake_embedding
-from train import speech_teacher_training, wake_material
+from train import embedding_material, speech_teacher_training, wake_material
 from train.embedding_words import EmbeddingWordsSettings
 from train.recorded_settings import recorded_wake
 from train.speech_embedding import FILES, SpeechEmbedding
@@ -45,9 +45,10 @@ def world(tmp_path, monkeypatch, embedding):
     monkeypatch.setattr(wake_material, "phrases", lambda data: {"one": "one", "two": "two"})
     for name, made in (
         ("other_words", lambda data: ("zero",)), ("wake_scenes", scenes), ("build_wake_embeddings", embeddings),
-        ("spoken", lambda *given: []), ("data_hash", lambda data: "d" * 64), ("load_manifest", lambda data: []),
+        ("spoken", lambda *given: []), ("load_manifest", lambda data: []),
     ):  # fmt: skip
-        monkeypatch.setattr(speech_teacher_training, name, made)
+        monkeypatch.setattr(embedding_material, name, made)
+    monkeypatch.setattr(speech_teacher_training, "data_hash", lambda data: "d" * 64)
 
     def train(settings, *, own=OWN, out="teacher"):
         train_speech_teacher(

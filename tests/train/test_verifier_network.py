@@ -14,7 +14,7 @@ pytest.importorskip("tensorflow", reason="training needs TensorFlow")
 
 from edge.log_mel import log_mel, samples_of_mel_frames
 from tests.train.fake_speech_embedding import noise, write_fake_embedding
-from train import verifier_training
+from train import embedding_material, verifier_training
 from train.embedding_words import EmbeddingWords, EmbeddingWordsSettings
 from train.keras import tf, tf_keras
 from train.speech_embedding import DIMENSIONS, FILES, HOP_FRAMES, SpeechEmbedding
@@ -168,14 +168,14 @@ def made_up(monkeypatch):
     scenes = {"end_sample": np.full(12, 30_000, np.int32), "word": (np.arange(12) % 3).astype(np.int8)}
     scenes["end_sample"][scenes["word"] == 2] = 25_000
     clip = SimpleNamespace(split="train", corpus="c", licence="CC0-1.0")
-    monkeypatch.setattr(verifier_training, "taught_words", lambda data, without: {"two": "two", "one": "one, please"})
-    monkeypatch.setattr(verifier_training, "other_words", lambda data: ("yes",))
-    monkeypatch.setattr(verifier_training, "spoken", lambda *_: [])
-    monkeypatch.setattr(verifier_training, "wake_scenes", lambda *_, **__: {"train": scenes})
-    monkeypatch.setattr(verifier_training, "build_wake_embeddings", lambda *_, **__: embeddings)
-    monkeypatch.setattr(verifier_training, "load_manifest", lambda data: [clip])
+    monkeypatch.setattr(embedding_material, "taught_words", lambda data, without: {"two": "two", "one": "one, please"})
+    monkeypatch.setattr(embedding_material, "other_words", lambda data: ("yes",))
+    monkeypatch.setattr(embedding_material, "spoken", lambda *_: [])
+    monkeypatch.setattr(embedding_material, "wake_scenes", lambda *_, **__: {"train": scenes})
+    monkeypatch.setattr(embedding_material, "build_wake_embeddings", lambda *_, **__: embeddings)
+    monkeypatch.setattr(embedding_material, "load_manifest", lambda data: [clip])
     monkeypatch.setattr(
-        verifier_training, "licences", lambda clips: [{"material": c.corpus, "licence": c.licence} for c in clips]
+        embedding_material, "licences", lambda clips: [{"material": c.corpus, "licence": c.licence} for c in clips]
     )
     monkeypatch.setattr(verifier_training, "data_hash", lambda data: "0" * 64)
     monkeypatch.setattr(
