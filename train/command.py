@@ -30,6 +30,7 @@ STEPS = {
     "cutoffs": "train.steps.cutoffs",
     "evaluate": "train.steps.evaluate",
     "baseline": "train.steps.baseline",
+    "ceiling": "train.steps.ceiling",
     "protocol": "train.steps.protocol",
     "reference": "train.steps.reference",
     "decay": "train.steps.decay",

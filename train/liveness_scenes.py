@@ -38,6 +38,7 @@ __all__ = [
     "look_back",
     "padded",
     "render_raw",
+    "said",
     "sources",
     "world",
 ]
@@ -149,6 +150,20 @@ def world(
     return recordings, simulator
 
 
+def said(clip: Clip, speeds: Speeds, seed: int | str, number: int) -> np.ndarray:
+    """Return the recording that a rendering is made of, at the speed that was drawn for it: ``(n,) float32``.
+
+    Parameters
+    ----------
+    clip : Clip
+    speeds, seed
+        As of :func:`build_liveness_clips`.
+    number : int
+        Of the rendering. Both renderings of a pair are of one speed, as they are of one recording.
+    """
+    return speeds.apply(read_clip(clip), generator("speed", seed, number // 2))
+
+
 def _render(
     clips: list[Clip], simulator: Simulator, number: int, seed: int | str, raw_share: float, speeds: Speeds
 ) -> tuple[dict[str, Any], np.ndarray, int, Clip, str, int]:
@@ -159,10 +174,8 @@ def _render(
     if label == "live" and rng.random() < raw_share:
         samples, stop = render_raw(clip, rng)
         return {"kind": "raw", "variant": "raw"}, samples, stop, clip, label, 0
-    # Both renderings of a pair are of one speed, as they are of one recording.
-    said = speeds.apply(read_clip(clip), generator("speed", seed, number // 2))
     try:
-        rendered = simulator.render(said, LABELS[number % 2], rng)
+        rendered = simulator.render(said(clip, speeds, seed, number), LABELS[number % 2], rng)
     except ValueError as error:
         raise DataError(f"{clip.file}: cannot be rendered ({error}); replace it or drop its row") from error
     return rendered.conditions, rendered.samples, rendered.speech_stop, clip, label, rendered.speech_start

@@ -37,7 +37,7 @@ from train.simulator.playback import play
 from train.simulator.recipe import Layout, Recipe, shipped_recipe
 from train.simulator.rooms import DIRECT_SAMPLE, RoomBank
 
-__all__ = ["FORCED", "LABELS", "VARIANTS", "Label", "Rendered", "Simulator", "clip_rng"]
+__all__ = ["FORCED", "LABELS", "VARIANTS", "Label", "Rendered", "Simulator", "clip_rng", "spoken_part"]
 
 Label = Literal["live", "replay"]
 LABELS: tuple[Label, Label] = ("live", "replay")
@@ -100,8 +100,27 @@ def _uniform(rng: np.random.Generator, limits: tuple[float, float]) -> float:
     return float(rng.uniform(*limits))
 
 
-def _speech(source: Samples, layout: Layout) -> tuple[Samples, int, int]:
-    """Cut the word out of its recording; return it at active level 1, and where in it the word lies."""
+def spoken_part(source: Samples, layout: Layout) -> tuple[Samples, int, int]:
+    """Cut out of a recording what is rendered of it.
+
+    Parameters
+    ----------
+    source : float32 array, shape (n,)
+        Recording at 16 kHz that holds one utterance.
+    layout : Layout
+
+    Returns
+    -------
+    speech : float32 array, shape (m,)
+        The word with a margin on either side, at active level 1.
+    start, stop : int
+        Where in it the word lies, samples.
+
+    Raises
+    ------
+    ValueError
+        If the source is digital silence.
+    """
     peak = float(np.abs(source).max(initial=0.0))
     if peak == 0.0:
         raise ValueError("the source is digital silence")
@@ -213,7 +232,7 @@ class Simulator:
         variants, background, placement = recipe.variants, recipe.background, recipe.placement
         # One stream a stage: what one stage draws does not move the others.
         layout, first, coding, playing, placing, behind, hearing = rng.spawn(7)
-        speech, word_start, word_stop = _speech(source, recipe.layout)
+        speech, word_start, word_stop = spoken_part(source, recipe.layout)
         lead = int(_uniform(layout, recipe.layout.lead_s) * SAMPLE_RATE_HZ)
         tail = int(_uniform(layout, recipe.layout.tail_s) * SAMPLE_RATE_HZ)
         n = lead + speech.size + tail
