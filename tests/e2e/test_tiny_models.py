@@ -140,6 +140,25 @@ def test_baselines_are_measured_on_renderings(made: dict[str, Path], vivavoce) -
         assert entry["all"]["min_dcf"] <= entry["all"]["act_dcf"]
 
 
+def test_the_ceiling_is_told_on_the_renderings_that_were_learned_from(made: dict[str, Path], vivavoce) -> None:
+    given = ("--data", made["data"], "--cache", made["base"] / "cache", "-o", made["base"] / "ceiling")
+    also = ("--settings", made["base"] / "liveness" / "record.json", "--checkpoint", made["base"] / "liveness")
+    shards = len(list(made["base"].glob("cache/liveness-train-*/*.npz")))
+    done = vivavoce("train", "ceiling", *given, *also, "--bundle", made["bundle"], "--set-clips", 60)
+    assert len(list(made["base"].glob("cache/liveness-train-*/*.npz"))) == shards, "nothing is rendered anew"
+    found = json.loads((made["base"] / "ceiling" / "liveness_ceiling_dev.json").read_text())
+    names = ["summaries", "network", "network_liveness", "informed", "informed_and_network"]
+    assert list(found["judges"]) == names
+    assert [line.split()[0] for line in done.stdout.splitlines()] == names
+    assert (found["fitted_clips"], found["weighed_clips"], found["set"]["clips"]) == (400, 100, 60)
+    assert found["bundle_sha256"] == bundle_hash(made["bundle"])
+    for figures in found["judges"].values():
+        assert (figures["all"]["live"], figures["all"]["replay"]) == (30, 30)
+        assert figures["eer_by_kind"].keys() <= {"phone", "laptop", "tv", "standalone"}
+    # Knowing what was said cannot hurt so much that chance explains it.
+    assert found["judges"]["informed"]["all"]["eer"] <= found["judges"]["summaries"]["all"]["eer"] + 0.1
+
+
 def test_int8_follows_float(made: dict[str, Path]) -> None:
     liveness = json.loads((made["base"] / "results" / "liveness_test.json").read_text())
     simulated = liveness["simulated"]
