@@ -1,4 +1,4 @@
-"""Tables of ``docs/training.md``: figures on dev of a teacher, a verifier and a peer, as benchmarks left them."""
+"""Tables of ``docs/training.md``: figures on dev, as steps and benchmarks left them."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,55 @@ from typing import Any
 
 from train.results_table import HEARD_IN
 
-__all__ = ["paired_table", "teacher_table", "verifier_table"]
+__all__ = ["ceiling_table", "paired_table", "teacher_table", "verifier_table"]
 
 _CASCADES = {"alone": "wake network alone", "int8": "with the verifier", "float": "with the verifier in float"}
+_JUDGES = {
+    "summaries": "its long-term spectrum",
+    "network": "the clip: the liveness network that ships",
+    "informed": "its long-term spectrum, and the recording",
+    "informed_and_network": "the clip, and the recording: both judges above",
+}
+_SLICES = {
+    "all": "all",
+    "near_and_quiet": "near and quiet",
+    "near_and_quiet_without_standalone": "of these phones, laptops, televisions",
+    "near_and_quiet_standalone": "of these stand-alone ones",
+}
 _ALLOWED = 2
 _HEARD = {"clean": "as they are", "as_they_are": "as they are", **HEARD_IN}
+
+
+def ceiling_table(folder: Path) -> str:
+    """Return Markdown: how well judges tell a mouth from a loudspeaker, who know the recording or do not.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``liveness_ceiling_dev.json``, as ``vivavoce train ceiling`` writes it.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    """
+    found: dict[str, Any] = json.loads((folder / "liveness_ceiling_dev.json").read_text())
+    counts = found["judges"]["network"]["all"]
+    lines = [
+        f"Equal error rate on **simulated** replays of **dev** ({counts['live']} live and {counts['replay']} replayed "
+        f"renderings; talkers, loudspeakers and rooms unseen in training; fitted on {found['fitted_clips']:,} "
+        "renderings):",
+        "",
+        f"| the judge knows | {' | '.join(_SLICES.values())} |",
+        "|---|" + "---|" * len(_SLICES),
+    ]
+    for name, told in _JUDGES.items():
+        cells = [
+            _rate({"rate": one["eer"], "interval_95": one["eer_interval_95"]})
+            for one in (found["judges"][name][part] for part in _SLICES)
+        ]
+        lines.append(f"| {told} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def teacher_table(folder: Path) -> str:

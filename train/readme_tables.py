@@ -12,7 +12,7 @@ from typing import IO
 from edge.bench.table import table as table_of_machines
 from edge.bundle import open_bundle
 from edge.files import write_whole
-from train.dev_tables import paired_table, teacher_table, verifier_table
+from train.dev_tables import ceiling_table, paired_table, teacher_table, verifier_table
 from train.protocol_table import protocol_table
 from train.results_table import limits_table, results_table
 
@@ -42,6 +42,7 @@ def training_tables(results: Path) -> dict[str, str]:
         "teacher": teacher_table(results),
         "verifier": verifier_table(results),
         "paired": paired_table(results),
+        "ceiling": ceiling_table(results),
     }
 
 
