@@ -4,11 +4,12 @@ A trace is what a cut-off is chosen on: unlike a list of detections it does not 
 its score stands at the moment of each candidate, and 0 everywhere else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import soxr
 
 from edge.bundle import Bundle
 from edge.events import SAMPLE_RATE_HZ
@@ -17,7 +18,15 @@ from edge.stages import HEARS_NOTHING, NEVER, candidate_hearing, hearing, verify
 from train.corpus import Clip, read_clip
 from train.simulator.levels import to_int16
 
-__all__ = ["BACKGROUND_SPEEDS", "Trace", "count_detections", "in_noise_floor", "trace", "wake_trace"]
+__all__ = [
+    "BACKGROUND_SPEEDS",
+    "Trace",
+    "at_background_speeds",
+    "count_detections",
+    "in_noise_floor",
+    "trace",
+    "wake_trace",
+]
 
 BACKGROUND_SPEEDS = (0.88, 1.0, 1.13)
 """Speeds at which the long-form streams of dev are heard when cut-offs are chosen: as if by three voices each."""
@@ -33,6 +42,12 @@ class Trace:
     """Time between two rows, s."""
     seconds: float
     """Length of the recording, s."""
+
+
+def at_background_speeds(clip: Clip) -> Iterator[npt.NDArray[np.int16]]:
+    """Return a recording, 16 kHz, at each of :data:`BACKGROUND_SPEEDS` in turn."""
+    for speed in BACKGROUND_SPEEDS:
+        yield to_int16(soxr.resample(read_clip(clip), SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * speed)))
 
 
 def in_noise_floor(clip: Clip) -> npt.NDArray[np.int16]:

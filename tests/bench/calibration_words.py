@@ -24,7 +24,6 @@ from processes import ROOT, data_folder
 
 LEAST_RECORDINGS = 4
 METRES = {"near": 1.0, "far": 4.0}
-SPEEDS = (0.88, 1.0, 1.13)
 SHIFTS = tuple(round(0.1 * i, 1) for i in range(5, -11, -1))
 PRICES = (0.0, 0.5, 1.0, 2.0, 4.0)
 ROUNDS = 1000
@@ -101,15 +100,12 @@ def accepts_of(split: str, data: Path, kept: Path) -> tuple[npt.NDArray[np.int64
 
     The counts are kept in a file, and read from it if it is there.
     """
-    import soxr
     from tqdm import tqdm
 
     from edge.bundle import open_bundle
-    from edge.events import SAMPLE_RATE_HZ
     from edge.sensitivity import moved_by
-    from train.corpus import load_manifest, read_clip
-    from train.simulator.levels import to_int16
-    from train.wake_traces import count_detections, trace
+    from train.corpus import load_manifest
+    from train.wake_traces import at_background_speeds, count_detections, trace
 
     if kept.exists():
         with np.load(kept, allow_pickle=False) as held:
@@ -120,9 +116,8 @@ def accepts_of(split: str, data: Path, kept: Path) -> tuple[npt.NDArray[np.int64
     counts = np.zeros((len(clips), len(bundle.words), len(SHIFTS)), np.int64)
     hours = np.zeros(len(clips))
     for i, clip in enumerate(tqdm(clips, desc="long-form", unit="recording", mininterval=5)):
-        for speed in SPEEDS:
-            heard = soxr.resample(read_clip(clip), SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * speed))
-            one = trace(bundle, to_int16(heard))
+        for samples in at_background_speeds(clip):
+            one = trace(bundle, samples)
             hours[i] += one.seconds / 3600
             for j, word in enumerate(bundle.words):
                 counts[i, j] += [count_detections([one], j, moved_by(word.cutoff, s), refractory_s) for s in SHIFTS]
@@ -280,6 +275,7 @@ def main() -> int:
     from train.corpus import data_hash
     from train.results import open_test_split, write_result
     from train.simulator.recipe import shipped_recipe
+    from train.wake_traces import BACKGROUND_SPEEDS
 
     content, sha256 = data_hash(args.data), bundle_hash(DEFAULT_BUNDLE)
     if args.split == "test":
@@ -297,7 +293,7 @@ def main() -> int:
     recordings = hours.size
     source = (
         f"{len(homes)} simulated homes of dev, each a talker, a word, a room and a microphone; {hours.sum():.2f} h of "
-        f"long-form speech at {len(SPEEDS)} speeds; seed {args.seed}, data {content[:12]}; "
+        f"long-form speech at {len(BACKGROUND_SPEEDS)} speeds; seed {args.seed}, data {content[:12]}; "
         "made by tests/bench/calibration_words.py"
     )
     if args.split == "dev":

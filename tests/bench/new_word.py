@@ -18,7 +18,6 @@ from pathlib import Path
 from processes import ROOT, data_folder, write_result
 
 FALSE_ACCEPTS = (0, 1, 3)
-SPEEDS = (0.88, 1.0, 1.13)
 WAYS = ("recorded", "synthesised", "recorded and synthesised")
 
 
@@ -113,17 +112,15 @@ def _made(args, checkpoint, said, programs, settings, folder):
 
 
 def _background(data):
-    import soxr
-
-    from edge.events import SAMPLE_RATE_HZ
     from train.corpus import load_manifest, read_clip
     from train.new_word_scenes import held_out_streams
     from train.simulator.levels import to_int16
+    from train.wake_traces import at_background_speeds
 
     dev = [clip for clip in load_manifest(data) if (clip.role, clip.split) == ("longform", "dev")]
-    pairs = [(clip, speed) for clip in dev for speed in SPEEDS] + [(clip, 1.0) for clip in held_out_streams(data)]
     return [
-        to_int16(soxr.resample(read_clip(clip), SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * speed))) for clip, speed in pairs
+        *(samples for clip in dev for samples in at_background_speeds(clip)),
+        *(to_int16(read_clip(clip)) for clip in held_out_streams(data)),
     ]
 
 

@@ -13,8 +13,6 @@ from pathlib import Path
 
 from processes import ROOT, data_folder, write_result
 
-SPEEDS = (0.88, 1.0, 1.13)
-
 
 def main() -> int:
     """Measure, write the result and print it."""
@@ -25,17 +23,20 @@ def main() -> int:
 
     sys.path.insert(0, str(ROOT))
     import numpy as np
-    import soxr
     from tqdm import tqdm
 
     from edge.bundle import open_bundle
     from edge.bundle_identity import bundle_hash
-    from edge.events import SAMPLE_RATE_HZ
     from edge.sensitivity import SENSITIVITIES, tuned
-    from train.corpus import data_hash, load_manifest, read_clip
+    from train.corpus import data_hash, load_manifest
     from train.metrics import cluster_interval
-    from train.simulator.levels import to_int16
-    from train.wake_traces import count_detections, in_noise_floor, trace
+    from train.wake_traces import (
+        BACKGROUND_SPEEDS,
+        at_background_speeds,
+        count_detections,
+        in_noise_floor,
+        trace,
+    )
 
     bundle = open_bundle()
     clips = load_manifest(args.data)
@@ -50,9 +51,7 @@ def main() -> int:
     )
     other = [clip for clip in clips if (clip.role, clip.split) == ("longform", "dev")]
     background = [
-        trace(bundle, to_int16(soxr.resample(read_clip(clip), SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * speed))))
-        for clip in tqdm(other, desc="long-form")
-        for speed in SPEEDS
+        trace(bundle, samples) for clip in tqdm(other, desc="long-form") for samples in at_background_speeds(clip)
     ]
     hours = sum(one.seconds for one in background) / 3600
     talkers = [clip.talker for clip in said]
@@ -81,7 +80,7 @@ def main() -> int:
         "data_hash": data_hash(args.data),
         "clips": len(said),
         "talkers": len(set(talkers)),
-        "speeds_of_long_form": SPEEDS,
+        "speeds_of_long_form": BACKGROUND_SPEEDS,
         "steps": steps,
     }
     write_result(args.out, "python tests/bench/sensitivity.py", body)

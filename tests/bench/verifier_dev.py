@@ -36,7 +36,6 @@ def main() -> int:
 
     sys.path.insert(0, str(ROOT))
     import numpy as np
-    import soxr
     from tqdm import tqdm
 
     from edge.bundle import open_bundle
@@ -49,14 +48,13 @@ def main() -> int:
     from quantize.checkpoint import FLOAT_NAME, INT8_NAME, Checkpoint
     from quantize.convert import model_size
     from train.calibration import choose_common_cutoff, choose_word_cutoffs
-    from train.corpus import data_hash, load_manifest, read_clip
+    from train.corpus import data_hash, load_manifest
     from train.cutoff_folds import out_of_fold
     from train.metrics import cluster_interval
     from train.paired_difference import hit_difference
-    from train.simulator.levels import to_int16
     from train.task import load_task
     from train.wake_evaluation import in_condition
-    from train.wake_traces import BACKGROUND_SPEEDS, Trace, in_noise_floor, wake_trace
+    from train.wake_traces import BACKGROUND_SPEEDS, Trace, at_background_speeds, in_noise_floor, wake_trace
     from train.word_cutoffs import CANDIDATE_SHIFT, MARGINS
 
     checkpoint = Checkpoint.read(args.verifier, "verifier")
@@ -122,8 +120,8 @@ def main() -> int:
             hear(condition, in_condition(clip, condition, noises))
     streams = []
     for clip in tqdm([clip for clip in clips if clip.role == "longform"], desc="long-form", unit="stream"):
-        for speed in BACKGROUND_SPEEDS:
-            hear("longform", to_int16(soxr.resample(read_clip(clip), SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * speed))))
+        for samples in at_background_speeds(clip):
+            hear("longform", samples)
             streams.append(clip.path)
     for clip in tqdm([clip for clip in clips if clip.role == "speech"], desc="other speech", unit="clip"):
         hear("other_speech", in_noise_floor(clip))

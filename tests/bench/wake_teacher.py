@@ -96,7 +96,6 @@ def main() -> int:
 
     sys.path.insert(0, str(ROOT))
     import numpy as np
-    import soxr
     from tqdm import tqdm
 
     from edge.errors import VivavoceError
@@ -104,18 +103,17 @@ def main() -> int:
     from edge.frontend import Frontend, quantise_features
     from edge.frontend_tables import FrontendSettings
     from train.calibration import choose_word_cutoffs
-    from train.corpus import data_hash, load_manifest, read_clip
+    from train.corpus import data_hash, load_manifest
     from train.cutoff_folds import out_of_fold
     from train.metrics import cluster_interval
     from train.new_word_checkpoint import read_wake_checkpoint
     from train.paired_difference import hit_difference
-    from train.simulator.levels import to_int16
     from train.speech_embedding import HOP_FRAMES, SpeechEmbedding
     from train.speech_teacher import read_speech_teacher
     from train.wake_embeddings import SCENE_HOP_FRAMES, quantised_embeddings
     from train.wake_evaluation import in_condition
     from train.wake_network import to_feature_units, training_form
-    from train.wake_traces import BACKGROUND_SPEEDS, Trace, in_noise_floor
+    from train.wake_traces import BACKGROUND_SPEEDS, Trace, at_background_speeds, in_noise_floor
     from train.wake_training import REFRACTORY_MS, SMOOTHING_STEPS
 
     clips = [clip for clip in load_manifest(args.data) if clip.split == "dev"]
@@ -168,8 +166,8 @@ def main() -> int:
         for condition in NOISY:
             hear(condition, in_condition(clip, condition, noises))
     for clip in tqdm([clip for clip in clips if clip.role == "longform"], desc="long-form", unit="stream"):
-        for speed in BACKGROUND_SPEEDS:
-            hear("background", to_int16(soxr.resample(read_clip(clip), SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * speed))))
+        for samples in at_background_speeds(clip):
+            hear("background", samples)
             streams.append(clip.path)
 
     def mean_recall(hits: np.ndarray, chosen: np.ndarray) -> float:

@@ -71,7 +71,7 @@ def test_a_recording_as_it_is_keeps_its_speed_and_its_partner_does_not(recording
 
 
 def test_a_recording_that_is_not_there_is_told(recordings):
-    with pytest.raises(DataError, match="gone.flac: got no such recording"):
+    with pytest.raises(DataError, match=r"gone\.flac: got no such recording"):
         _summaries(_clips(("gone.flac", "plain")), recordings)
 
 

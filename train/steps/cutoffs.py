@@ -63,7 +63,6 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import asdict, fields
 
     import numpy as np
-    import soxr
     from tqdm import tqdm
 
     from edge.bundle import open_bundle
@@ -74,15 +73,14 @@ def run(args: argparse.Namespace) -> int:
     from edge.strict_toml import from_tables
     from train.atomic_file import put_bytes
     from train.calibration import fit_platt, quantile_cutoff
-    from train.corpus import load_manifest, read_clip
+    from train.corpus import load_manifest
     from train.engines.choice import engine_from
     from train.liveness_evaluation import judge_audio
     from train.liveness_scenes import build_liveness_clips
     from train.metrics import equal_error_rate
     from train.options import check_clips, check_files, check_folders
-    from train.simulator.levels import to_int16
     from train.task import Cutoffs, load_task
-    from train.wake_traces import BACKGROUND_SPEEDS, in_noise_floor
+    from train.wake_traces import BACKGROUND_SPEEDS, at_background_speeds, in_noise_floor
     from train.word_cutoffs import Heard, choose_cutoffs
 
     check_files(args, "out")
@@ -106,9 +104,7 @@ def run(args: argparse.Namespace) -> int:
         words=[[in_noise_floor(c) for c in some] for some in by_word],
         talkers=[[c.talker for c in some] for some in by_word],
         background=[
-            to_int16(soxr.resample(read_clip(c), SAMPLE_RATE_HZ, round(SAMPLE_RATE_HZ * speed)))
-            for c in tqdm(other, desc="long-form", unit="stream")
-            for speed in BACKGROUND_SPEEDS
+            samples for c in tqdm(other, desc="long-form", unit="stream") for samples in at_background_speeds(c)
         ],
         streams=[c.path for c in other for _ in BACKGROUND_SPEEDS],
     )
