@@ -20,7 +20,7 @@ from train.metrics import cluster_interval, poisson_upper, rate_interval
 from train.simulator.levels import decibels_to_gain, rms, speech_rms, to_int16
 from train.wake_traces import in_noise_floor
 
-__all__ = ["CONDITIONS", "detections", "evaluate_wake", "in_condition", "words_and_noises"]
+__all__ = ["CONDITIONS", "detections", "evaluate_wake", "in_condition", "recall_of", "words_and_noises"]
 
 CONDITIONS = ("noise_10_db", "white_10_db", "gain_minus_30_db", "gain_plus_12_db")
 """What recordings of words are heard in, beside as they are: noise of the split and white noise, 10 dB below the speech
@@ -117,8 +117,21 @@ def _mean_rate(hits: np.ndarray, said: Sequence[Clip]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _recall(said: Sequence[Clip], found: Sequence[list[tuple[str, float]]]) -> dict[str, Any]:
-    """Return the recall of each word, and their mean."""
+def recall_of(said: Sequence[Clip], found: Sequence[list[tuple[str, float]]]) -> dict[str, Any]:
+    """Return the recall of each word, and their mean, with 95 % intervals over talkers.
+
+    Parameters
+    ----------
+    said : sequence of Clip
+        Recordings of words.
+    found : sequence of list of (str, float)
+        What was detected in each, as :func:`detections` returns it.
+
+    Returns
+    -------
+    dict
+        ``recall`` by word, ``mean_recall``, and the paths of those that were ``missed``.
+    """
     hits = np.array([any(word == clip.word for word, _ in hit) for clip, hit in zip(said, found, strict=True)])
     words = {}
     for word in sorted({clip.word for clip in said}):
@@ -216,7 +229,7 @@ def evaluate_wake(bundle: Bundle, clips: Sequence[Clip], *, conditions: bool = T
     ]  # fmt: skip
     report = {
         "cutoffs": {word.id: word.cutoff for word in bundle.words},
-        **_recall(said, heard),
+        **recall_of(said, heard),
         "false_accepts_longform": _on_streams(streams, hear, "default"),
         "false_accepts_other_words": {
             "count": wrong, "clips": len(said), "upper_95_count": poisson_upper(wrong, 1.0),
@@ -230,7 +243,7 @@ def evaluate_wake(bundle: Bundle, clips: Sequence[Clip], *, conditions: bool = T
         return report
     return report | {
         "conditions": {
-            name: _recall(said, [hear(in_condition(c, name, noises)) for c in tqdm(said, desc=name, unit="clip")])
+            name: recall_of(said, [hear(in_condition(c, name, noises)) for c in tqdm(said, desc=name, unit="clip")])
             for name in CONDITIONS
         },
     }
