@@ -30,7 +30,7 @@ STEPS = {
     "cutoffs": "train.steps.cutoffs",
     "evaluate": "train.steps.evaluate",
     "baseline": "train.steps.baseline",
-    "ceiling": "train.steps.ceiling",
+    "informed": "train.steps.informed",
     "protocol": "train.steps.protocol",
     "reference": "train.steps.reference",
     "decay": "train.steps.decay",

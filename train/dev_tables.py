@@ -6,46 +6,47 @@ from typing import Any
 
 from train.results_table import HEARD_IN
 
-__all__ = ["ceiling_table", "paired_table", "teacher_table", "verifier_table"]
+__all__ = ["informed_table", "new_word_table", "paired_table", "teacher_table", "verifier_table"]
 
 _CASCADES = {"alone": "wake network alone", "int8": "with the verifier", "float": "with the verifier in float"}
 _JUDGES = {
-    "summaries": "its long-term spectrum",
+    "summaries": "three long-term spectra",
     "network": "the clip: the liveness network that ships",
-    "informed": "its long-term spectrum, and the recording",
-    "informed_and_network": "the clip, and the recording: both judges above",
+    "informed": "the spectra, and the recording",
+    "informed_half": "the same, fitted on half of the clips",
 }
 _SLICES = {
     "all": "all",
     "near_and_quiet": "near and quiet",
     "near_and_quiet_without_standalone": "of these phones, laptops, televisions",
     "near_and_quiet_standalone": "of these stand-alone ones",
+    "wake_words": "wake words alone",
 }
 _ALLOWED = 2
 _HEARD = {"clean": "as they are", "as_they_are": "as they are", **HEARD_IN}
 
 
-def ceiling_table(folder: Path) -> str:
+def informed_table(folder: Path) -> str:
     """Return Markdown: how well judges tell a mouth from a loudspeaker, who know the recording or do not.
 
     Parameters
     ----------
     folder : Path
-        Holds ``liveness_ceiling_dev.json``, as ``vivavoce train ceiling`` writes it.
+        Holds ``liveness_informed_dev.json``, as ``vivavoce train informed`` writes it.
 
     Raises
     ------
     OSError
         If there is no such file.
     """
-    found: dict[str, Any] = json.loads((folder / "liveness_ceiling_dev.json").read_text())
+    found: dict[str, Any] = json.loads((folder / "liveness_informed_dev.json").read_text())
     counts = found["judges"]["network"]["all"]
     lines = [
         f"Equal error rate on **simulated** replays of **dev** ({counts['live']} live and {counts['replay']} replayed "
         f"renderings; talkers, loudspeakers and rooms unseen in training; fitted on {found['fitted_clips']:,} "
-        "renderings):",
+        "renderings; the network on 72,000):",
         "",
-        f"| the judge knows | {' | '.join(_SLICES.values())} |",
+        f"| the judge is given | {' | '.join(_SLICES.values())} |",
         "|---|" + "---|" * len(_SLICES),
     ]
     for name, told in _JUDGES.items():
@@ -54,6 +55,11 @@ def ceiling_table(folder: Path) -> str:
             for one in (found["judges"][name][part] for part in _SLICES)
         ]
         lines.append(f"| {told} | {' | '.join(cells)} |")
+    apart = found["judges"]["informed"]["eer_less_the_network's"]
+    differences = [
+        f"{_points(apart[part]['difference'], apart[part]['interval_95'])} {told}" for part, told in _SLICES.items()
+    ]
+    lines += ["", f"The informed judge less the network, points (95 %, paired): {'; '.join(differences)}."]
     return "\n".join(lines) + "\n"
 
 
@@ -138,6 +144,40 @@ def verifier_table(folder: Path) -> str:
         f"{stated:g} false accepts an hour. How often the verifier is asked, and about how many of the words in noises "
         f"at 10 dB, by how far the log-odds of the wake network's cut-offs are moved: {'; '.join(candidates)}.",
     ]
+    return "\n".join(lines) + "\n"
+
+
+def new_word_table(folder: Path) -> str:
+    """Return Markdown: how well a word is heard that was added to a network, by what it was learned from.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``new_word.json``, as ``tests/bench/new_word.py`` writes it.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    """
+    found: dict[str, Any] = json.loads((folder / "new_word.json").read_text())
+    ways = found["results"]
+    first = next(iter(ways.values()))
+    allowed = [int(key.removeprefix("at_most_")) for key in first["recall"]]
+    lines = [
+        f"Recall of '{found['phrase']}' on **{found['split']}** ({first['clips']} recordings of {first['talkers']} "
+        f"talkers), 8-bit network, at the lowest cut-off with at most so many false accepts in "
+        f"{first['longform_hours']:.1f} h of long-form speech, chosen on that speech:",
+        "",
+        f"| learned from | {' | '.join(f'at most {count}' for count in allowed)} | of {first['other_words']} "
+        "recordings of other words, taken for it |",
+        "|---|" + "---|" * (len(allowed) + 1),
+    ]
+    for way, one in ways.items():
+        said = f" ({one['recordings']} of {one['talkers']} talkers)" if one["recordings"] else ""
+        cells = [_rate(recall) for recall in one["recall"].values()]
+        wrong = one["recall"][f"at_most_{allowed[-1]}"]["on_other_words"]
+        lines.append(f"| {way}{said} | {' | '.join(cells)} | {wrong} |")
     return "\n".join(lines) + "\n"
 
 

@@ -36,6 +36,7 @@ __all__ = [
     "clip_settings",
     "generator",
     "look_back",
+    "looked_back",
     "padded",
     "render_raw",
     "said",
@@ -90,9 +91,14 @@ def look_back(samples: np.ndarray, stop: int, rng: np.random.Generator | None = 
 
     The detection comes 50 to 350 ms after the end of the word.
     """
+    return samples[looked_back(samples.size, stop, rng)]
+
+
+def looked_back(size: int, stop: int, rng: np.random.Generator | None = None) -> slice:
+    """Return where in a clip of some size that lies which :func:`look_back` cuts."""
     delay = 0.2 if rng is None else rng.uniform(0.05, 0.35)
-    decided = min(samples.size, stop + round(delay * SAMPLE_RATE_HZ))
-    return samples[max(0, decided - LOOK_BACK_SAMPLES) : decided]
+    decided = min(size, stop + round(delay * SAMPLE_RATE_HZ))
+    return slice(max(0, decided - LOOK_BACK_SAMPLES), decided)
 
 
 def padded(heard: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """``python -m train.readme_tables``: writes the tables of the README anew, from ``results/`` and the bundle.
 
 And the table of machines in ``docs/benchmarks``: what ``vivavoce bench --table`` prints of the files beside it; and
-those of ``docs/training.md``, of figures on dev.
+those of ``docs/training.md`` and ``docs/new-word.md``, of figures on dev.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import IO
 from edge.bench.table import table as table_of_machines
 from edge.bundle import open_bundle
 from edge.files import write_whole
-from train.dev_tables import ceiling_table, paired_table, teacher_table, verifier_table
+from train.dev_tables import informed_table, new_word_table, paired_table, teacher_table, verifier_table
 from train.protocol_table import protocol_table
 from train.results_table import limits_table, results_table
 
@@ -42,7 +42,7 @@ def training_tables(results: Path) -> dict[str, str]:
         "teacher": teacher_table(results),
         "verifier": verifier_table(results),
         "paired": paired_table(results),
-        "ceiling": ceiling_table(results),
+        "informed": informed_table(results),
     }
 
 
@@ -72,6 +72,7 @@ if __name__ == "__main__":
     for document, made in (
         (_ROOT / "README.md", tables(_ROOT / "results")),
         (_ROOT / "docs" / "training.md", training_tables(_ROOT / "results")),
+        (_ROOT / "docs" / "new-word.md", {"new word": new_word_table(_ROOT / "results")}),
         (benchmarks / "README.md", machines),
     ):
         written = with_tables(document.read_text(encoding="utf-8"), made).encode()

@@ -140,23 +140,24 @@ def test_baselines_are_measured_on_renderings(made: dict[str, Path], vivavoce) -
         assert entry["all"]["min_dcf"] <= entry["all"]["act_dcf"]
 
 
-def test_the_ceiling_is_told_on_the_renderings_that_were_learned_from(made: dict[str, Path], vivavoce) -> None:
-    given = ("--data", made["data"], "--cache", made["base"] / "cache", "-o", made["base"] / "ceiling")
-    also = ("--settings", made["base"] / "liveness" / "record.json", "--checkpoint", made["base"] / "liveness")
-    shards = len(list(made["base"].glob("cache/liveness-train-*/*.npz")))
-    done = vivavoce("train", "ceiling", *given, *also, "--bundle", made["bundle"], "--set-clips", 60)
-    assert len(list(made["base"].glob("cache/liveness-train-*/*.npz"))) == shards, "nothing is rendered anew"
-    found = json.loads((made["base"] / "ceiling" / "liveness_ceiling_dev.json").read_text())
-    names = ["summaries", "network", "network_liveness", "informed", "informed_and_network"]
+def test_an_informed_judge_is_measured_beside_networks(made: dict[str, Path], vivavoce) -> None:
+    given = ("--data", made["data"], "--cache", made["base"] / "cache", "-o", made["base"] / "informed")
+    networks = ("--bundle", made["bundle"], "--checkpoint", made["base"] / "liveness")
+    done = vivavoce("train", "informed", *given, *networks, "--clips", 400, "--set-clips", 100, "--workers", 1)
+    found = json.loads((made["base"] / "informed" / "liveness_informed_dev.json").read_text())
+    names = ["summaries", "network", "network_liveness", "informed", "informed_half"]
     assert list(found["judges"]) == names
     assert [line.split()[0] for line in done.stdout.splitlines()] == names
-    assert (found["fitted_clips"], found["weighed_clips"], found["set"]["clips"]) == (400, 100, 60)
+    assert (found["fitted_clips"], found["set"]["clips"]) == (400, 100)
     assert found["bundle_sha256"] == bundle_hash(made["bundle"])
     for figures in found["judges"].values():
-        assert (figures["all"]["live"], figures["all"]["replay"]) == (30, 30)
+        assert (figures["all"]["live"], figures["all"]["replay"]) == (50, 50)
         assert figures["eer_by_kind"].keys() <= {"phone", "laptop", "tv", "standalone"}
-    # Knowing what was said cannot hurt so much that chance explains it.
-    assert found["judges"]["informed"]["all"]["eer"] <= found["judges"]["summaries"]["all"]["eer"] + 0.1
+    apart = found["judges"]["network_liveness"]["eer_less_the_network's"]["all"]["difference"]
+    assert abs(apart) <= 0.05, "float and int8 of one network"
+    # Two talkers and few devices: but who knows the recording is not lost.
+    assert found["judges"]["informed"]["all"]["eer"] < found["judges"]["summaries"]["all"]["eer"]
+    assert found["judges"]["informed"]["all"]["eer"] < 0.35
 
 
 def test_int8_follows_float(made: dict[str, Path]) -> None:
