@@ -132,7 +132,7 @@ test: .venv-train/.installed .venv-scale/.installed $(if $(TFLITE_PYTHON),.venv-
 	@$(call debian,command -v chromium && command -v tmux,chromium tmux)
 	@$(if $(TFLITE_PYTHON),VIVAVOCE_TFLITE_PYTHON="$(CURDIR)/.venv-tflite/bin/python") \
 		$(LIMIT) $(TEST_BUDGET) .venv-train/bin/python -m pytest $(PYTEST_ARGS)
-	@$(LIMIT) $(TEST_BUDGET) .venv-scale/bin/python -m pytest -k beam tests/train/test_engines.py
+	@$(LIMIT) $(TEST_BUDGET) .venv-scale/bin/python -m pytest -k beam tests/train/test_engines_*.py
 
 pythons: .venv/.installed
 	@found=; for python in $(PYTHONS); do \

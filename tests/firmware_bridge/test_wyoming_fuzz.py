@@ -16,8 +16,8 @@ from wyoming.ping import Ping
 from wyoming.wake import Detect
 
 from firmware_bridge import wyoming_proxy, wyoming_wake
-from tests.firmware_bridge.test_wyoming_proxy import Other, served
 from tests.firmware_bridge.wyoming_house import FakeHouse, client_of, opened, send, sound, told, until
+from tests.firmware_bridge.wyoming_other import Other, served
 
 FRAMES = 10_000
 WARM_UP = 2_000
