@@ -1,7 +1,6 @@
 """The checkpoint that compression begins with: its weights, and how they were trained."""
 
 import hashlib
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from edge.errors import DataError
 from edge.json_reading import read_object
+from train.fitting import read_representative
 from train.wake_network import Weights, saved_weights
 
 __all__ = ["Start", "fill", "read_start"]
@@ -114,12 +114,4 @@ def read_start(path: Path, role: str, *, settings: tuple[str, ...]) -> Start:
             f"{path / 'record.json'}: got no {' and no '.join(missing)}, expected how the network was trained; "
             "train it again"
         )
-    return Start(path, role, spec, record, saved_weights(path / "model"), _arrays(path / "representative.npz"))
-
-
-def _arrays(path: Path) -> dict[str, npt.NDArray[np.float32]]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: np.asarray(file[name], np.float32) for name in file.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: cannot be read ({error}), expected an .npz file; train the network again") from error
+    return Start(path, role, spec, record, saved_weights(path / "model"), read_representative(path))

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import time
+import zipfile
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +21,16 @@ from train.provenance import commit_hash, machine
 from train.resumption import claim, read_history
 from train.weight_averaging import averaging_callback
 
-__all__ = ["DivergedError", "RunRecord", "checked_out", "cosine_rate", "fit", "save_checkpoint", "set_seed"]
+__all__ = [
+    "DivergedError",
+    "RunRecord",
+    "checked_out",
+    "cosine_rate",
+    "fit",
+    "read_representative",
+    "save_checkpoint",
+    "set_seed",
+]
 
 _LEAST_FREE_BYTES = 50_000_000
 """A checkpoint and the state of a run take about 10 MB."""
@@ -247,3 +257,19 @@ def save_checkpoint(
     put_bytes(out / "representative.npz", packed.getvalue())
     put_bytes(out / "spec.json", (json.dumps(spec, indent=1) + "\n").encode())
     put_bytes(out / "record.json", (json.dumps(record.to_dict(), indent=1) + "\n").encode(), durable=True)
+
+
+def read_representative(checkpoint: Path) -> dict[str, np.ndarray]:
+    """Read what :func:`save_checkpoint` was given as representative.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
+    path = checkpoint / "representative.npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: np.asarray(file[name], np.float32) for name in file.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: cannot be read ({error}), expected an .npz file; train the network again") from error

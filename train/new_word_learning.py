@@ -28,7 +28,15 @@ from train.wake_network import Branch, device_form
 from train.wake_representative import quantised_features_of_clips, representative_inputs
 from train.wake_traces import Trace, count_detections
 
-__all__ = ["Learnt", "append_word", "checked_phrase", "false_accepts", "learn_word", "trace_of"]
+__all__ = [
+    "Learnt",
+    "append_word",
+    "checked_phrase",
+    "false_accepts",
+    "learn_word",
+    "licences_with",
+    "trace_of",
+]
 
 _PHRASE = re.compile(r"[a-z]+( [a-z]+){0,5}")
 _LONGEST_PHRASE = 40
@@ -217,6 +225,13 @@ def false_accepts(checkpoint: WakeCheckpoint, branch: Branch, data: Path) -> dic
     }
 
 
+def licences_with(known: Sequence[dict[str, str]], given: Given, data: Path) -> list[dict[str, str]]:
+    """Return the licences of a checkpoint, and those of all that a new word of it was learnt from, each once."""
+    train = [clip for clip in load_manifest(data) if clip.split == "train"]
+    more = licences((*train, *given.recorded, *given.spoken, *given.near))
+    return [dict(pair) for pair in sorted({tuple(sorted(entry.items())) for entry in (*known, *more)})]
+
+
 def append_word(
     checkpoint: WakeCheckpoint, learnt: Learnt, data: Path, out: Path, counted: dict[str, Any], *, seed: int
 ) -> None:
@@ -235,18 +250,7 @@ def append_word(
     record = RunRecord(
         seed=seed,
         data_hash=data_hash(data),
-        licences=[
-            dict(pair)
-            for pair in sorted(
-                {
-                    tuple(sorted(entry.items()))
-                    for entry in (
-                        *checkpoint.record.get("licences", []),
-                        *licences((*train, *learnt.given.recorded, *learnt.given.spoken, *learnt.given.near)),
-                    )
-                }
-            )
-        ],
+        licences=licences_with(checkpoint.record.get("licences", []), learnt.given, data),
         settings={"base": checkpoint.record.get("settings", {}), "word": learnt.settings},
     )
     record.metrics = {

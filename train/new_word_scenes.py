@@ -1,13 +1,14 @@
 """Scenes from which a new word is learnt: the recipe of :mod:`train.wake_scenes`, another mix."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edge.frontend import Frontend, quantise_features
 from edge.frontend_tables import FrontendSettings
@@ -17,9 +18,10 @@ from train.engines.choice import Engine
 from train.shards import Arrays, build_shards
 from train.simulator.noise import NoisePool
 from train.simulator.rooms import RoomBank, load_room_bank
+from train.wake_embeddings import embedding_settings, opened_embedding, quantised_embeddings
 from train.wake_scenes import RECIPE_VERSION, SCENE_S, SceneMix, render_scene
 
-__all__ = ["Given", "WordMix", "build_word_scenes", "held_out_streams"]
+__all__ = ["Given", "WordMix", "build_word_embeddings", "build_word_scenes", "held_out_streams"]
 
 _SCENES_PER_SHARD = 200
 _HELD_OUT = 5
@@ -136,25 +138,33 @@ def _plan(mix: WordMix, given: Given, corpus: _Corpus, seed: int) -> list[tuple[
     return [plan[i] for i in rng.permutation(len(plan))]
 
 
-def _make_shard(
-    index: int,
-    *,
-    data: Path,
-    cache: Path,
-    mix: WordMix,
-    given: Given,
-    seed: int,
-    frontend: FrontendSettings,
-) -> Arrays:
+def _rendered(
+    index: int, *, data: Path, cache: Path, mix: WordMix, given: Given, seed: int
+) -> Iterator[tuple[npt.NDArray[np.int16], int]]:
+    """Render the scenes of a shard, one after the other; of each also where the word ends, -1 for none."""
     corpus = _corpus(data, cache, given.phrase)
     plan = _plan(mix, given, corpus, seed)
-    features, ends = [], []
     for number in range(index * _SCENES_PER_SHARD, min((index + 1) * _SCENES_PER_SHARD, len(plan))):
         kind, clip, said = plan[number]
         samples, end = render_scene(kind, clip, corpus, np.random.default_rng([seed, 2, number]))  # type: ignore[arg-type]
+        yield samples, end if said else -1
+
+
+def _make_shard(index: int, *, frontend: FrontendSettings, **scenes: Any) -> Arrays:
+    features, ends = [], []
+    for samples, end in _rendered(index, **scenes):
         features.append(quantise_features(Frontend(frontend).push(samples)))
-        ends.append(end if said else -1)
+        ends.append(end)
     return {"features": np.stack(features), "end_sample": np.array(ends, np.int32)}
+
+
+def _make_embedding_shard(index: int, *, embedding: Path, **scenes: Any) -> Arrays:
+    network = opened_embedding(embedding)
+    found, ends = [], []
+    for samples, end in _rendered(index, **scenes):
+        found.append(quantised_embeddings(network, samples))
+        ends.append(end)
+    return {"embedding": np.stack(found), "end_sample": np.array(ends, np.int32)}
 
 
 def build_word_scenes(
@@ -179,8 +189,71 @@ def build_word_scenes(
     DataError
         If a recording cannot be read, or shards cannot be written.
     """
-    n = len(_plan(mix, given, _corpus(data, cache, given.phrase), seed))
-    settings: dict[str, Any] = {
+    make = partial(_make_shard, data=data, cache=cache, mix=mix, given=given, seed=seed, frontend=frontend)
+    return build_shards(
+        cache,
+        f"word-{_id(given)}",
+        {**_settings(data, given, mix, seed), "frontend": frontend.to_dict()},
+        _n_shards(data, cache, given, mix, seed),
+        make,
+        engine=engine,
+        unit="scenes",
+    )
+
+
+def build_word_embeddings(
+    embedding: Path,
+    data: Path,
+    cache: Path,
+    given: Given,
+    *,
+    mix: WordMix,
+    seed: int,
+    engine: Engine | None = None,
+) -> Arrays:
+    """Compute the speech embeddings of the same scenes, in the same order, or read them from the cache.
+
+    Parameters
+    ----------
+    embedding : Path
+        Folder of the speech embedding: see :class:`train.speech_embedding.SpeechEmbedding`.
+    data, cache, given, mix, seed, engine
+        As of :func:`build_word_scenes`.
+
+    Returns
+    -------
+    dict
+        ``embedding`` ``(n, m, DIMENSIONS) int8`` (:func:`train.wake_embeddings.quantised_embeddings`) and
+        ``end_sample`` ``(n,) int32``.
+
+    Raises
+    ------
+    DataError
+        If `embedding` does not hold it, a recording cannot be read, or shards cannot be written.
+    """
+    settings = {**_settings(data, given, mix, seed), **embedding_settings(embedding)}
+    make = partial(_make_embedding_shard, embedding=embedding, data=data, cache=cache, mix=mix, given=given, seed=seed)
+    return build_shards(
+        cache,
+        f"word-embeddings-{_id(given)}",
+        settings,
+        _n_shards(data, cache, given, mix, seed),
+        make,
+        engine=engine,
+        unit="scenes",
+    )
+
+
+def _id(given: Given) -> str:
+    return given.phrase.replace(" ", "_")
+
+
+def _n_shards(data: Path, cache: Path, given: Given, mix: WordMix, seed: int) -> int:
+    return -(-len(_plan(mix, given, _corpus(data, cache, given.phrase), seed)) // _SCENES_PER_SHARD)
+
+
+def _settings(data: Path, given: Given, mix: WordMix, seed: int) -> dict[str, Any]:
+    return {
         "recipe": RECIPE_VERSION,
         "data": content_hash(data),
         "scene_s": SCENE_S,
@@ -188,8 +261,4 @@ def build_word_scenes(
         "scenes": SceneMix().to_dict(),
         "given": given.digest(),
         "seed": seed,
-        "frontend": frontend.to_dict(),
     }
-    make = partial(_make_shard, data=data, cache=cache, mix=mix, given=given, seed=seed, frontend=frontend)
-    name = f"word-{given.phrase.replace(' ', '_')}"
-    return build_shards(cache, name, settings, -(-n // _SCENES_PER_SHARD), make, engine=engine, unit="scenes")

@@ -28,7 +28,7 @@ from train.verifier_network import MOMENTS, verifier_frames, verifier_network
 from train.wake_scenes import SCENE_S, rendered
 from train.wake_settings import WakeSettings
 
-__all__ = ["AGAIN_MS", "DELAY_MS", "VERIFIER_CLASSIFIER", "representative_stretches", "train_verifier"]
+__all__ = ["AGAIN_MS", "DELAY_MS", "VERIFIER_CLASSIFIER", "representative_stretches", "stretch_of", "train_verifier"]
 
 DELAY_MS = 100
 """How long the verifier waits after the wake network took something for a word, ms."""
@@ -170,10 +170,28 @@ def representative_stretches(
         0, data=data, synthetic=tuple(synthetic), split="train", cache=cache, mix=scenes_of.mix(), seed=seed,
         words=words,
     )  # fmt: skip
+    return np.stack(
+        [
+            stretch_of(scene.samples, frames, rng)
+            for scene in tqdm(scenes, desc="stretches to calibrate with", unit="scene")
+        ]
+    )
+
+
+def stretch_of(samples: npt.NDArray[np.int16], frames: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Return the spectrogram of a stretch of a recording that is at least as long, at a level that is drawn.
+
+    Parameters
+    ----------
+    samples : (n,) int16
+    frames : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (frames, MEL_BANDS) float32
+    """
     length = samples_of_mel_frames(frames)
-    stretches = []
-    for scene in tqdm(scenes, desc="stretches to calibrate with", unit="scene"):
-        at = rng.integers(scene.samples.size - length + 1)
-        gain = decibels_to_gain(rng.uniform(*_LEVELS_DB))
-        stretches.append(log_mel(to_int16(scene.samples[at : at + length] / 32768.0 * gain)))
-    return np.stack(stretches)
+    at = rng.integers(samples.size - length + 1)
+    gain = decibels_to_gain(rng.uniform(*_LEVELS_DB))
+    return log_mel(to_int16(samples[at : at + length] / 32768.0 * gain))

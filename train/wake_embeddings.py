@@ -14,7 +14,14 @@ from train.shards import Arrays, build_shards
 from train.speech_embedding import SpeechEmbedding
 from train.wake_scenes import SceneMix, n_shards, rendered, scene_settings
 
-__all__ = ["EMBEDDING_STEP", "SCENE_HOP_FRAMES", "build_wake_embeddings", "quantised_embeddings"]
+__all__ = [
+    "EMBEDDING_STEP",
+    "SCENE_HOP_FRAMES",
+    "build_wake_embeddings",
+    "embedding_settings",
+    "opened_embedding",
+    "quantised_embeddings",
+]
 
 SCENE_HOP_FRAMES = 4
 """Frames of 10 ms between two embeddings of a scene."""
@@ -30,12 +37,24 @@ def quantised_embeddings(embedding: SpeechEmbedding, samples: npt.NDArray[np.int
 
 
 @lru_cache(maxsize=1)
-def _embedding(folder: Path) -> SpeechEmbedding:
+def opened_embedding(folder: Path) -> SpeechEmbedding:
+    """Open the embedding of a folder, and keep it for the next shard."""
     return SpeechEmbedding(folder)
 
 
+def embedding_settings(folder: Path) -> dict[str, Any]:
+    """Return all that quantised embeddings depend on beside the sound, as plain data.
+
+    Raises
+    ------
+    DataError
+        If `folder` does not hold the embedding.
+    """
+    return {"embedding": SpeechEmbedding(folder).sha256, "hop_frames": SCENE_HOP_FRAMES, "step": EMBEDDING_STEP}
+
+
 def _make_shard(index: int, *, folder: Path, **scenes: Any) -> Arrays:
-    embedding = _embedding(folder)
+    embedding = opened_embedding(folder)
     return {"embedding": np.stack([quantised_embeddings(embedding, one.samples) for one in rendered(index, **scenes)])}
 
 
@@ -77,7 +96,7 @@ def build_wake_embeddings(
     }  # fmt: skip
     settings = {
         **scene_settings(data, synthetic, split, mix, seed, words),
-        "embedding": SpeechEmbedding(folder).sha256, "hop_frames": SCENE_HOP_FRAMES, "step": EMBEDDING_STEP,
+        **embedding_settings(folder),
     }  # fmt: skip
     make = partial(_make_shard, folder=folder, **scenes)
     found = build_shards(

@@ -1,12 +1,15 @@
-"""How well a word is heard that a wake network was not trained with: one of the words that ship, left out of the trunk.
+r"""How well a word is heard that a wake network was not trained with: one of those that ship, left out of the trunk.
 
     vivavoce train wake --data DATA --without jarvis -o build/models/wake_without_jarvis
-    python tests/bench/new_word.py --data DATA --wake build/models/wake_without_jarvis --phrase jarvis
+    python tests/bench/new_word.py --data DATA --wake build/models/wake_without_jarvis --phrase jarvis \
+        --verifier build/models/verifier --embedding build/openwakeword/openwakeword/resources/models
 
 The word is added as ``vivavoce train word`` does, from recordings, from synthesised speech alone, and from both; each
 time the network is converted to 8-bit integers, and runs as on a device. Recall is measured on the recordings of the
 word in the split, at the lowest cut-off with at most so many false accepts on long-form speech: that of dev at three
-speeds, and that of train that the word was not trained on.
+speeds, and that of train that the word was not trained on. With a verifier the same again for its scores, where the
+wake network offers candidates as 'vivavoce train cutoffs' has it. A verifier that knows the word is taken without it:
+what is added shares no weights with what was there.
 """
 
 import argparse
@@ -18,6 +21,7 @@ from pathlib import Path
 from processes import ROOT, data_folder, write_result
 
 FALSE_ACCEPTS = (0, 1, 3)
+FIGURES = ("recall", "recall_with_verifier", "wall_s")
 WAYS = ("recorded", "synthesised", "recorded and synthesised")
 
 
@@ -27,6 +31,8 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=data_folder(), help="folder with a manifest.csv [%(default)s]")
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "cache", help="rendered scenes [%(default)s]")
     parser.add_argument("--wake", type=Path, required=True, help="checkpoint that was trained without the word")
+    parser.add_argument("--verifier", type=Path, help="checkpoint of a verifier; without one the wake network decides")
+    parser.add_argument("--embedding", type=Path, help="folder of the speech embedding that it was trained with")
     parser.add_argument("--phrase", required=True, help="the word, e.g. jarvis")
     parser.add_argument("--split", choices=("dev", "test"), default="dev", help="recordings of the word [%(default)s]")
     parser.add_argument(
@@ -43,6 +49,7 @@ def main() -> int:
     sys.path.insert(0, str(ROOT))
     from dataclasses import replace
 
+    from edge.bundle import without_verifier
     from train.corpus import data_hash
     from train.new_word import WordSettings
     from train.new_word_checkpoint import read_wake_checkpoint
@@ -75,13 +82,17 @@ def main() -> int:
             wall_s = time.monotonic() - began
             if background is None:
                 background = _background(args.data)
-            figures = _measured(args, bundle, background)
+            figures = _measured(args, without_verifier(bundle), background)
+            if bundle.verifier is not None:
+                least = figures["recall"][f"at_most_{FALSE_ACCEPTS[-1]}"]["cutoff"]
+                verified = _measured(args, _offering(bundle, least), background)
+                figures["recall_with_verifier"] = verified["recall"]
         results[way] = {
             "recordings": len(said), "talkers": len(talkers(said)),
             "synthesised": args.utterances if programs else 0,
             "wall_s": round(wall_s, 1), **figures, "settings": learnt.settings,
         }  # fmt: skip
-        print(way, {key: results[way][key] for key in ("recall", "wall_s")}, flush=True)
+        print(way, {key: of for key, of in results[way].items() if key in FIGURES}, flush=True)
     body = {
         "phrase": args.phrase,
         "split": args.split,
@@ -100,6 +111,7 @@ def _made(args, checkpoint, said, programs, settings, folder):
     from quantize.convert import convert
     from quantize.pack import pack
     from train.new_word_learning import append_word, learn_word
+    from train.new_word_verifier import append_to_verifier, read_verifier_checkpoint
 
     learnt = learn_word(
         checkpoint, args.phrase, recorded=said, programs=programs, utterances=args.utterances, data=args.data,
@@ -107,8 +119,40 @@ def _made(args, checkpoint, said, programs, settings, folder):
     )  # fmt: skip
     append_word(checkpoint, learnt, args.data, folder / "wake", {}, seed=args.seed)
     convert(folder / "wake")
-    pack(folder / "wake", ROOT / "edge" / "data" / "bundle", folder / "bundle")
+    verifier = None
+    if args.verifier is not None:
+        verifier = folder / "verifier"
+        append_to_verifier(
+            _without(read_verifier_checkpoint(args.verifier), checkpoint.words), learnt,
+            embedding=args.embedding, data=args.data, cache=args.cache, out=verifier, seed=args.seed,
+        )  # fmt: skip
+        convert(verifier)
+    pack(folder / "wake", ROOT / "edge" / "data" / "bundle", folder / "bundle", verifier=verifier)
     return learnt, open_bundle(folder / "bundle")
+
+
+def _without(verifier, words):
+    """Return a verifier for these words alone, in their order."""
+    from dataclasses import replace
+
+    from train.embedding_words import EmbeddingWords
+
+    *layers, head, bias = verifier.classifier.weights
+    kept = [verifier.words.index(word) for word in words]
+    spec = {**verifier.spec, "words": [verifier.spec["words"][number] for number in kept]}
+    return replace(verifier, spec=spec, classifier=EmbeddingWords((*layers, head[:, kept], bias[kept])))
+
+
+def _offering(bundle, cutoff):
+    """Return a bundle whose wake network offers candidates of the new word alone, by its cut-off for that."""
+    from dataclasses import replace
+
+    from edge.sensitivity import moved_by
+    from train.word_cutoffs import CANDIDATE_SHIFT
+
+    *others, added = (word.id for word in bundle.words)
+    offered = {**dict.fromkeys(others, 1.0), added: moved_by(cutoff, CANDIDATE_SHIFT)}
+    return replace(bundle, verifier=replace(bundle.verifier, candidates=offered))
 
 
 def _background(data):
@@ -130,7 +174,7 @@ def _measured(args, bundle, background):
     import numpy as np
     from tqdm import tqdm
 
-    from train.calibration import choose_word_cutoffs
+    from train.calibration import choose_common_cutoff, choose_word_cutoffs
     from train.corpus import load_manifest
     from train.metrics import cluster_interval
     from train.wake_traces import in_noise_floor, trace
@@ -149,9 +193,10 @@ def _measured(args, bundle, background):
     wrong = [score(in_noise_floor(clip)) for clip in tqdm(others, desc="other words", unit="clip")]
     heard = [score(samples) for samples in tqdm(background, desc="long-form", unit="stream")]
     refractory_s = bundle.wake.refractory_ms / 1000
+    choose = choose_word_cutoffs if bundle.verifier is None else choose_common_cutoff
     recall = {}
     for allowed in FALSE_ACCEPTS:
-        at = choose_word_cutoffs([traced], heard, refractory_s=refractory_s, false_accepts=allowed)[0]
+        at = choose([traced], heard, refractory_s=refractory_s, false_accepts=allowed)[0]
         hits = np.array([one.scores.max(initial=0) > at.cutoff for one in traced])
         recall[f"at_most_{allowed}"] = {
             "rate": float(hits.mean()),

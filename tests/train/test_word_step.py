@@ -144,6 +144,14 @@ def test_a_word_is_added_and_the_others_stay(data, trunk, small, tmp_path, capsy
         (["--synth", "flite", "--first-block", "3"], "expected 0 to 2"),
         (["--synth", "flite", "--epochs", "0"], "--epochs is 0"),
         (["--recordings", "/nowhere"], "/nowhere: no such folder"),
+        (
+            ["--synth", "flite", "--verifier", "/nowhere"],
+            "got one of --verifier and --embedding, expected both or none",
+        ),
+        (
+            ["--synth", "flite", "--verifier", "/nowhere", "--embedding", "/nowhere"],
+            "/nowhere/spec.json: cannot be read",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_line(more, says, data, trunk, small, tmp_path, capsys):

@@ -19,6 +19,9 @@ like it. The result is a checkpoint like that of 'vivavoce train wake', with one
 name the first sub-folder has. --synth alone makes a word that nobody has said yet; a few dozen recordings of the people
 who will say it make it much better, and both together are best.
 
+With --verifier the word is added to a verifier, too: to what listens again in a bundle that has one. The result is the
+checkpoint --out/verifier. Without it, a bundle with the word has no verifier, and hears its other words worse.
+
 Rendered scenes are kept in --cache, and an interrupted training goes on from the last whole epoch.
 
 example:
@@ -27,6 +30,11 @@ example:
 next:
   vivavoce quantize convert build/models/wake_house
   vivavoce quantize pack --wake build/models/wake_house --liveness edge/data/bundle -o build/models/provisional
+with a verifier, which build/openwakeword holds the embedding of (see 'vivavoce train verifier --help'):
+  vivavoce train word ... --verifier build/models/verifier --embedding build/openwakeword/openwakeword/resources/models
+  vivavoce quantize convert build/models/wake_house/verifier
+  vivavoce quantize pack ... --verifier build/models/wake_house/verifier
+then:
   vivavoce train cutoffs --data ../shared/data --bundle build/models/provisional -o build/models/cutoffs.json
 """
 
@@ -61,6 +69,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="block from which on the word has its own; from a later one it is smaller, and hears worse [second]",
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over all scenes")
+    parser.add_argument(
+        "--verifier",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="trained verifier of the same words, to add the word to, too",
+    )
+    parser.add_argument(
+        "--embedding", type=Path, metavar="DIR", help="folder of the speech embedding that it was trained with"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
     from train.new_word_checkpoint import read_wake_checkpoint
     from train.new_word_learning import append_word, checked_phrase, false_accepts, learn_word
     from train.new_word_recordings import at_most, find_recordings, refuse_few, talkers
+    from train.new_word_verifier import append_to_verifier, check_verifier, read_verifier_checkpoint
     from train.options import check_folders
 
     phrase = checked_phrase(args.phrase)
@@ -104,6 +122,12 @@ def run(args: argparse.Namespace) -> int:
         name: value for name, value in (("first_block", args.first_block), ("epochs", args.epochs)) if value is not None
     }
     settings = replace(WordSettings(), **given)
+    verifier = None
+    if (args.verifier is None) != (args.embedding is None):
+        raise UsageError("got one of --verifier and --embedding, expected both or none; give the other one, too")
+    if args.verifier is not None:
+        verifier = read_verifier_checkpoint(args.verifier)
+        check_verifier(verifier, args.embedding, checkpoint.words)
     recorded = []
     if args.recordings is not None:
         recorded = find_recordings(args.recordings, phrase, args.cache, licence=args.licence)
@@ -132,6 +156,17 @@ def run(args: argparse.Namespace) -> int:
     )
     counted = false_accepts(checkpoint, learnt.branch, args.data)
     append_word(checkpoint, learnt, args.data, args.out, counted, seed=args.seed)
+    if verifier is not None:
+        append_to_verifier(
+            verifier,
+            learnt,
+            embedding=args.embedding,
+            data=args.data,
+            cache=args.cache,
+            out=args.out / "verifier",
+            seed=args.seed,
+            engine=engine,
+        )
     if counted["hours"]:
         told = ", ".join(f"{number} above {cutoff}" for cutoff, number in counted["above"].items())
         tqdm.write(f"{phrase}: false accepts in {counted['hours']:.2f} h of speech that was not learnt from: {told}")
