@@ -166,18 +166,24 @@ def new_word_table(folder: Path) -> str:
     allowed = [int(key.removeprefix("at_most_")) for key in first["recall"]]
     lines = [
         f"Recall of '{found['phrase']}' on **{found['split']}** ({first['clips']} recordings of {first['talkers']} "
-        f"talkers), 8-bit network, at the lowest cut-off with at most so many false accepts in "
-        f"{first['longform_hours']:.1f} h of long-form speech, chosen on that speech:",
+        f"talkers), 8-bit networks, at the lowest cut-off with at most so many false accepts in "
+        f"{first['longform_hours']:.1f} h of long-form speech, chosen on that speech; - where no cut-off has so few:",
         "",
-        f"| learned from | {' | '.join(f'at most {count}' for count in allowed)} | of {first['other_words']} "
-        "recordings of other words, taken for it |",
-        "|---|" + "---|" * (len(allowed) + 1),
+        f"| learned from | decided by | {' | '.join(f'at most {count}' for count in allowed)} "
+        f"| of {first['other_words']} recordings of other words, taken for it |",
+        "|---|---|" + "---|" * (len(allowed) + 1),
     ]
     for way, one in ways.items():
         said = f" ({one['recordings']} of {one['talkers']} talkers)" if one["recordings"] else ""
-        cells = [_rate(recall) for recall in one["recall"].values()]
-        wrong = one["recall"][f"at_most_{allowed[-1]}"]["on_other_words"]
-        lines.append(f"| {way}{said} | {' | '.join(cells)} | {wrong} |")
+        for who, key in (("the wake network", "recall"), ("the verifier", "recall_with_verifier")):
+            if key not in one:
+                continue
+            figures = [one[key][f"at_most_{count}"] for count in allowed]
+            cells = [
+                _rate(figure) if figure["false_accepts"] <= count else "-"
+                for figure, count in zip(figures, allowed, strict=True)
+            ]
+            lines.append(f"| {way}{said} | {who} | {' | '.join(cells)} | {figures[-1]['on_other_words']} |")
     return "\n".join(lines) + "\n"
 
 

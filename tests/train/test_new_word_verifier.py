@@ -164,7 +164,7 @@ def test_another_embedding_is_told(verifier, embedding):
     found = read_verifier_checkpoint(verifier)
     other = replace(found, record={"settings": {"embedding": "0" * 64}})
     with pytest.raises(
-        DataError, match="got another speech embedding .*give the folder that the verifier was trained with"
+        DataError, match=r"got another speech embedding .*give the folder that the verifier was trained with"
     ):
         check_verifier(other, embedding, found.words)
 
