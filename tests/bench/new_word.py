@@ -54,12 +54,19 @@ def main() -> int:
     from train.new_word import WordSettings
     from train.new_word_checkpoint import read_wake_checkpoint
     from train.new_word_recordings import at_most, find_recordings, talkers
+    from train.new_word_verifier import check_verifier, read_verifier_checkpoint
     from train.results import open_test_split
     from train.synthesis import SYNTHESISERS
 
     checkpoint = read_wake_checkpoint(args.wake)
     if args.phrase.replace(" ", "_") in checkpoint.words:
         parser.error(f"{args.wake} was trained with {args.phrase!r}; give one that was not")
+    verifier = None
+    if args.verifier is not None:
+        if args.embedding is None:
+            parser.error("--verifier is given without --embedding, expected both; give the folder of the embedding")
+        verifier = _without(read_verifier_checkpoint(args.verifier), checkpoint.words)
+        check_verifier(verifier, args.embedding, checkpoint.words)
     chosen = {k: v for k in ("first_block", "epochs") if (v := getattr(args, k)) is not None}
     settings = replace(WordSettings(), **chosen)
     recorded = at_most(
@@ -78,7 +85,7 @@ def main() -> int:
         programs = SYNTHESISERS if "synthesised" in way else ()
         said = recorded if "recorded" in way else []
         with tempfile.TemporaryDirectory() as folder:
-            learnt, bundle = _made(args, checkpoint, said, programs, settings, Path(folder))
+            learnt, bundle = _made(args, checkpoint, verifier, said, programs, settings, Path(folder))
             wall_s = time.monotonic() - began
             if background is None:
                 background = _background(args.data)
@@ -106,12 +113,12 @@ def main() -> int:
     return 0
 
 
-def _made(args, checkpoint, said, programs, settings, folder):
+def _made(args, checkpoint, known, said, programs, settings, folder):
     from edge.bundle import open_bundle
     from quantize.convert import convert
     from quantize.pack import pack
     from train.new_word_learning import append_word, learn_word
-    from train.new_word_verifier import append_to_verifier, read_verifier_checkpoint
+    from train.new_word_verifier import append_to_verifier
 
     learnt = learn_word(
         checkpoint, args.phrase, recorded=said, programs=programs, utterances=args.utterances, data=args.data,
@@ -120,11 +127,10 @@ def _made(args, checkpoint, said, programs, settings, folder):
     append_word(checkpoint, learnt, args.data, folder / "wake", {}, seed=args.seed)
     convert(folder / "wake")
     verifier = None
-    if args.verifier is not None:
+    if known is not None:
         verifier = folder / "verifier"
         append_to_verifier(
-            _without(read_verifier_checkpoint(args.verifier), checkpoint.words), learnt,
-            embedding=args.embedding, data=args.data, cache=args.cache, out=verifier, seed=args.seed,
+            known, learnt, embedding=args.embedding, data=args.data, cache=args.cache, out=verifier, seed=args.seed,
         )  # fmt: skip
         convert(verifier)
     pack(folder / "wake", ROOT / "edge" / "data" / "bundle", folder / "bundle", verifier=verifier)
