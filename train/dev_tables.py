@@ -43,8 +43,8 @@ def informed_table(folder: Path) -> str:
     counts = found["judges"]["network"]["all"]
     lines = [
         f"Equal error rate on **simulated** replays of **dev** ({counts['live']} live and {counts['replay']} replayed "
-        f"renderings; talkers, loudspeakers and rooms unseen in training; fitted on {found['fitted_clips']:,} "
-        "renderings; the network on 72,000):",
+        "renderings; talkers, loudspeakers and rooms unseen in training; all but the network fitted on "
+        f"{found['fitted_clips']:,} renderings):",
         "",
         f"| the judge is given | {' | '.join(_SLICES.values())} |",
         "|---|" + "---|" * len(_SLICES),
