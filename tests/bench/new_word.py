@@ -14,14 +14,15 @@ what is added shares no weights with what was there.
 
 import argparse
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 from processes import ROOT, data_folder, write_result
 
 FALSE_ACCEPTS = (0, 1, 3)
-FIGURES = ("recall", "recall_with_verifier", "wall_s")
+FIGURES = ("recall", "recall_with_verifier", "candidates", "wall_s")
+MORE_SHIFTS = (-4.0, -5.0)
+"""By how much else the log-odds of a candidate's cut-off are moved."""
 WAYS = ("recorded", "synthesised", "recorded and synthesised")
 
 
@@ -40,6 +41,9 @@ def main() -> int:
     )
     parser.add_argument("--utterances", type=int, default=400, help="synthesised [%(default)s]")
     parser.add_argument("--from", dest="made_of", nargs="+", choices=WAYS, default=list(WAYS), help="[all]")
+    parser.add_argument(
+        "--work", type=Path, default=ROOT / "build" / "new_word", help="trainings, which go on there [%(default)s]"
+    )
     parser.add_argument("--first-block", type=int, help="see 'vivavoce train word'")
     parser.add_argument("--epochs", type=int, help="see 'vivavoce train word'")
     parser.add_argument("--seed", type=int, default=1)
@@ -57,6 +61,7 @@ def main() -> int:
     from train.new_word_verifier import check_verifier, read_verifier_checkpoint
     from train.results import open_test_split
     from train.synthesis import SYNTHESISERS
+    from train.word_cutoffs import CANDIDATE_SHIFT
 
     checkpoint = read_wake_checkpoint(args.wake)
     if args.phrase.replace(" ", "_") in checkpoint.words:
@@ -84,16 +89,27 @@ def main() -> int:
         began = time.monotonic()
         programs = SYNTHESISERS if "synthesised" in way else ()
         said = recorded if "recorded" in way else []
-        with tempfile.TemporaryDirectory() as folder:
-            learnt, bundle = _made(args, checkpoint, verifier, said, programs, settings, Path(folder))
-            wall_s = time.monotonic() - began
-            if background is None:
-                background = _background(args.data)
-            figures = _measured(args, without_verifier(bundle), background)
-            if bundle.verifier is not None:
-                least = figures["recall"][f"at_most_{FALSE_ACCEPTS[-1]}"]["cutoff"]
-                verified = _measured(args, _offering(bundle, least), background)
-                figures["recall_with_verifier"] = verified["recall"]
+        folder = args.work / f"{args.phrase.replace(' ', '_')}-{way.replace(' ', '_')}"
+        learnt, bundle = _made(args, checkpoint, verifier, said, programs, settings, folder)
+        wall_s = time.monotonic() - began
+        if background is None:
+            background = _background(args.data)
+        figures = _measured(args, without_verifier(bundle), background)
+        del figures["looks_per_hour"]
+        if bundle.verifier is not None:
+            least = figures["recall"][f"at_most_{FALSE_ACCEPTS[-1]}"]["cutoff"]
+            by_shift = {
+                shift: _measured(args, _offering(bundle, least, shift), background)
+                for shift in (CANDIDATE_SHIFT, *MORE_SHIFTS)
+            }
+            figures["recall_with_verifier"] = by_shift[CANDIDATE_SHIFT]["recall"]
+            figures["candidates"] = {
+                f"{shift:g}": {
+                    "looks_per_hour_of_longform": one["looks_per_hour"],
+                    f"recall_at_most_{FALSE_ACCEPTS[-1]}": one["recall"][f"at_most_{FALSE_ACCEPTS[-1]}"]["rate"],
+                }
+                for shift, one in by_shift.items()
+            }
         results[way] = {
             "recordings": len(said), "talkers": len(talkers(said)),
             "synthesised": args.utterances if programs else 0,
@@ -149,15 +165,14 @@ def _without(verifier, words):
     return replace(verifier, spec=spec, classifier=EmbeddingWords((*layers, head[:, kept], bias[kept])))
 
 
-def _offering(bundle, cutoff):
+def _offering(bundle, cutoff, shift):
     """Return a bundle whose wake network offers candidates of the new word alone, by its cut-off for that."""
     from dataclasses import replace
 
     from edge.sensitivity import moved_by
-    from train.word_cutoffs import CANDIDATE_SHIFT
 
     *others, added = (word.id for word in bundle.words)
-    offered = {**dict.fromkeys(others, 1.0), added: moved_by(cutoff, CANDIDATE_SHIFT)}
+    offered = {**dict.fromkeys(others, 1.0), added: moved_by(cutoff, shift)}
     return replace(bundle, verifier=replace(bundle.verifier, candidates=offered))
 
 
@@ -198,6 +213,7 @@ def _measured(args, bundle, background):
     traced = [score(in_noise_floor(clip)) for clip in tqdm(said, desc=args.split, unit="clip")]
     wrong = [score(in_noise_floor(clip)) for clip in tqdm(others, desc="other words", unit="clip")]
     heard = [score(samples) for samples in tqdm(background, desc="long-form", unit="stream")]
+    hours = sum(one.seconds for one in heard) / 3600
     refractory_s = bundle.wake.refractory_ms / 1000
     choose = choose_word_cutoffs if bundle.verifier is None else choose_common_cutoff
     recall = {}
@@ -213,7 +229,8 @@ def _measured(args, bundle, background):
         }
     return {
         "clips": len(said), "talkers": len({clip.talker for clip in said}), "other_words": len(others),
-        "longform_hours": round(sum(one.seconds for one in heard) / 3600, 3), "recall": recall,
+        "longform_hours": round(hours, 3), "recall": recall,
+        "looks_per_hour": round(sum(np.count_nonzero(one.scores) for one in heard) / hours, 1),
     }  # fmt: skip
 
 
