@@ -15,11 +15,12 @@ from tests.train.small_world import small_simulator
 from tests.train.synthetic_speech import synthetic_word
 from train.baseline_models import judged_audio
 from train.clip import Clip
-from train.informed_judge import SpectrumJudge, evidence_of, way_of
+from train.informed_judge import SpectrumJudge, evidence_of
 from train.liveness_scenes import generator, look_back, padded, said
 from train.metrics import equal_error_rate
 from train.simulator.chain import LABELS, clip_rng
 from train.simulator.recipe import shipped_recipe
+from train.sound_way import way_of
 from train.speeds import Speeds
 
 CUES = CueSettings()
@@ -121,7 +122,7 @@ def test_the_cues_are_those_of_what_a_device_looks_back_on(world):
 @pytest.mark.parametrize("other", [{"speeds": Speeds()}, {"seed": 6}])
 def test_another_speed_than_that_which_was_rendered_is_told(world, other):
     with pytest.raises(
-        DataError, match=r"got a word of \d+ samples, expected \d+ as in clip 0 .* render the clips again"
+        DataError, match=r"is not what clip 0 was rendered from \(got a word of .* render the clips again"
     ):
         _evidence(*world, **other)
 
@@ -135,7 +136,7 @@ def test_a_recording_that_is_not_there_is_told(world):
 def test_a_recording_that_is_silent_now_is_told(world, tmp_path):
     recordings, clips = world
     soundfile.write(tmp_path / "silent.flac", np.zeros(SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)
-    with pytest.raises(DataError, match=r"silent\.flac: .*digital silence; replace it or drop its row"):
+    with pytest.raises(DataError, match=r"silent\.flac: .*digital silence\); replace it or drop its row"):
         _evidence([replace(recordings[0], file=tmp_path / "silent.flac"), recordings[1]], clips)
 
 
