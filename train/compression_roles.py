@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,9 @@ class LivenessRole(Role):
             checkpoint, "liveness", settings=_needed("shape", "clips", "raw_share", "devices", *_LIVENESS_KEPT)
         )
         self._cues = cues = CueSettings.from_dict(start.spec["cues"])
-        self._settings = settings = recorded_liveness(start.settings, checkpoint / "record.json")
+        # A network that is there says how live a clip is, whatever else it was taught by.
+        recorded = recorded_liveness(start.settings, checkpoint / "record.json")
+        self._settings = settings = replace(recorded, way_weight=0.0)
 
         def clips(split: str, n: int) -> Arrays:
             return build_liveness_clips(

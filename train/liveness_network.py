@@ -17,7 +17,7 @@ from typing import Any
 from edge.cues import CueSettings
 from train.keras import tf_keras
 
-__all__ = ["LivenessShape", "network"]
+__all__ = ["LivenessShape", "network", "without_way"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,23 @@ class LivenessShape:
         return asdict(self)
 
 
-def network(shape: LivenessShape, cues: CueSettings, *, dropout: float = 0.3) -> Any:
+def network(shape: LivenessShape, cues: CueSettings, *, dropout: float = 0.3, tells_way: bool = False) -> Any:
     """Build the network.
+
+    Parameters
+    ----------
+    shape : LivenessShape
+    cues : CueSettings
+    dropout : float
+    tells_way : bool
+        Whether it also tells the way of the sound, which it is only taught by: see :func:`without_way`.
 
     Returns
     -------
     tf_keras.Model
         Input ``cues`` ``(batch, rows, bands) float32`` as :func:`edge.cues.liveness_cues` gives them, output
-        ``logit`` ``(batch, 1) float32``, positive for live.
+        ``logit`` ``(batch, 1) float32``, positive for live; behind it the gain in each band, in units of 10 dB
+        (:func:`train.sound_way.ways_to_learn`), if it tells them.
     """
     layers = tf_keras.layers
     rows, bands = cues.shape
@@ -62,6 +71,7 @@ def network(shape: LivenessShape, cues: CueSettings, *, dropout: float = 0.3) ->
     mean, most = layers.AveragePooling2D((x.shape[1], 1))(x), layers.MaxPooling2D((x.shape[1], 1))(x)
     x = layers.Conv2D(shape.pooled, 1, use_bias=False, name="pooled")(layers.Concatenate()([mean, most]))
     x = layers.Flatten()(layers.ReLU(6.0)(layers.BatchNormalization(name="pooled_norm")(x)))
+    features = [x]
     x = layers.Dropout(dropout)(x)
     x = layers.Dense(shape.hidden, name="over_time")(x)
     # A resonance is a bump wherever it lies: it is looked for along the bands.
@@ -72,10 +82,25 @@ def network(shape: LivenessShape, cues: CueSettings, *, dropout: float = 0.3) ->
             width, (length, 1), strides=(stride, 1), padding="same", use_bias=False, name=f"bands{i}"
         )(summary)
         summary = layers.ReLU(6.0)(layers.BatchNormalization(name=f"bands{i}_norm")(summary))
-    summary = layers.Dropout(dropout)(layers.Flatten()(summary))
+    summary = layers.Flatten()(summary)
+    features.append(summary)
+    summary = layers.Dropout(dropout)(summary)
     summary = layers.Dense(shape.hidden, name="summary")(summary)
     # Before they are joined: so the converter fuses both into the layers in front. On its own behind the join, the
     # ReLU of TensorFlow Lite for Microcontrollers takes the scale of its input for that of its output.
     joined = layers.Concatenate()([layers.ReLU(6.0)(x), layers.ReLU(6.0)(summary)])
     joined = layers.Dropout(dropout)(joined)
-    return tf_keras.Model(given, layers.Dense(1, name="logit")(joined), name="liveness")
+    logit = layers.Dense(1, name="logit")(joined)
+    if not tells_way:
+        return tf_keras.Model(given, logit, name="liveness")
+    gains = layers.Dense(bands, name="way")(layers.Concatenate()(features))
+    return tf_keras.Model(given, layers.Concatenate()([logit, gains]), name="liveness")
+
+
+def without_way(model: Any, shape: LivenessShape, cues: CueSettings) -> Any:
+    """Return a network that says no more than how live a clip is, as a device runs it, with the weights of another."""
+    plain = network(shape, cues)
+    for layer in plain.layers:
+        if layer.weights:
+            layer.set_weights(model.get_layer(layer.name).get_weights())
+    return plain

@@ -26,6 +26,7 @@ from train.simulator.loudspeakers import Loudspeakers, load_curves
 from train.simulator.noise import NoisePool
 from train.simulator.recipe import Recipe, shipped_recipe
 from train.simulator.rooms import load_room_bank
+from train.sound_way import WAY_VERSION, quantised_way, spoken_in, way_size
 from train.speeds import Speeds
 
 __all__ = [
@@ -199,6 +200,7 @@ def _make_shard(
     raw_share: float,
     speeds: Speeds,
     keep: Kept,
+    ways: bool,
     recipe: Recipe,
     content: str,
 ) -> Arrays:
@@ -227,6 +229,13 @@ def _make_shard(
             else:
                 span = loudest_window(heard, cues.window_samples)
                 row["cues"] = np.round(liveness_cues(heard[span.start : span.stop], cues) * 255).astype(np.uint8)
+                if ways:
+                    row["way"] = np.zeros(way_size(cues), np.int8)
+                    if conditions["variant"] != "raw":
+                        spoken = spoken_in(
+                            said(clip, speeds, seed, number), recipe.layout, size=samples.size, start=start, stop=stop
+                        )[looked_back(samples.size, stop, generator("look back", seed, number))]
+                        row["way"] = quantised_way(spoken[span.start : span.stop], heard[span.start : span.stop], cues)
         for name, value in row.items():
             rows.setdefault(name, []).append(value)
     arrays = {name: np.array(values) for name, values in rows.items()}
@@ -247,6 +256,7 @@ def clip_settings(
     raw_share: float = 0.0,
     speeds: Speeds = _AS_RECORDED,
     keep: Kept = "cues",
+    ways: bool = False,
     recipe: Recipe | None = None,
 ) -> dict[str, Any]:
     """Return all that clips depend on, as plain data; takes what :func:`build_liveness_clips` takes."""
@@ -258,6 +268,8 @@ def clip_settings(
     }  # fmt: skip
     if speeds != _AS_RECORDED:
         settings["speeds"] = asdict(speeds)
+    if ways:
+        settings["ways"] = WAY_VERSION
     return settings
 
 
@@ -276,6 +288,7 @@ def build_liveness_clips(
     raw_share: float = 0.0,
     speeds: Speeds = _AS_RECORDED,
     keep: Kept = "cues",
+    ways: bool = False,
     recipe: Recipe | None = None,
     engine: Engine | None = None,
 ) -> Arrays:
@@ -296,6 +309,9 @@ def build_liveness_clips(
     keep : str
         ``cues``; or ``heard``, the looked-back audio in place of its cues, for an evaluation that runs the device's
         own stage; or ``whole``, the clips as rendered.
+    ways : bool
+        Whether the way from the recording to what is heard is told beside the cues: what a network may be taught, and
+        no device knows.
     recipe : Recipe, optional
         The shipped one by default.
 
@@ -306,12 +322,15 @@ def build_liveness_clips(
         count; or ``samples`` ``(sum of size,) int16``, one clip behind the other, with ``size``, ``speech_start`` and
         ``speech_stop``. ``live`` ``(n,) int8``; ``talker``, ``corpus``, ``source`` (its path) and
         :data:`NAMED_CONDITIONS` as strings; ``television`` ``(n,) int8``; :data:`CONDITIONS` ``(n,) float32``.
+        With `ways` also ``way`` ``(n, way_size) int8``: see :func:`train.sound_way.quantised_way`; of a recording as it
+        is all zeros.
     """
     population = _population(population)
     recipe = recipe or shipped_recipe()
     settings = clip_settings(
-        data, population, n=n, seed=seed, cues=cues, raw_share=raw_share, speeds=speeds, keep=keep, recipe=recipe
-    )
+        data, population, n=n, seed=seed, cues=cues, raw_share=raw_share, speeds=speeds, keep=keep, ways=ways,
+        recipe=recipe,
+    )  # fmt: skip
     make = partial(
         _make_shard,
         data=data,
@@ -323,6 +342,7 @@ def build_liveness_clips(
         raw_share=raw_share,
         speeds=speeds,
         keep=keep,
+        ways=ways,
         recipe=recipe,
         content=settings["data"],
     )

@@ -15,13 +15,15 @@ from train.engines.choice import Engine
 from train.fitting import RunRecord, checked_out, cosine_rate, fit, save_checkpoint, set_seed
 from train.group_weights import GROUPS, RobustLoss, group_index, sample_weights
 from train.keras import tf, tf_keras
-from train.liveness_network import LivenessShape, network
+from train.liveness_network import LivenessShape, network, without_way
 from train.liveness_scenes import build_liveness_clips
 from train.metrics import equal_error_rate
 from train.pruning import prunable, pruning_callback, sparsity, strip
 from train.simulator.recipe import Recipe, shipped_recipe
+from train.sound_way import ways_to_learn
 from train.speeds import Speeds
 from train.training_settings import Batch, Decay, Epochs, TrainingSettings
+from train.way_loss import WayLoss
 
 __all__ = [
     "LivenessSettings",
@@ -74,6 +76,9 @@ class LivenessSettings(TrainingSettings):
     label_smoothing: Annotated[float, Within(0, 0.5)] = 0.03
     kind_weights: Mapping[str, float] = field(default_factory=dict)
     """What replays of a kind of loudspeaker count in the loss, e.g. ``{"tv": 1.5}``; 1 for the others."""
+    way_weight: Annotated[float, Within(0, 100)] = 0.0
+    """What the error counts with which the network tells the way of the sound (:class:`train.way_loss.WayLoss`); 0: it
+    is not asked."""
     group_dro: Annotated[float, Within(0, 1)] = 0.0
     """Step size of group-robust weights (:class:`train.group_weights.RobustLoss`); 0: none."""
 
@@ -86,6 +91,8 @@ class LivenessSettings(TrainingSettings):
                 raise ValueError(f"kind_weights.{kind}: got {weight}, expected a number from 0 to 100")
         if self.kind_weights and self.group_dro:
             raise ValueError("kind_weights and group_dro are both given, and both weigh the kinds; leave one out")
+        if self.way_weight and self.group_dro:
+            raise ValueError("way_weight and group_dro are both given, and each is a loss of its own; leave one out")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain data."""
@@ -128,6 +135,7 @@ def clip_options(settings: LivenessSettings, split: str) -> dict[str, Any]:
         "raw_share": settings.raw_share,
         "speeds": Speeds(*settings.speeds) if learned else Speeds(),
         "recipe": training_recipe(settings.devices) if learned else None,
+        **({"ways": True} if learned and settings.way_weight else {}),
     }
 
 
@@ -253,7 +261,7 @@ def fit_liveness(
     dataset = liveness_batches(training, cues, settings, seed=seed)
     validation = liveness_batches(dev, cues, None, seed=seed, batch=settings.batch)
     steps = settings.epochs * len(dataset)
-    model = network(settings.shape, cues, dropout=settings.dropout)
+    model = network(settings.shape, cues, dropout=settings.dropout, tells_way=bool(settings.way_weight))
     callbacks: tuple[Any, ...] = ()
     if settings.sparsity:
         begin, end = int(0.35 * steps), int(0.75 * steps)
@@ -274,6 +282,8 @@ def fit_liveness(
         ema=settings.ema,
     )
     stripped = strip(model)
+    if settings.way_weight:
+        stripped = without_way(stripped, settings.shape, cues)
     logits = stripped.predict(validation, verbose=0)[:, 0]
     metrics = {**history, "sparsity": sparsity(stripped), "parameters": int(stripped.count_params())}
     if settings.group_dro:
@@ -296,6 +306,8 @@ def compile_liveness(model: Any, optimizer: Any, settings: LivenessSettings, **r
     if settings.group_dro:
         loss = RobustLoss(settings.group_dro, settings.label_smoothing)
         optimizer.group_weights = loss.weights  # saved with the optimiser
+    elif settings.way_weight:
+        loss = WayLoss(settings.way_weight, settings.label_smoothing)
     else:
         loss = tf_keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing)
     model.compile(optimizer, loss, **rest)
@@ -327,7 +339,7 @@ def dev_figures(logits: np.ndarray, dev: Clips) -> dict[str, Any]:
 
 def _binary_accuracy(truth: Any, logits: Any) -> Any:
     # Of a target with groups behind it the first column is the label.
-    return tf_keras.metrics.binary_accuracy(truth[:, :1], logits, threshold=0.0)
+    return tf_keras.metrics.binary_accuracy(truth[:, :1], logits[:, :1], threshold=0.0)
 
 
 _binary_accuracy.__name__ = "binary_accuracy"
@@ -340,7 +352,11 @@ def liveness_batches(
     cues, live = tf.constant(clips["cues"]), tf.constant(clips["live"])
     n = len(clips["live"])
     targets = tf.cast(live, tf.float32)[:, None]
-    weights = None
+    weights, gains = None, 0
+    if settings is not None and settings.way_weight:
+        told = [tf.constant(one) for one in ways_to_learn(clips["way"], cue_settings)]
+        gains = told[0].shape[1]
+        targets = tf.concat((targets, *told), axis=1)
     if settings is not None and settings.group_dro:
         groups = group_index(clips["live"], clips["kind"])
         targets = tf.concat((targets, tf.one_hot(groups, len(GROUPS))), axis=1)
@@ -359,8 +375,12 @@ def liveness_batches(
         drawn = tf.random.uniform(()) < settings.mixup_share
         share = tf.where(drawn, settings.mixup_most * tf.random.uniform(()), 0.0)
         x, y = (1 - share) * x + share * other_x, (1 - share) * y + share * other_y
-        moved = _shift(x, cue_settings, settings.shift_frames) + _colour(cue_settings, settings.colour_db)
-        x = tf.clip_by_value(moved, 0.0, 1.0)
+        colour = _colour(cue_settings, settings.colour_db)
+        x = tf.clip_by_value(_shift(x, cue_settings, settings.shift_frames) + colour, 0.0, 1.0)
+        if gains:
+            # One more microphone is a part of the way.
+            more = colour[0] * (cue_settings.top_db - cue_settings.floor_db) / 10
+            y = tf.concat((y[:1], y[1 : 1 + gains] + more, y[1 + gains :]), axis=0)
         if weights is None:
             return x, y
         return x, y, (1 - share) * weights[index] + share * weights[other]

@@ -272,6 +272,34 @@ def test_what_a_device_looks_back_on_is_cut_out_of_whole_clips(data: Path, tmp_p
     assert heard["live"].tolist() == [1, 0] * 3
 
 
+def test_the_way_of_a_clip_leads_from_its_recording_to_what_is_looked_back_on(data: Path, tmp_path: Path):
+    from edge.cues import CueSettings
+    from train.corpus import load_manifest
+    from train.informed_judge import evidence_of
+    from train.simulator.recipe import load_recipe
+    from train.sound_way import ways_to_learn
+    from train.speeds import Speeds
+
+    recipe, cues, speeds = load_recipe(tmp_path / "small.toml"), CueSettings(), Speeds(1.0, 0.2)
+
+    def clips(**options):
+        return build_liveness_clips(
+            data, "dev", tmp_path / "cache", n=6, seed=2, cues=cues, recipe=recipe, speeds=speeds,
+            engine=Engine(workers=1), **options,
+        )  # fmt: skip
+
+    taught, plain, whole = clips(ways=True), clips(), clips(keep="whole")
+    assert "way" not in plain
+    np.testing.assert_array_equal(taught["cues"], plain["cues"])
+    told = evidence_of(whole, load_manifest(data), cues, recipe, speeds=speeds, seed=2)
+    gains, known = ways_to_learn(taught["way"], cues)
+    bands = cues.coarse_bands
+    np.testing.assert_allclose(known[:, :bands], told.way[:, bands : 2 * bands], atol=0.005)
+    within = np.abs(told.way[:, :bands]) < 60
+    np.testing.assert_allclose(10 * gains[:, :bands][within], told.way[:, :bands][within], atol=0.26)
+    assert known.max() > 0.5
+
+
 def test_a_clip_follows_from_source_seed_and_recipe_alone(data: Path, tmp_path: Path):
     from edge.cues import CueSettings
     from train.simulator.recipe import load_recipe

@@ -69,6 +69,8 @@ def test_settings_come_back_from_json_as_they_were(cls):
         ({"kind_weights": {"radio": 1.0}}, "got 'radio', expected kinds of phone, laptop, tv, standalone"),
         ({"kind_weights": {"tv": -1.0}}, "kind_weights.tv: got -1.0"),
         ({"kind_weights": {"tv": 2.0}, "group_dro": 0.1}, "leave one out"),
+        ({"way_weight": 0.3, "group_dro": 0.1}, "way_weight and group_dro are both given"),
+        ({"way_weight": -1.0}, "way_weight: got -1"),
     ],
 )
 def test_weights_that_mean_nothing_are_refused(given, told):
