@@ -1,4 +1,6 @@
-"""Tables of ``docs/training.md``: figures on dev, as steps and benchmarks left them."""
+"""Tables of the documentation beside the README: figures on dev, as steps and benchmarks left them; of a new word also
+on test.
+"""
 
 import json
 from pathlib import Path
@@ -147,27 +149,30 @@ def verifier_table(folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def new_word_table(folder: Path) -> str:
+def new_word_table(folder: Path, name: str = "new_word") -> str:
     """Return Markdown: how well a word is heard that was added to a network, by what it was learned from.
 
     Parameters
     ----------
     folder : Path
-        Holds ``new_word.json``, as ``tests/bench/new_word.py`` writes it.
+        Holds the file, as ``tests/bench/new_word.py`` writes it.
+    name : str
+        Of the file, without ``.json``.
 
     Raises
     ------
     OSError
         If there is no such file.
     """
-    found: dict[str, Any] = json.loads((folder / "new_word.json").read_text())
+    found: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
     ways = found["results"]
     first = next(iter(ways.values()))
     allowed = [int(key.removeprefix("at_most_")) for key in first["recall"]]
     lines = [
         f"Recall of '{found['phrase']}' on **{found['split']}** ({first['clips']} recordings of {first['talkers']} "
-        f"talkers), 8-bit networks, at the lowest cut-off with at most so many false accepts in "
-        f"{first['longform_hours']:.1f} h of long-form speech, chosen on that speech; - where no cut-off has so few:",
+        "talkers), 8-bit networks, at the lowest cut-off with at most so many false accepts in "
+        f"{first['longform_hours']:.1f} h of long-form speech of train and dev, chosen on that speech; - where no "
+        "cut-off has so few:",
         "",
         f"| learned from | decided by | {' | '.join(f'at most {count}' for count in allowed)} "
         f"| of {first['other_words']} recordings of other words, taken for it |",

@@ -16,7 +16,7 @@ from train.dev_tables import informed_table, new_word_table, paired_table, teach
 from train.protocol_table import protocol_table
 from train.results_table import limits_table, results_table
 
-__all__ = ["tables", "training_tables", "with_tables"]
+__all__ = ["new_word_tables", "tables", "training_tables", "with_tables"]
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -46,6 +46,11 @@ def training_tables(results: Path) -> dict[str, str]:
     }
 
 
+def new_word_tables(results: Path) -> dict[str, str]:
+    """Return the tables of ``docs/new-word.md``, as :func:`tables` does those of the README."""
+    return {"new word dev": new_word_table(results), "new word test": new_word_table(results, "new_word_test")}
+
+
 def with_tables(text: str, made: dict[str, str]) -> str:
     """Return a text with each table between its mark and the next ``<!-- end of table -->``.
 
@@ -72,7 +77,7 @@ if __name__ == "__main__":
     for document, made in (
         (_ROOT / "README.md", tables(_ROOT / "results")),
         (_ROOT / "docs" / "training.md", training_tables(_ROOT / "results")),
-        (_ROOT / "docs" / "new-word.md", {"new word": new_word_table(_ROOT / "results")}),
+        (_ROOT / "docs" / "new-word.md", new_word_tables(_ROOT / "results")),
         (benchmarks / "README.md", machines),
     ):
         written = with_tables(document.read_text(encoding="utf-8"), made).encode()
