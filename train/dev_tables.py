@@ -1,6 +1,4 @@
-"""Tables of the documentation beside the README: figures on dev, as steps and benchmarks left them; of a new word also
-on test.
-"""
+"""Tables of pages beside the README: figures on dev, as steps and benchmarks left them; of a new word also on test."""
 
 import json
 from pathlib import Path
