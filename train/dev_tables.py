@@ -177,7 +177,7 @@ def new_word_table(folder: Path, name: str = "new_word") -> str:
         "|---|---|" + "---|" * (len(allowed) + 1),
     ]
     for way, one in ways.items():
-        said = f" ({one['recordings']} of {one['talkers']} talkers)" if one["recordings"] else ""
+        said = f", {one['recordings']} of them" if one["recordings"] else ""
         for who, key in (("the wake network", "recall"), ("the verifier", "recall_with_verifier")):
             if key not in one:
                 continue

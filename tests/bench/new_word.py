@@ -111,7 +111,7 @@ def main() -> int:
                 for shift, one in by_shift.items()
             }
         results[way] = {
-            "recordings": len(said), "talkers": len(talkers(said)),
+            "recordings": len(said), "recorded_talkers": len(talkers(said)),
             "synthesised": args.utterances if programs else 0,
             "wall_s": round(wall_s, 1), **figures, "settings": learnt.settings,
         }  # fmt: skip

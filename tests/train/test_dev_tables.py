@@ -45,7 +45,7 @@ def _heard(rate, false):
 @pytest.mark.parametrize("verified", [False, True])
 def test_a_rate_that_no_cut_off_has_is_not_told(tmp_path, verified):
     one = {
-        "recordings": 50, "talkers": 13, "clips": 42, "other_words": 159, "longform_hours": 2.4,
+        "recordings": 50, "clips": 42, "talkers": 6, "other_words": 159, "longform_hours": 2.4,
         "recall": {"at_most_0": _heard(0.7, 3), "at_most_3": _heard(0.7, 3)},
     }  # fmt: skip
     if verified:
@@ -53,8 +53,7 @@ def test_a_rate_that_no_cut_off_has_is_not_told(tmp_path, verified):
     found = {"phrase": "jarvis", "split": "dev", "results": {"recorded": one}}
     (tmp_path / "new_word.json").write_text(json.dumps(found))
     rows = [line for line in new_word_table(tmp_path).splitlines() if line.startswith("| recorded")]
-    assert rows[0] == "| recorded (50 of 13 talkers) | the wake network | - | 70.0 % (10.0-90.0) | 7 |"
+    assert rows[0] == "| recorded, 50 of them | the wake network | - | 70.0 % (10.0-90.0) | 7 |"
     assert (
-        rows[1:]
-        == ["| recorded (50 of 13 talkers) | the verifier | 80.0 % (10.0-90.0) | 90.0 % (10.0-90.0) | 7 |"] * verified
+        rows[1:] == ["| recorded, 50 of them | the verifier | 80.0 % (10.0-90.0) | 90.0 % (10.0-90.0) | 7 |"] * verified
     )
