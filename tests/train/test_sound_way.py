@@ -103,7 +103,7 @@ def test_a_network_learns_the_way_beside_the_answer(tmp_path):
 
     def clips(n, seed):
         rng = np.random.default_rng(seed)
-        rows, bands = CUES.shape
+        rows = CUES.shape[0]
         live = (np.arange(n) % 2 == 0).astype(np.int8)
         way = np.zeros((n, way_size(CUES)), np.int8)
         way[:, :COARSE] = rng.integers(-20, 21, (n, COARSE))
@@ -120,7 +120,7 @@ def test_a_network_learns_the_way_beside_the_answer(tmp_path):
             "way_weight": 1.0, "colour_db": 0.0, "mixup_share": 0.0, "sparsity": 0.5, "ema": 0.0,
         }
     )  # fmt: skip
-    x, y = next(iter(liveness_batches(clips(16, 1), CUES, settings, seed=1)))
+    _, y = next(iter(liveness_batches(clips(16, 1), CUES, settings, seed=1)))
     assert y.shape == (16, 1 + 2 * CUES.shape[1])
     model, metrics = fit_liveness(settings, clips(96, 1), clips(32, 2), seed=1, resume=tmp_path, trained={})
     assert model.output_shape == (None, 1)
