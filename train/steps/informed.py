@@ -159,6 +159,8 @@ def _scores(
     seed: int,
 ) -> "dict[str, np.ndarray]":
     """Return what each judge says of the clips that are measured on."""
+    import sys
+
     import numpy as np
     from tqdm import tqdm
 
@@ -180,7 +182,7 @@ def _scores(
     for name, features, n in (
         ("summaries", heard, live.size), ("informed", informed, live.size), ("informed_half", informed, half),
     ):  # fmt: skip
-        tqdm.write(f"{name}: fitting on {n} clips")
+        tqdm.write(f"{name}: fitting on {n} clips", file=sys.stderr)
         out[name] = SpectrumJudge.fit(features(learned)[:n], live[:n], seed=seed).score(features(measured))
     of_networks = {name: judge.logits(model)[:, 0, 0].astype(np.float64) for name, model in networks.items()}
     return {
