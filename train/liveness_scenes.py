@@ -173,19 +173,21 @@ def said(clip: Clip, speeds: Speeds, seed: int | str, number: int) -> np.ndarray
 
 def _render(
     clips: list[Clip], simulator: Simulator, number: int, seed: int | str, raw_share: float, speeds: Speeds
-) -> tuple[dict[str, Any], np.ndarray, int, Clip, str, int]:
+) -> tuple[dict[str, Any], np.ndarray, int, Clip, str, int, np.ndarray | None]:
     # Pairs of one source: an even number is its live rendering, the odd one behind it its replay.
     clip = clips[generator("source", seed, number // 2).integers(len(clips))]
     rng = clip_rng(clip.path, seed, number, recipe=simulator.recipe)
     label = "live" if number % 2 == 0 else "replay"
     if label == "live" and rng.random() < raw_share:
         samples, stop = render_raw(clip, rng)
-        return {"kind": "raw", "variant": "raw"}, samples, stop, clip, label, 0
+        return {"kind": "raw", "variant": "raw"}, samples, stop, clip, label, 0, None
     try:
-        rendered = simulator.render(said(clip, speeds, seed, number), LABELS[number % 2], rng)
+        recording = said(clip, speeds, seed, number)
+        rendered = simulator.render(recording, LABELS[number % 2], rng)
     except ValueError as error:
         raise DataError(f"{clip.file}: cannot be rendered ({error}); replace it or drop its row") from error
-    return rendered.conditions, rendered.samples, rendered.speech_stop, clip, label, rendered.speech_start
+    start, stop = rendered.speech_start, rendered.speech_stop
+    return rendered.conditions, rendered.samples, stop, clip, label, start, recording
 
 
 def _make_shard(
@@ -208,7 +210,9 @@ def _make_shard(
     rows: dict[str, list[Any]] = {}
     wholes: list[np.ndarray] = []
     for number in range(index * _CLIPS_PER_SHARD, min(n, (index + 1) * _CLIPS_PER_SHARD)):
-        conditions, samples, stop, clip, label, start = _render(clips, simulator, number, seed, raw_share, speeds)
+        conditions, samples, stop, clip, label, start, recording = _render(
+            clips, simulator, number, seed, raw_share, speeds
+        )
         row: dict[str, Any] = {
             "live": np.int8(label == "live"),
             "talker": clip.talker,
@@ -222,7 +226,8 @@ def _make_shard(
             wholes.append(samples)
             row |= {"size": np.int32(samples.size), "speech_start": np.int32(start), "speech_stop": np.int32(stop)}
         else:
-            heard = look_back(samples, stop, generator("look back", seed, number))
+            cut = looked_back(samples.size, stop, generator("look back", seed, number))
+            heard = samples[cut]
             if keep == "heard":
                 row["audio"] = padded(heard)
                 row["audio_size"] = np.int32(heard.size)
@@ -231,11 +236,10 @@ def _make_shard(
                 row["cues"] = np.round(liveness_cues(heard[span.start : span.stop], cues) * 255).astype(np.uint8)
                 if ways:
                     row["way"] = np.zeros(way_size(cues), np.int8)
-                    if conditions["variant"] != "raw":
-                        spoken = spoken_in(
-                            said(clip, speeds, seed, number), recipe.layout, size=samples.size, start=start, stop=stop
-                        )[looked_back(samples.size, stop, generator("look back", seed, number))]
-                        row["way"] = quantised_way(spoken[span.start : span.stop], heard[span.start : span.stop], cues)
+                    if recording is not None:
+                        spoken = spoken_in(recording, recipe.layout, size=samples.size, start=start, stop=stop)[cut]
+                        judged = slice(span.start, span.stop)
+                        row["way"] = quantised_way(spoken[judged], heard[judged], cues)
         for name, value in row.items():
             rows.setdefault(name, []).append(value)
     arrays = {name: np.array(values) for name, values in rows.items()}

@@ -25,6 +25,7 @@ from pathlib import Path
 from processes import ROOT, write_result
 
 sys.path.insert(0, str(ROOT))
+from tests.mutated_frames import mutated
 
 FRAMES = 10_000
 FRAMES_A_CONNECTION = 30
@@ -114,23 +115,6 @@ def serve(path: str) -> None:
     ended.set()
     telling.join()
     bus.close()
-
-
-def mutated(rng: random.Random, frame: bytes) -> bytes:
-    """Change, leave out or repeat a few bytes."""
-    data = bytearray(frame)
-    for _ in range(rng.randint(1, 4)):
-        at = rng.randrange(len(data) + 1)
-        match rng.randrange(4):
-            case 0:
-                data[at:at] = bytes([rng.randrange(256)])
-            case 1:
-                del data[at : at + rng.randint(1, 5)]
-            case 2:
-                data[at : at + 1] = bytes([rng.randrange(256)])
-            case 3:
-                data[at:at] = data[: rng.randint(0, 40)]
-    return bytes(data)
 
 
 def connected(path: str) -> socket.socket:

@@ -17,23 +17,7 @@ from tests.edge.socket_clients import (  # noqa: F401  # fixtures
     path_fixture,
     wait_for,
 )
-
-
-def mutated(rng, frame):
-    """Change a few bytes of a line, leave some out, or repeat some."""
-    data = bytearray(frame)
-    for _ in range(rng.randint(1, 4)):
-        at = rng.randrange(len(data) + 1)
-        match rng.randrange(4):
-            case 0:
-                data[at:at] = bytes([rng.randrange(256)])
-            case 1:
-                del data[at : at + rng.randint(1, 5)]
-            case 2:
-                data[at : at + 1] = bytes([rng.randrange(256)])
-            case 3:
-                data[at:at] = data[: rng.randint(0, 40)]
-    return bytes(data)
+from tests.mutated_frames import mutated
 
 
 def test_ten_thousand_frames_of_anything(opened, connect, house):
