@@ -19,7 +19,7 @@ def check_runs(bundle: Bundle, runtime: str | None = None) -> None:
     BundleError, ModelAbiError
         If one cannot be loaded, or does not fit its role.
     """
-    from edge.doctor import known_signal
+    from edge.known_signal import known_signal
     from edge.pipeline import Pipeline
     from edge.stages import HEARS_NOTHING, judging, verifying
 

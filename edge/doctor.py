@@ -23,20 +23,13 @@ from edge.events import SAMPLE_RATE_HZ
 from edge.finding import Finding
 from edge.frontend import Frontend
 from edge.kernel_form import wanted_form
+from edge.known_signal import known_signal
 from edge.wake_native import WAKE_VARIABLE, choose_wake_network
 
-__all__ = ["FEATURES_SHA256", "examine", "known_signal"]
+__all__ = ["FEATURES_SHA256", "examine"]
 
 FEATURES_SHA256 = "277880ef568b0c53a0b6c444cc417ed97e4c8debefad6f3c6cbe3aeed589d136"
-"""Hash of the features of :func:`known_signal`, as the reference implementation computes them."""
-
-
-def known_signal() -> np.ndarray[tuple[int], np.dtype[np.int16]]:
-    """Return one second of a sound that is the same everywhere, whatever random generators do: ``(16000,) int16``."""
-    n = np.arange(SAMPLE_RATE_HZ, dtype=np.int64)
-    noise = (n * 1103515245 + 12345) * (n + 7) // 65536 % 4001 - 2000
-    sawtooth = n * 37 % 16001 - 8000
-    return np.asarray(noise + sawtooth * (n // 2000 % 2), np.int16)
+"""Hash of the features of :func:`edge.known_signal.known_signal`, as the reference implementation computes them."""
 
 
 def examine(

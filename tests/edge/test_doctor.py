@@ -16,6 +16,7 @@ from edge.bundle import open_bundle
 from edge.cli import main
 from edge.errors import AudioError, BundleError, MissingExtraError
 from edge.frontend import Frontend
+from edge.known_signal import known_signal
 from edge.live_sources import microphone as live_microphone
 
 
@@ -89,7 +90,7 @@ def test_it_says_why_the_interpreter_runs_the_wake_network(what, state, told, mo
 
 def test_the_known_features_are_those_of_the_reference():
     micro = pytest.importorskip("pymicro_features", reason="pymicro-features is not installed").MicroFrontend()
-    sound = doctor.known_signal()
+    sound = known_signal()
     frames = [micro.process_samples(sound[at : at + 160].tobytes()).features for at in range(0, sound.size, 160)]
     reference = np.rint(np.array([frame for frame in frames if frame]) * 25.6).astype(np.uint16)
     np.testing.assert_array_equal(frontend_as_compiled().push(sound), reference)

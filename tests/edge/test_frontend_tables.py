@@ -9,9 +9,9 @@ import soundfile
 from c_tables import CONTRACTED, differences, frontend_as_compiled, log1pf
 
 import edge
-from edge.doctor import known_signal
 from edge.frontend import Frontend
 from edge.frontend_tables import FrontendSettings, build_tables
+from edge.known_signal import known_signal
 
 SCENE = Path(edge.__file__).parent / "data" / "scene.flac"
 

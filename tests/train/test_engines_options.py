@@ -8,7 +8,8 @@ import pytest
 from edge.errors import MissingExtraError, UsageError
 from tests.train import shard_work
 from tests.train.shard_building import build, left_behind
-from train.engines.choice import Engine, engine_from, is_beams_own
+from train.engines.beam_runner import is_beams_own
+from train.engines.choice import Engine, engine_from
 from train.options import add_shared_options
 
 

@@ -21,8 +21,8 @@ from typing import IO
 
 from edge.errors import DataError, UsageError
 from train.engines.beam_driver import Task
+from train.engines.beam_runner import is_beams_own
 from train.engines.beam_worker import NOTE, REPORT, STOP, Note, machine_name
-from train.engines.choice import is_beams_own
 from train.engines.work import Lost, Make, Report, Watch
 
 __all__ = ["LOG", "run_round"]

@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from train.engines.beam_runner import is_beams_own
 from train.engines.beam_worker import work
-from train.engines.choice import is_beams_own
 
 __all__ = ["Task", "main"]
 

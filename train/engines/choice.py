@@ -10,13 +10,13 @@ from pathlib import Path
 
 from edge.errors import MissingExtraError, UsageError
 from train.engines import local
+from train.engines.beam_runner import is_beams_own
 from train.engines.rounds import make_all
 from train.engines.work import Lost, Make, Watch
 
-__all__ = ["ENGINES", "Engine", "engine_from", "is_beams_own"]
+__all__ = ["ENGINES", "Engine", "engine_from"]
 
 ENGINES = ("local", "beam")
-_BEAMS_OWN = frozenset({"", "directrunner", "direct", "fnapirunner", "fnapi"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,6 @@ class Engine:
             return beam.run_round(make, left, workers, self.beam_options, folder, watch)
 
         make_all(run_round, indices)
-
-
-def is_beams_own(options: Sequence[str]) -> bool:
-    """Tell whether options leave the work to Beam's own runner on this machine."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--runner", nargs="?", const="", default="")
-    return parser.parse_known_args(options)[0].runner.lower() in _BEAMS_OWN
 
 
 def engine_from(args: argparse.Namespace) -> Engine:
