@@ -13,8 +13,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from edge.events import Verdict, seconds
+from edge.events import Verdict
 from edge.quality import Quality
+from edge.sample_time import seconds
 
 __all__ = ["SOURCE", "Action", "Answer", "Audio", "Message", "SourceState", "Status", "new_id"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.errors import UsageError
-from edge.events import SAMPLE_RATE_HZ
 from edge.judgement import Judgement
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["FileEntry", "Licence", "LivenessPart", "Manifest", "VerifierPart", "WakePart", "Word", "find_word"]
 

@@ -14,9 +14,9 @@ from edge.calibration_fit import Floats, check_takes, expectations, fit_line, ra
 from edge.calibration_prior import Prior
 from edge.calibration_words import lines_of_word
 from edge.endpoint import loudest_stretch
-from edge.events import SAMPLE_RATE_HZ
 from edge.gate import UNSURE_FLAGS
 from edge.quality import flags_of_rate, merged
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.sensitivity import log_odds
 from edge.stages import judging
 

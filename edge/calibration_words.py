@@ -27,8 +27,8 @@ from edge.calibration_entries import Expectation, WordCutoff
 from edge.calibration_fit import LEAST_TAKES, Floats, share_expected
 from edge.calibration_prior import WordsPrior
 from edge.errors import DataError
-from edge.events import SAMPLE_RATE_HZ, seconds
 from edge.noise_floor import between_noise
+from edge.sample_time import SAMPLE_RATE_HZ, seconds
 from edge.sensitivity import FARTHEST_SHIFT, SENSITIVITIES, log_odds, moved_by
 from edge.stages import HEARS_NOTHING, verified_hearing
 

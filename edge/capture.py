@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import VivavoceError
-from edge.events import SAMPLE_RATE_HZ
 from edge.health import Health
 from edge.input_check import InputCheck, InputReport
 from edge.live import LiveSource, SoundLost, WordHeard
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["Block", "Capture", "Ended", "Gap", "Idle", "Item", "Lost", "Nothing", "Opened", "leave"]
 

@@ -12,7 +12,7 @@ explained before the stretch that is judged, and is not counted.
 import numpy as np
 import numpy.typing as npt
 
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["SHORTEST_SAMPLES", "explained_share", "find_offset"]
 

@@ -29,10 +29,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import DataError, UsageError
-from edge.events import SAMPLE_RATE_HZ
 from edge.files import UNFINISHED, read_file, write_whole
 from edge.json_reading import parse_json
 from edge.manifest_file import COLUMNS, FILE_NAME, NOT_ONE_TALKER, OPTIONAL_COLUMNS, read_manifest, write_manifest
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["CORPUS", "EXTENDED_COLUMNS", "LICENCE", "Collection", "checked_name", "checked_phrase"]
 

@@ -18,10 +18,10 @@ from edge.cli import EXIT_INTERRUPTED
 from edge.collection import Collection, checked_name, checked_phrase
 from edge.consent import consent_text
 from edge.errors import AudioError, UsageError, VivavoceError
-from edge.events import SAMPLE_RATE_HZ, seconds
 from edge.output import PROGRAM
 from edge.quality import FLAGS, assess
 from edge.replays import LONGEST_PAUSE_S, find, recording_to_play
+from edge.sample_time import SAMPLE_RATE_HZ, seconds
 from edge.takes import ADVICE, Listener, Take, fault_of
 from edge.terminal import Terminal
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import soxr
 
 from edge.errors import AudioError, UsageError
-from edge.events import SAMPLE_RATE_HZ
 from edge.raw_formats import RAW_FORMATS
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["Block", "Converter", "Frames", "RawDecoder"]
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import FrontendError
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.settings import check_types, settings_from_dict
 from edge.spectrum import power_spectra
 from edge.spectrum_tables import is_fft_size

@@ -24,7 +24,7 @@ from edge.capture import Block, Capture, Ended, Gap, Idle, Lost, Opened
 from edge.daemon_settings import DaemonSettings, load, needs_restart, rules_of, update_settings
 from edge.drift_monitor import MonitorSink
 from edge.errors import UsageError, VivavoceError
-from edge.events import SAMPLE_RATE_HZ, Wake
+from edge.events import Wake
 from edge.health import Health
 from edge.live import WordHeard
 from edge.mute import Mute
@@ -32,6 +32,7 @@ from edge.pipeline import FAILED
 from edge.policy import Circumstances
 from edge.reference import ReferenceGuard
 from edge.replay_memory import ReplayMemory
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.session import GateSession, Rules
 from edge.sinks.metrics import MetricsSink
 from edge.sinks.store import StoreSink

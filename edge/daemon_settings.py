@@ -17,12 +17,12 @@ from edge.calibration import Calibration, calibrated, read_calibration
 from edge.drift_monitor import MonitorSettings
 from edge.errors import UsageError
 from edge.event_store import StoreSettings
-from edge.events import SAMPLE_RATE_HZ
 from edge.kept_audio import AudioSettings
 from edge.playback_guard import GuardSettings
 from edge.plugins import SinkPlugin, SourcePlugin, sink_plugin, source_plugin
 from edge.policy import GateSettings
 from edge.replay_memory import MemorySettings
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.session import Rules
 from edge.sinks.metrics import MetricsSettings
 from edge.strict_toml import Within, from_tables, load_tables

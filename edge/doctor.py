@@ -19,11 +19,11 @@ from edge.cues import CueSettings
 from edge.daemon_settings import DaemonSettings, load, rules_of
 from edge.device_check import device_checks
 from edge.errors import VivavoceError
-from edge.events import SAMPLE_RATE_HZ
 from edge.finding import Finding
 from edge.frontend import Frontend
 from edge.kernel_form import wanted_form
 from edge.known_signal import known_signal
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.wake_native import WAKE_VARIABLE, choose_wake_network
 
 __all__ = ["FEATURES_SHA256", "examine"]

@@ -1,26 +1,20 @@
 """Messages that leave the pipeline: frozen, and in absolute sample indices.
 
-Time is a sample index since the start of the stream, at :data:`SAMPLE_RATE_HZ`. Seconds appear only
+Time is a sample index since the start of the stream, at :data:`~edge.sample_time.SAMPLE_RATE_HZ`. Seconds appear only
 in :meth:`to_dict`, the form that the command line prints and that sinks send.
 """
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from edge.sample_time import seconds
+
 if TYPE_CHECKING:
     from edge.liveness import LivenessScore
 
-__all__ = ["SAMPLE_RATE_HZ", "Decision", "End", "Event", "Verdict", "Wake", "seconds"]
-
-SAMPLE_RATE_HZ = 16_000
-"""The rate of every sample index, ring and frontend in the program, Hz."""
+__all__ = ["Decision", "End", "Event", "Verdict", "Wake"]
 
 Verdict = Literal["accept", "reject", "unsure"]
-
-
-def seconds(sample: int) -> float:
-    """Convert an absolute sample index to seconds, rounded to the millisecond."""
-    return round(sample / SAMPLE_RATE_HZ, 3)
 
 
 @dataclass(frozen=True, slots=True)

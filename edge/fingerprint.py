@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.endpoint import loudest_window, speech_span
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["LONGEST_S", "Fingerprint", "Waveform", "fingerprint", "similarities", "whitened"]
 

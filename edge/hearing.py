@@ -11,8 +11,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge.events import SAMPLE_RATE_HZ
 from edge.frontend import Frontend
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.verifier import Look, Verifier
 from edge.wake import WakeDetection, WakeStage
 

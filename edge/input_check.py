@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge.events import SAMPLE_RATE_HZ
 from edge.quality import at_full_scale
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["CHECK_S", "InputCheck", "InputReport", "Problem"]
 

@@ -22,8 +22,8 @@ import numpy.typing as npt
 from edge.answers import Answer, new_id
 from edge.clock import clock_is_set
 from edge.errors import StoreError, UsageError
-from edge.events import SAMPLE_RATE_HZ
 from edge.files import write_whole
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.state_folder import state_folder
 from edge.strict_toml import Within
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["known_signal"]
 

@@ -19,7 +19,6 @@ from pathlib import Path, PurePosixPath
 
 from edge.errors import DataError
 from edge.event_rows import StoredEvent
-from edge.events import SAMPLE_RATE_HZ
 from edge.files import read_file, write_whole
 from edge.manifest_file import (
     COLUMNS,
@@ -30,6 +29,7 @@ from edge.manifest_file import (
     read_manifest,
     write_manifest,
 )
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["CORPUS", "Export", "Facts", "export_labelled"]
 

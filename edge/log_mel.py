@@ -16,7 +16,7 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.spectrum import power_spectra
 
 __all__ = ["MEL_BANDS", "MEL_STEP_SAMPLES", "MEL_WINDOW_SAMPLES", "log_mel", "mel_frames", "samples_of_mel_frames"]

@@ -13,9 +13,9 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, get_args
 
 from edge.answers import SourceState
-from edge.events import SAMPLE_RATE_HZ
 from edge.health import LATENCY_BOUNDS_S
 from edge.house import House
+from edge.sample_time import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

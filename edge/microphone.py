@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edge import portaudio
 from edge.errors import AudioError
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.sources import DEFAULT_BLOCK, AudioSource, PipeSource
 
 __all__ = ["Device", "MicSource", "Microphone", "choose_device", "list_devices"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["PAD_S", "between_noise"]
 

@@ -16,12 +16,13 @@ from edge.bundle import Bundle
 from edge.endpoint import LOOK_BACK_SAMPLES, speech_span
 from edge.errors import VivavoceError
 from edge.esphome import EsphomeModel
-from edge.events import SAMPLE_RATE_HZ, Decision, End, Event, Wake
+from edge.events import Decision, End, Event, Wake
 from edge.frontend_tables import FrontendSettings
 from edge.gate import Gate
 from edge.hearing import Deaf, Heard
 from edge.quality import QualityMeter, flags_of_rate, merged
 from edge.ring import Ring
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.sources import AudioSource
 from edge.stages import chosen_cutoffs, judging, listening
 

@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from edge.coherence import SHORTEST_SAMPLES, explained_share, find_offset
 from edge.endpoint import LOOK_BACK_SAMPLES, frame_levels_db
-from edge.events import SAMPLE_RATE_HZ
 from edge.ring import Ring
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.samples import INT16, wrong_samples
 from edge.strict_toml import Within
 

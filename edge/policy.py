@@ -14,9 +14,10 @@ from edge.answers import Action
 from edge.bundle import Bundle
 from edge.bundle_parts import Word, find_word
 from edge.errors import UsageError
-from edge.events import SAMPLE_RATE_HZ, Decision
+from edge.events import Decision
 from edge.pipeline import FAILED
 from edge.quality import FLAGS
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.sensitivity import Sensitivity, shifted
 from edge.strict_toml import Within
 

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.endpoint import FRAME_SAMPLES, frame_levels_db, speech_span
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["FLAGS", "Quality", "QualityMeter", "assess", "at_full_scale", "flags_of_rate", "merged"]
 

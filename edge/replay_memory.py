@@ -20,8 +20,8 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge.events import SAMPLE_RATE_HZ
 from edge.fingerprint import Fingerprint, fingerprint, similarities, whitened
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.samples import INT16, wrong_samples
 from edge.strict_toml import Within
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.endpoint import FRAME_SAMPLES
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["LONGEST_PAUSE_S", "Found", "find", "recording_to_play"]
 

@@ -6,10 +6,10 @@ from typing import Any
 from edge.bundle import Bundle
 from edge.endpoint import loudest_stretch
 from edge.esphome import EsphomeModel
-from edge.events import seconds
 from edge.gate import Gate
 from edge.hearing import Heard
 from edge.quality import QualityMeter, flags_of_rate, merged
+from edge.sample_time import seconds
 from edge.sources import AudioSource
 from edge.stages import judging, listening
 

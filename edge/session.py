@@ -18,11 +18,12 @@ from edge.bundle import Bundle
 from edge.bundle_parts import find_word
 from edge.endpoint import LOOK_BACK_SAMPLES
 from edge.errors import UsageError, VivavoceError
-from edge.events import SAMPLE_RATE_HZ, Decision, End, Wake
+from edge.events import Decision, End, Wake
 from edge.health import Health
 from edge.pipeline import Pipeline
 from edge.policy import Circumstances, GateSettings, Policy
 from edge.ring import Ring
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["GateSession", "Home", "Rules"]
 

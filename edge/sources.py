@@ -22,7 +22,7 @@ import soundfile
 
 from edge.conversion import Block, Converter, RawDecoder
 from edge.errors import AudioError, UsageError
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["DEFAULT_BLOCK", "AudioSource", "FileSource", "PipeSource", "refuse_container"]
 

@@ -11,12 +11,12 @@ from edge.cues import CueSettings
 from edge.errors import UsageError
 from edge.esphome import EsphomeModel
 from edge.esphome_stage import EsphomeStage, StreamingNetwork
-from edge.events import SAMPLE_RATE_HZ
 from edge.frontend import Frontend
 from edge.frontend_tables import FrontendSettings
 from edge.hearing import Ear, Hearing, Listener
 from edge.interpreter import load_model
 from edge.liveness import LivenessStage
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.verifier import Verifier
 from edge.wake import WakeStage
 from edge.wake_native import load_wake_network

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.endpoint import FRAME_SAMPLES, frame_levels_db
-from edge.events import SAMPLE_RATE_HZ
 from edge.quality import FLAGS, Quality, assess
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["ADVICE", "LONGEST_S", "Listener", "Take", "fault_of"]
 

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.answers import Answer
-from edge.events import SAMPLE_RATE_HZ, Decision, Event, Wake
+from edge.events import Decision, Event, Wake
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.strict_toml import Within
 
 __all__ = ["Shadow", "Trial", "TrialSettings", "Verdict"]

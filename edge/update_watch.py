@@ -15,7 +15,8 @@ from edge.answers import Answer
 from edge.bundle import Bundle
 from edge.bundle_identity import bundle_hash
 from edge.errors import VivavoceError
-from edge.events import SAMPLE_RATE_HZ, Event, Wake
+from edge.events import Event, Wake
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.slots import Slots
 from edge.trial import Shadow, Trial, Verdict
 from edge.update import UpdateSettings

@@ -21,10 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import ModelAbiError
-from edge.events import SAMPLE_RATE_HZ
 from edge.interpreter import Model, check_abi, dequantise, quantise
 from edge.log_mel import MEL_BANDS, log_mel, samples_of_mel_frames
 from edge.ring import Ring
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["Look", "Verifier"]
 

@@ -45,8 +45,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import FrontendError
-from edge.events import SAMPLE_RATE_HZ
 from edge.lpcc import autocorrelation, levinson_durbin, predictor_cepstrum
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.samples import INT16, wrong_samples
 from edge.settings import check_types, settings_from_dict
 from edge.spectrum import power_spectra

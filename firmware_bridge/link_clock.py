@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from typing import NamedTuple
 
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from firmware_bridge.link.table import WINDOW_MAX, kind_named
 
 __all__ = ["LinkClock", "Placed"]

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import AudioError
-from edge.events import SAMPLE_RATE_HZ
 from edge.live import LiveItem, SoundLost, WordHeard
+from edge.sample_time import SAMPLE_RATE_HZ
 from firmware_bridge.link.messages import Message
 from firmware_bridge.link.table import kind_named
 from firmware_bridge.link_host import ANSWER_S, LinkHost

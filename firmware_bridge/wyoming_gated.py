@@ -14,8 +14,8 @@ from typing import Any
 
 from edge.answers import Answer
 from edge.errors import VivavoceError
-from edge.events import SAMPLE_RATE_HZ
 from edge.ring import Ring
+from edge.sample_time import SAMPLE_RATE_HZ
 from firmware_bridge.wyoming_messages import liveness
 from firmware_bridge.wyoming_session import AsyncSession
 from firmware_bridge.wyoming_sound import SAMPLES_PER_MS, IncomingSound, SoundFormat

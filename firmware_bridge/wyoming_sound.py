@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edge.conversion import RawDecoder
 from edge.errors import DataError, UsageError
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["SAMPLES_PER_MS", "Clock", "IncomingSound", "SoundFormat", "timestamp_of"]
 

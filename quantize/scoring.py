@@ -12,12 +12,12 @@ from edge.bundle import open_bundle
 from edge.bundle_manifest import MANIFEST_NAME
 from edge.cues import CueSettings
 from edge.errors import DataError, UsageError
-from edge.events import SAMPLE_RATE_HZ
 from edge.frontend import Frontend
 from edge.frontend_tables import FrontendSettings
 from edge.gate import Gate
 from edge.interpreter import load_model
 from edge.liveness import LivenessStage
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.strict_json import Table
 from edge.wake import WakeStage
 from quantize.checkpoint import FLOAT_NAME, INT8_NAME, Checkpoint, read_json

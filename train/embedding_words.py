@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.strict_toml import Within
 from train.speech_embedding import DIMENSIONS, HOP_FRAMES, heard_samples
 from train.training_settings import Batch, PlainSettings

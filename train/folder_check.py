@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import DataError
-from edge.events import SAMPLE_RATE_HZ
 from edge.manifest_file import read_manifest
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.clip import Clip
 from train.corpus import read_clip
 from train.fault import Fault

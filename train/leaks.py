@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.signal
 
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.probes import WholeClip
 from train.simulator.levels import decibels_to_gain, speech_rms, to_int16
 

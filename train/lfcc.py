@@ -21,7 +21,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from edge.errors import FrontendError
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.spectrum import power_spectra
 
 __all__ = ["LfccSettings", "filter_bank", "lfcc"]

@@ -15,7 +15,7 @@ import numpy as np
 from edge.cues import CueSettings, liveness_cues
 from edge.endpoint import LOOK_BACK_SAMPLES, loudest_window, speech_span
 from edge.errors import DataError
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.corpus import Clip, content_hash, load_manifest, read_clip
 from train.engines.choice import Engine
 from train.population import Population

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import DataError, UsageError
-from edge.events import SAMPLE_RATE_HZ
 from edge.frontend import Frontend, quantise_features
 from edge.frontend_tables import FrontendSettings
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.clip import Clip
 from train.corpus import data_hash, licences, load_manifest, read_clip
 from train.engines.choice import Engine

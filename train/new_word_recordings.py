@@ -8,8 +8,8 @@ import numpy as np
 import soundfile
 
 from edge.errors import DataError
-from edge.events import SAMPLE_RATE_HZ
 from edge.manifest_file import FILE_NAME, NOT_ONE_TALKER
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.clip import Clip
 from train.corpus import load_manifest
 from train.importers.audio_copy import bring

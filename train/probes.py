@@ -37,8 +37,8 @@ import scipy.fft
 import scipy.stats
 
 from edge.endpoint import speech_span
-from edge.events import SAMPLE_RATE_HZ
 from edge.quality import assess
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.metrics import Floats, checked_scores
 from train.simulator.levels import gain_to_decibels, rms, speech_rms
 

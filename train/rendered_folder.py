@@ -13,9 +13,9 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from edge.errors import DataError
-from edge.events import SAMPLE_RATE_HZ
 from edge.files import write_whole
 from edge.manifest_file import COLUMNS, FILE_NAME, OPTIONAL_COLUMNS, write_manifest
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.clip import Clip
 from train.liveness_scenes import CONDITIONS, NAMED_CONDITIONS
 from train.render_record import CLIPS_FOLDER, CONDITIONS_FILE, RenderSettings, write_record

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import scipy.signal
 
 from edge.errors import UsageError
-from edge.events import SAMPLE_RATE_HZ, seconds
+from edge.sample_time import SAMPLE_RATE_HZ, seconds
 from train.corpus import Clip
 from train.simulator.chain import Label, Rendered, Simulator, clip_rng
 from train.simulator.levels import rms

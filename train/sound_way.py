@@ -13,7 +13,7 @@ import numpy.typing as npt
 import scipy.signal
 
 from edge.cues import CueSettings
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.simulator.chain import spoken_part
 from train.simulator.levels import rms
 from train.simulator.recipe import Layout

@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.errors import UsageError
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.atomic_file import writing
 from train.clip import Clip
 from train.synthesis import SYNTHESISERS, Prosody, synthesise, synthesiser_version, variants

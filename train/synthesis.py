@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import UsageError
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["PLAIN", "SYNTHESISERS", "Prosody", "phonemes", "synthesise", "synthesiser_version", "variants"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from edge.errors import DataError
-from edge.events import SAMPLE_RATE_HZ
 from edge.judgement import DIRECTIONS, EVIDENCE, UNITS
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.strict_json import is_line
 from edge.strict_toml import Within, from_tables, load_tables
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from edge.errors import UsageError
-from edge.events import SAMPLE_RATE_HZ
 from edge.log_mel import log_mel, samples_of_mel_frames
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.clip import Clip
 from train.corpus import data_hash
 from train.embedding_material import embedding_material

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from edge.bundle import Bundle
 from edge.errors import DataError
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.stages import verified_hearing
 from train.corpus import Clip, read_clip
 from train.metrics import cluster_interval, poisson_upper, rate_interval

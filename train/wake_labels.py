@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from edge.events import SAMPLE_RATE_HZ
 from edge.frontend_tables import FrontendSettings
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.keras import tf
 from train.wake_network import WakeShape, output_frames
 

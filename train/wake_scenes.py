@@ -17,9 +17,9 @@ import scipy.signal
 
 from edge.endpoint import Span, speech_span
 from edge.errors import DataError
-from edge.events import SAMPLE_RATE_HZ
 from edge.frontend import Frontend, quantise_features
 from edge.frontend_tables import FrontendSettings
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.corpus import Clip, content_hash, load_manifest, read_clip
 from train.engines.choice import Engine
 from train.shards import Arrays, build_shards

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import soxr
 
 from edge.bundle import Bundle
-from edge.events import SAMPLE_RATE_HZ
 from edge.noise_floor import between_noise
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.stages import HEARS_NOTHING, NEVER, candidate_hearing, hearing, verifying
 from train.corpus import Clip, read_clip
 from train.simulator.levels import to_int16

@@ -14,12 +14,13 @@ from edge.bench.ends import capturing, commanding, telling
 from edge.bench.machine import peak_rss_kib, pinned
 from edge.bundle import Bundle
 from edge.endpoint import FRAME_SAMPLES, LOOK_BACK_SAMPLES, frame_levels_db
-from edge.events import SAMPLE_RATE_HZ, Decision
+from edge.events import Decision
 from edge.gate import Gate
 from edge.interpreter import Runtime
 from edge.liveness import LivenessStage
 from edge.pipeline import Pipeline
 from edge.policy import Circumstances, GateSettings, Policy
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.sources import FileSource
 from edge.stages import HEARS_NOTHING, NEVER, hearing, judging, verifying
 from edge.verifier import Verifier

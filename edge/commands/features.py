@@ -80,8 +80,8 @@ def run(args: argparse.Namespace) -> int:
     from edge.cli import process_files
     from edge.commands.bundle_options import open_chosen
     from edge.commands.sourcing import open_source, warn_of_rate
-    from edge.events import SAMPLE_RATE_HZ, seconds
     from edge.output import out, warn
+    from edge.sample_time import SAMPLE_RATE_HZ, seconds
 
     where = targets(args.files, args.out, args.root)
     compute = _computer(args.kind, open_chosen(args, args.bundle))
@@ -233,7 +233,7 @@ class _Counted:
         import sys
         import time
 
-        from edge.events import SAMPLE_RATE_HZ
+        from edge.sample_time import SAMPLE_RATE_HZ
 
         terminal = sys.stderr is not None and sys.stderr.isatty()
         told, shown = time.monotonic(), False

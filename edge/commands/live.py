@@ -3,8 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING, Final
 
-from edge.events import SAMPLE_RATE_HZ
 from edge.raw_formats import RAW_FORMATS
+from edge.sample_time import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
     from edge.live import LiveSource

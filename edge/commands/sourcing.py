@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from edge.commands.paths import named_path
 from edge.errors import AudioError, UsageError
-from edge.events import SAMPLE_RATE_HZ
 from edge.raw_formats import RAW_FORMATS
+from edge.sample_time import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,11 +6,11 @@ from textwrap import wrap
 import numpy as np
 from rich.text import Text
 
-from edge.events import SAMPLE_RATE_HZ
 from edge.live_demo.decay_drawing import decay_in_words, decay_picture
 from edge.live_demo.glyphs import Glyphs, painted
 from edge.live_demo.state import FLOOR_DBFS, Ruled, State
 from edge.policy import REASONS
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["LEAST_COLUMNS", "LEAST_ROWS", "NARROW", "draw"]
 

@@ -19,10 +19,10 @@ from typing import IO, Any
 
 from edge.answers import new_id
 from edge.errors import StoreError
-from edge.events import seconds
 from edge.files import write_whole
 from edge.kept_audio import AudioSettings, KeptAudio
 from edge.live_demo.state import Ruled, State
+from edge.sample_time import seconds
 
 __all__ = ["Keeper", "record_of"]
 

@@ -14,7 +14,7 @@ from edge.cues import CueSettings
 from edge.decay import DecayReference, decay_curve, place_curve
 from edge.decay_reference import read_decay_reference
 from edge.endpoint import LOOK_BACK_SAMPLES
-from edge.events import SAMPLE_RATE_HZ, Decision, Event, Wake
+from edge.events import Decision, Event, Wake
 from edge.gate import Gate
 from edge.hearing import Heard
 from edge.live_demo.state import Mode, Ruled, State
@@ -23,6 +23,7 @@ from edge.liveness import judged_window
 from edge.pipeline import Pipeline
 from edge.quality import flags_of_rate
 from edge.ring import Ring
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.stages import NEVER, candidate_hearing, hearing, judging, verifying
 from edge.verifier import Look
 

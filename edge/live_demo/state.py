@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.decay import DecayReference, Placement
-from edge.events import SAMPLE_RATE_HZ, Verdict
+from edge.events import Verdict
 from edge.frontend import FEATURE_ZERO_POINT, quantise_features
 from edge.quality import Quality
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["COLUMN_FRAMES", "FLOOR_DBFS", "Mode", "Ruled", "State", "level_dbfs"]
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.endpoint import LOOK_BACK_SAMPLES, speech_span
-from edge.events import SAMPLE_RATE_HZ
 from edge.ring import Ring
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["Utterances"]
 

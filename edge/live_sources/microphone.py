@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge import portaudio
-from edge.events import SAMPLE_RATE_HZ
 from edge.microphone import MicSource
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.strict_toml import Within
 
 __all__ = ["SUMMARY", "LiveMicrophone", "Settings", "make"]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from edge.conversion import RawDecoder
 from edge.errors import AudioError, UsageError
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.sources import refuse_container
 from edge.strict_toml import Within
 

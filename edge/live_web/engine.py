@@ -20,7 +20,6 @@ import soundfile
 from edge.bundle import Bundle
 from edge.capture import Block, Capture, Ended, Gap, Idle, Lost, Nothing, Opened
 from edge.errors import UsageError
-from edge.events import SAMPLE_RATE_HZ
 from edge.health import Health
 from edge.live import LiveSource
 from edge.live_demo.listener import Listener
@@ -28,6 +27,7 @@ from edge.live_demo.state import Ruled
 from edge.live_web.browser_source import BrowserMicrophone
 from edge.live_web.records import columns_record, decision_record, hello_record, miss_record, state_record
 from edge.live_web.what_if import Cutoffs, Miss, MissWatch, would_be
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["HISTORY", "Engine", "Page"]
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from edge.bundle import Bundle
 from edge.decay import DecayReference, Envelope
-from edge.events import SAMPLE_RATE_HZ
 from edge.live_demo.state import COLUMN_FRAMES, FLOOR_DBFS, Ruled, State
 from edge.live_web.what_if import Miss
 from edge.policy import REASONS
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["columns_record", "decision_record", "hello_record", "miss_record", "state_record"]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.errors import UsageError
-from edge.events import SAMPLE_RATE_HZ
 from edge.gate import UNSURE_FLAGS, Gate
 from edge.live_demo.state import Ruled
 from edge.liveness import LivenessScore
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["NOT_HEARD", "Cutoffs", "Miss", "MissWatch", "would_be"]
 

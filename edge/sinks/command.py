@@ -20,8 +20,8 @@ from typing import Annotated, Literal
 
 from edge.answers import Action, Answer, Message
 from edge.errors import UsageError
-from edge.events import SAMPLE_RATE_HZ
 from edge.house import House
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.strict_toml import Within
 
 __all__ = ["SUMMARY", "CommandSink", "Settings", "environment", "make"]

@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 from edge.answers import SOURCE, Answer, Audio, Message, Status
 from edge.errors import DataError, VivavoceError
-from edge.events import SAMPLE_RATE_HZ
 from edge.house import House
 from edge.json_reading import parse_json
 from edge.line_server import LONGEST_LINE, Client, LineServer
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.strict_toml import Within
 from edge.unix_socket import UnixListener, checked_mode, checked_path
 

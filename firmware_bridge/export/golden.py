@@ -46,7 +46,7 @@ def read_recordings(paths: Iterable[Path]) -> npt.NDArray[np.int16]:
     DataError
         If they are shorter than one window, or longer than an hour.
     """
-    from edge.events import SAMPLE_RATE_HZ
+    from edge.sample_time import SAMPLE_RATE_HZ
     from edge.sources import FileSource
 
     blocks: list[npt.NDArray[np.int16]] = []

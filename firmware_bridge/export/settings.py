@@ -8,7 +8,6 @@ import numpy as np
 from edge.bundle import Bundle
 from edge.bundle_identity import bundle_hash
 from edge.errors import DataError
-from edge.events import SAMPLE_RATE_HZ
 from edge.frontend import FEATURE_TOP
 from edge.frontend_tables import (
     CORRECTION_BITS,
@@ -24,6 +23,7 @@ from edge.frontend_tables import (
     build_tables,
 )
 from edge.interpreter import Model, TensorSpec, dequantise
+from edge.sample_time import SAMPLE_RATE_HZ
 from firmware_bridge.export.abi import ABI_VERSION, PROBABILITY_BITS, not_int8, wake_state, wake_tensors
 from firmware_bridge.export.c_text import NOTICE, array, c_string, defines, header
 from firmware_bridge.link.bundle_contract import contract

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from edge.errors import AudioError
-from edge.events import SAMPLE_RATE_HZ
 from edge.json_reading import parse_json
+from edge.sample_time import SAMPLE_RATE_HZ
 from firmware_bridge.link.table import kind_named
 from firmware_bridge.simulated.sound import Sound
 

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from edge.bundle import Bundle
 from edge.errors import DataError
-from edge.events import SAMPLE_RATE_HZ
 from edge.files import write_whole
 from edge.frontend import Frontend
 from edge.frontend_tables import FrontendSettings
 from edge.interpreter import load_model
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.sources import FileSource
 from firmware_bridge.export.golden import wake_logits
 

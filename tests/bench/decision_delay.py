@@ -30,8 +30,9 @@ def main() -> int:
     from edge.bundle import open_bundle
     from edge.bundle_identity import bundle_hash
     from edge.endpoint import speech_span
-    from edge.events import SAMPLE_RATE_HZ, Decision
+    from edge.events import Decision
     from edge.pipeline import Pipeline
+    from edge.sample_time import SAMPLE_RATE_HZ
     from train.corpus import data_hash, load_manifest
     from train.metrics import cluster_interval
     from train.wake_traces import in_noise_floor

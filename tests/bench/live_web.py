@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 from live_web_pairs import LABELS, Decided, Scene, agreement, became_of, choose_pairs, found_in, scene_of
 
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 
 CHROMIUM = "/usr/bin/chromium"
 DEVICE_HZ = 44_100

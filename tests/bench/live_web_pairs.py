@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.liveness_scenes import generator
 
 __all__ = ["LABELS", "NOT_HEARD", "Decided", "Scene", "agreement", "became_of", "choose_pairs", "found_in", "scene_of"]

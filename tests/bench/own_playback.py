@@ -96,8 +96,9 @@ def judged(scene: Any, pipeline: Any, seed: int) -> dict[str, Any]:
     """Run a scene, and return its row."""
     import numpy as np
 
-    from edge.events import SAMPLE_RATE_HZ, Decision, Wake
+    from edge.events import Decision, Wake
     from edge.playback_guard import GuardSettings, PlaybackGuard
+    from edge.sample_time import SAMPLE_RATE_HZ
 
     guard = PlaybackGuard(GuardSettings())
     coming = scene.blocks(np.random.default_rng(seed))

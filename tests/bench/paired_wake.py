@@ -198,7 +198,7 @@ def main() -> int:
 
     from edge.bundle import open_bundle
     from edge.bundle_identity import bundle_hash
-    from edge.events import SAMPLE_RATE_HZ
+    from edge.sample_time import SAMPLE_RATE_HZ
     from train.corpus import data_hash, load_manifest
     from train.results import open_test_split
     from train.wake_evaluation import detections

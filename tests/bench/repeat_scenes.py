@@ -13,7 +13,7 @@ import numpy.typing as npt
 import soxr
 
 from edge.endpoint import speech_span
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.clip import Clip
 from train.corpus import read_clip
 from train.liveness_scenes import generator

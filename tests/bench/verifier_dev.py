@@ -40,8 +40,8 @@ def main() -> int:
 
     from edge.bundle import open_bundle
     from edge.bundle_identity import bundle_hash
-    from edge.events import SAMPLE_RATE_HZ
     from edge.interpreter import load_model
+    from edge.sample_time import SAMPLE_RATE_HZ
     from edge.sensitivity import moved_by
     from edge.stages import hearing
     from edge.verifier import Verifier

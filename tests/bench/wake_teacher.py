@@ -99,9 +99,9 @@ def main() -> int:
     from tqdm import tqdm
 
     from edge.errors import VivavoceError
-    from edge.events import SAMPLE_RATE_HZ
     from edge.frontend import Frontend, quantise_features
     from edge.frontend_tables import FrontendSettings
+    from edge.sample_time import SAMPLE_RATE_HZ
     from train.calibration import choose_word_cutoffs
     from train.corpus import data_hash, load_manifest
     from train.cutoff_folds import out_of_fold

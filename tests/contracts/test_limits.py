@@ -10,7 +10,7 @@ import pytest
 from edge.bundle import DEFAULT_BUNDLE, open_bundle
 from edge.bundle_identity import bundle_hash
 from edge.cli import Parser
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from train import task as module
 from train.judging import judge, judgement
 from train.protocol_table import protocol_table

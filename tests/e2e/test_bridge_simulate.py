@@ -12,8 +12,9 @@ import pytest
 from e2e.test_split import ROOT, SCENE, daemon
 
 from edge.bundle import open_bundle, without_verifier
-from edge.events import SAMPLE_RATE_HZ, Decision
+from edge.events import Decision
 from edge.pipeline import Pipeline
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.sources import FileSource
 
 PATIENCE_S = 60

@@ -14,13 +14,14 @@ from edge.cues import CueSettings
 from edge.decay import decay_curve, place_curve
 from edge.endpoint import LOOK_BACK_SAMPLES
 from edge.errors import UsageError
-from edge.events import SAMPLE_RATE_HZ, Decision, End, Wake
+from edge.events import Decision, End, Wake
 from edge.frontend import Frontend
 from edge.live_demo.listener import Listener
 from edge.live_demo.state import FLOOR_DBFS, Ruled, State, level_dbfs
 from edge.live_demo.utterances import Utterances
 from edge.liveness import judged_window
 from edge.pipeline import Pipeline
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.stages import NEVER
 
 SCENE = Path(edge.__file__).parent / "data" / "scene.flac"

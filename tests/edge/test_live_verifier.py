@@ -15,13 +15,14 @@ from live_web_house import LONG_S, SCENE, Sound, served
 from verifier_bundle import with_verifier
 
 from edge.bundle import DEFAULT_BUNDLE, Bundle, open_bundle, without_verifier
-from edge.events import SAMPLE_RATE_HZ, Decision, End, Wake
+from edge.events import Decision, End, Wake
 from edge.live_demo.listener import Listener
 from edge.live_demo.state import State
 from edge.live_web.engine import Engine
 from edge.live_web.records import hello_record
 from edge.live_web.what_if import Cutoffs
 from edge.pipeline import Pipeline
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.stages import NEVER
 
 WORD = 4

@@ -4,8 +4,9 @@ import pytest
 
 from edge.bundle import open_bundle
 from edge.errors import UsageError
-from edge.events import SAMPLE_RATE_HZ, Decision
+from edge.events import Decision
 from edge.policy import REASONS, Circumstances, GateSettings, Policy, WordSettings
+from edge.sample_time import SAMPLE_RATE_HZ
 
 NOTHING = Circumstances()
 

@@ -13,9 +13,10 @@ from edge.answers import Answer, Status, new_id
 from edge.bundle import open_bundle
 from edge.bundle_parts import Word, find_word
 from edge.errors import UsageError
-from edge.events import SAMPLE_RATE_HZ, Wake
+from edge.events import Wake
 from edge.health import Health
 from edge.policy import Circumstances, GateSettings
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.session import GateSession, Rules
 from edge.strict_toml import from_tables
 

@@ -10,7 +10,7 @@ import soundfile
 from edge.cues import CueSettings, liveness_cues
 from edge.endpoint import LOOK_BACK_SAMPLES
 from edge.errors import DataError
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from tests.train.small_world import small_simulator
 from tests.train.synthetic_speech import synthetic_word
 from train.baseline_models import judged_audio

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.cues import CueSettings
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.sound_way import WAY_STEP_DB, quantised_way, spoken_in, way_of, way_size, ways_to_learn
 
 CUES = CueSettings()

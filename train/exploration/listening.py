@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from edge.endpoint import loudest_window
 from edge.errors import DataError
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.clip import Clip
 from train.corpus import read_clip
 from train.exploration.measure import LONGEST_S

@@ -20,10 +20,10 @@ import numpy.typing as npt
 
 from edge.cues import CueSettings
 from edge.endpoint import FRAME_SAMPLES, speech_span
-from edge.events import SAMPLE_RATE_HZ
 from edge.files import read_file
 from edge.json_reading import parse_json
 from edge.quality import assess
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.void import VoidSettings, segment_powers
 from train.atomic_file import put_bytes
 from train.baselines import f70_hz

@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 
 from edge.errors import AudioError
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from edge.sources import FileSource
 from train.atomic_file import put_bytes, put_link
 

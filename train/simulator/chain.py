@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.endpoint import loudest_window, speech_span
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.simulator.codec import CODECS, draw_codec, transcode
 from train.simulator.directivity import place_source, talker_directivity_db
 from train.simulator.filters import apply_responses

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["apply_responses", "minimum_phase_fir", "smooth_random_curve_db"]
 

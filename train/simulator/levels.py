@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 
 __all__ = ["decibels_to_gain", "gain_to_decibels", "rms", "speech_rms", "to_int16"]
 

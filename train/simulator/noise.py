@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.corpus import Clip, read_clip
 from train.simulator.levels import rms, speech_rms
 from train.simulator.recipe import Background, shipped_recipe

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.signal
 
-from edge.events import SAMPLE_RATE_HZ
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.simulator.levels import decibels_to_gain
 
 __all__ = ["Limiter", "Nonlinearity", "apply_limiter", "apply_nonlinearity"]

@@ -15,8 +15,8 @@ import scipy.fft
 from tqdm import tqdm
 
 from edge.errors import DataError
-from edge.events import SAMPLE_RATE_HZ
 from edge.files import write_whole
+from edge.sample_time import SAMPLE_RATE_HZ
 from train.shards import cache_key
 from train.simulator.recipe import RoomRanges, shipped_recipe
 

@@ -68,8 +68,8 @@ def run(args: argparse.Namespace) -> int:
     from edge.bundle import open_bundle
     from edge.cues import CueSettings
     from edge.errors import DataError
-    from edge.events import SAMPLE_RATE_HZ
     from edge.output import warn
+    from edge.sample_time import SAMPLE_RATE_HZ
     from edge.strict_toml import from_tables
     from train.atomic_file import put_bytes
     from train.calibration import fit_platt, quantile_cutoff
