@@ -72,6 +72,7 @@ def test_who_is_heard_was_not_learned_from(crossfit, data, tmp_path):
         split = {name: {clip.talker for clip in words if clip.split == name} for name in ("train", "dev", "test")}
         assert split["test"] == {talker for talker, of in folds.items() if of == fold}
         assert not split["test"] & (split["train"] | split["dev"])
+        assert "made/unknown" not in split["train"] | split["dev"], "may be whoever is heard"
         was_dev = {clip.talker for clip in _words(data) if clip.split == "dev"}
         assert split["dev"] == was_dev - split["test"]
         heard += [clip.path for clip in words if clip.split == "test"]
@@ -84,3 +85,37 @@ def test_who_is_heard_was_not_learned_from(crossfit, data, tmp_path):
 def test_a_word_with_too_few_talkers_is_told(crossfit, data):
     with pytest.raises(SystemExit, match="of dev, expected 3 and 1; give other --folds"):
         crossfit.folds_of([clip for clip in _words(data) if clip.split != "dev"], 3)
+
+
+def test_what_was_found_is_told_by_split_fold_and_talker(crossfit, data):
+    clips = _words(data)
+    folds = crossfit.folds_of(clips, 3)
+    missed = next(clip for clip in clips if folds.get(clip.talker) == 1 and clip.split == "dev")
+
+    def report(fold):
+        said = [clip for clip in clips if folds.get(clip.talker) == fold]
+        words = {word: sum(clip.word == word for clip in said) for word in ("alexa", "jarvis")}
+        return {
+            "commit": "abc",
+            "cutoffs": {},
+            "wake": {
+                "recall": {word: {"rate": 1.0, "clips": count} for word, count in words.items()},
+                "mean_recall": {"rate": 1.0},
+                "missed": [missed.path] if fold == 1 else [],
+                "false_accepts_longform": {"count": 1, "hours": 2.0, "events": [{"word": "alexa"}]},
+            },
+        }
+
+    found = crossfit.summed_up(clips, folds, [report(fold) for fold in range(3)])
+    assert found["talkers"] == 12
+    assert found["recordings_of_unknown_talkers_left_out"] == 2
+    assert sum(word["clips"] for word in found["recall"].values()) == len(clips) - 2
+    assert found["missed"] == [missed.path]
+    assert found["by_split"]["train"]["rate"] == found["by_split"]["test"]["rate"] == 1
+    assert found["by_split"]["dev"]["rate"] < 1
+    assert found["talkers_of_whom_every_recording_was_heard"] == 11
+    heard, said = found["by_talker_heard_of"][missed.talker]
+    assert heard == said - 1
+    assert found["by_fold"][0]["false_accepts_longform"] == {"count": 1, "hours": 2.0}
+    with pytest.raises(SystemExit, match="recordings, expected its own"):
+        crossfit.summed_up(clips, folds, [report(1), report(1), report(2)])
