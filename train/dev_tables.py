@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from train.results_table import HEARD_IN
+from train.table_cells import percent, points, rate
 
 __all__ = ["informed_table", "new_word_table", "paired_table", "teacher_table", "verifier_table"]
 
@@ -49,15 +50,15 @@ def informed_table(folder: Path) -> str:
         f"| the judge is given | {' | '.join(_SLICES.values())} |",
         "|---|" + "---|" * len(_SLICES),
     ]
-    for name, told in _JUDGES.items():
+    for name in found["judges"]:
+        told = _JUDGES.get(name) or f"the clip: the network `{name.removeprefix('network_')}`"
         cells = [
-            _rate({"rate": one["eer"], "interval_95": one["eer_interval_95"]})
-            for one in (found["judges"][name][part] for part in _SLICES)
+            percent(one["eer"], one["eer_interval_95"]) for one in (found["judges"][name][part] for part in _SLICES)
         ]
         lines.append(f"| {told} | {' | '.join(cells)} |")
     apart = found["judges"]["informed"]["eer_less_the_network's"]
     differences = [
-        f"{_points(apart[part]['difference'], apart[part]['interval_95'])} {told}" for part, told in _SLICES.items()
+        f"{points(apart[part]['difference'], apart[part]['interval_95'])} {told}" for part, told in _SLICES.items()
     ]
     lines += ["", f"The informed judge less the network, points (95 %, paired): {'; '.join(differences)}."]
     return "\n".join(lines) + "\n"
@@ -91,11 +92,11 @@ def teacher_table(folder: Path) -> str:
     for where, one in teacher["recall"].items():
         apart = teacher[f"against_{base}"][where]
         lines.append(
-            f"| {_HEARD[where]} | {_rate(network['recall'][where])} | {_rate(one)} | "
-            f"{_points(apart['difference'], apart['interval_95'])} |"
+            f"| {_HEARD[where]} | {rate(network['recall'][where])} | {rate(one)} | "
+            f"{points(apart['difference'], apart['interval_95'])} |"
         )
     out_of_fold = [one["out_of_fold"] for one in (network, teacher)]
-    lines.append(f"| out of fold | {' | '.join(_rate(one['mean_recall']) for one in out_of_fold)} | |")
+    lines.append(f"| out of fold | {' | '.join(rate(one['mean_recall']) for one in out_of_fold)} | |")
     per_hour = [one["false_accepts"]["per_hour"] for one in out_of_fold]
     lines += [
         "",
@@ -136,8 +137,8 @@ def verifier_table(folder: Path) -> str:
         "",
         f"| recordings | {' | '.join(_CASCADES.values())} |",
         "|---|" + "---|" * len(shown),
-        *(f"| {_HEARD[where]} | {' | '.join(_rate(one[where]) for one in rates)} |" for where in rates[0]),
-        f"| out of fold | {' | '.join(_rate(one['mean_recall']) for one in beyond)} |",
+        *(f"| {_HEARD[where]} | {' | '.join(rate(one[where]) for one in rates)} |" for where in rates[0]),
+        f"| out of fold | {' | '.join(rate(one['mean_recall']) for one in beyond)} |",
         f"| out of fold, false accepts an hour | {' | '.join(f'{one:.1f}' for one in false)} |",
         "",
         "Out of fold: on talkers and streams that the cut-offs were not chosen on, where they were chosen for "
@@ -183,7 +184,7 @@ def new_word_table(folder: Path, name: str = "new_word") -> str:
                 continue
             figures = [one[key][f"at_most_{count}"] for count in allowed]
             cells = [
-                _rate(figure) if figure["false_accepts"] <= count else "-"
+                rate(figure) if figure["false_accepts"] <= count else "-"
                 for figure, count in zip(figures, allowed, strict=True)
             ]
             lines.append(f"| {way}{said} | {who} | {' | '.join(cells)} | {figures[-1]['on_other_words']} |")
@@ -214,8 +215,8 @@ def paired_table(folder: Path) -> str:
         "|---|---|---|---|",
     ]
     lines += [
-        f"| {_HEARD[condition]} | {_rate(one['ours'])} | {_rate(one['peer'])} | "
-        f"{_points(one['ours_minus_peer'], one['interval_95'])} |"
+        f"| {_HEARD[condition]} | {rate(one['ours'])} | {rate(one['peer'])} | "
+        f"{points(one['ours_minus_peer'], one['interval_95'])} |"
         for condition, one in recall.items()
     ]
     counts = [
@@ -228,13 +229,3 @@ def paired_table(folder: Path) -> str:
         f"other words: {', '.join(counts)}. Our cut-offs were chosen on dev, where they look better than they are.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _rate(one: dict[str, Any]) -> str:
-    low, high = one["interval_95"]
-    return f"{100 * one['rate']:.1f} % ({100 * low:.1f}-{100 * high:.1f})"
-
-
-def _points(difference: float, interval: list[float]) -> str:
-    low, high = interval
-    return f"{100 * difference:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"

@@ -4,12 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from train.table_cells import percent
+
 __all__ = ["protocol_table"]
-
-
-def _percent(value: float, interval: list[float] | None = None) -> str:
-    text = f"{100 * value:.1f} %"
-    return text if interval is None else f"{text} ({100 * interval[0]:.1f}-{100 * interval[1]:.1f})"
 
 
 def _rows(part: dict[str, Any], names: list[str]) -> list[str]:
@@ -18,7 +15,7 @@ def _rows(part: dict[str, Any], names: list[str]) -> list[str]:
         clips = entry["clips"]
         size = f"{clips['live']} + {clips['replay']}"
         found = [
-            _percent(entry["baselines"][name]["eer"], entry["baselines"][name]["eer_interval_95"]) for name in names
+            percent(entry["baselines"][name]["eer"], entry["baselines"][name]["eer_interval_95"]) for name in names
         ]
         things = f"{clips['talkers']} / {clips['loudspeakers']} / {clips['rooms']}"
         rows.append(f"| {rung} | {size} | {things} | {' | '.join(found)} |")
@@ -59,7 +56,7 @@ def protocol_table(folder: Path) -> str:
     for name, one in found["two_rooms"].items():
         low, high = one["difference_interval_95"]
         lines.append(
-            f"| {name} | {_percent(one['one_room'])} | {_percent(one['two_rooms'])} "
+            f"| {name} | {percent(one['one_room'])} | {percent(one['two_rooms'])} "
             f"| {100 * one['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}) |"
         )
     lines += [
@@ -76,7 +73,7 @@ def protocol_table(folder: Path) -> str:
             lines.append(f"| {name} | not judged: {few} clips | |")
             continue
         worst = max(float(leak["eer"]) for leak in one["leaks"])
-        lines.append(f"| {name} | {_percent(one['eer'], one['eer_interval_95'])} | {_percent(worst)} |")
+        lines.append(f"| {name} | {percent(one['eer'], one['eer_interval_95'])} | {percent(worst)} |")
     far = {name: max(values.values()) for name, values in probes["distances"].items()}
     told = ", ".join(f"{name} {value:.3f}" for name, value in far.items())
     limits = probes["limits"]

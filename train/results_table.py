@@ -8,17 +8,11 @@ from edge.bundle import Bundle
 from edge.bundle_identity import bundle_hash
 from edge.judgement import EVIDENCE, by_evidence, limit_rows
 from train.judging import judge
+from train.table_cells import percent
 from train.task import load_task
 from train.verdicts import count_verdicts
 
 __all__ = ["HEARD_IN", "limits_table", "results_table"]
-
-
-def _percent(value: float, interval: list[float] | None = None) -> str:
-    text = f"{100 * value:.1f} %"
-    if interval is not None:
-        text += f" ({100 * interval[0]:.1f}-{100 * interval[1]:.1f})"
-    return text
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -60,18 +54,18 @@ def results_table(folder: Path) -> str:
     of_words, of_speech = words["false_accepts_other_words"], words["false_accepts_other_speech"]
     lines = ["| word | recall, int8 (95 %) | recall, float | clips | talkers |", "|---|---|---|---|---|"]
     for word, entry in words["recall"].items():
-        twin = _percent(floats["recall"][word]["rate"]) if floats else "-"
+        twin = percent(floats["recall"][word]["rate"]) if floats else "-"
         lines.append(
-            f"| {word} | {_percent(entry['rate'], entry['interval_95'])} | {twin} "
+            f"| {word} | {percent(entry['rate'], entry['interval_95'])} | {twin} "
             f"| {entry['clips']} | {entry['talkers']} |"
         )
     mean = words["mean_recall"]
-    twin = _percent(floats["mean_recall"]["rate"]) if floats else "-"
+    twin = percent(floats["mean_recall"]["rate"]) if floats else "-"
     lines += [
-        f"| **mean of six** | **{_percent(mean['rate'], mean['interval_95'])}** "
+        f"| **mean of six** | **{percent(mean['rate'], mean['interval_95'])}** "
         f"| {twin} | {mean['clips']} | {mean['talkers']} |",
         *(
-            f"| mean of six, {said} | {_percent(entry['rate'], entry['interval_95'])} | - | {entry['clips']} "
+            f"| mean of six, {said} | {percent(entry['rate'], entry['interval_95'])} | - | {entry['clips']} "
             f"| {entry['talkers']} |"
             for name, said in HEARD_IN.items()
             for entry in [words.get("conditions", {}).get(name, {}).get("mean_recall")]
@@ -94,38 +88,38 @@ def results_table(folder: Path) -> str:
         "",
         "| what | EER | live refused (BPCER) | replays accepted (APCER) |",
         "|---|---|---|---|",
-        f"| **all conditions** | **{_percent(everything['eer'], everything['interval_95'])}** "
-        f"| {_percent(everything['bpcer'], everything['bpcer_interval_95'])} "
-        f"| {_percent(everything['apcer'], everything['apcer_interval_95'])} |",
-        f"| baseline f70, same run | {_percent(f70['eer'], f70['interval_95'])} | {_percent(f70['bpcer'])} "
-        f"| {_percent(f70['apcer'])} |",
+        f"| **all conditions** | **{percent(everything['eer'], everything['interval_95'])}** "
+        f"| {percent(everything['bpcer'], everything['bpcer_interval_95'])} "
+        f"| {percent(everything['apcer'], everything['apcer_interval_95'])} |",
+        f"| baseline f70, same run | {percent(f70['eer'], f70['interval_95'])} | {percent(f70['bpcer'])} "
+        f"| {percent(f70['apcer'])} |",
         *(
-            f"| {said} | {_percent(entry['eer'], entry['eer_interval_95'])} | | |"
+            f"| {said} | {percent(entry['eer'], entry['eer_interval_95'])} | | |"
             for said, entry in [("Void, fitted on train, same run", simulated.get("void", {}).get("all"))]
             if entry
         ),
-        *([f"| float networks | {_percent(simulated['float']['eer'])} | | |"] if "float" in simulated else []),
-        f"| near and quiet (at most 1.5 m, at least 20 dB) | {_percent(near['eer'])} | {_percent(near['bpcer'])} "
-        f"| {_percent(near['apcer'])} |",
+        *([f"| float networks | {percent(simulated['float']['eer'])} | | |"] if "float" in simulated else []),
+        f"| near and quiet (at most 1.5 m, at least 20 dB) | {percent(near['eer'])} | {percent(near['bpcer'])} "
+        f"| {percent(near['apcer'])} |",
     ]
     slices = simulated.get("slices", {})
     if "near_and_quiet_without_standalone" in slices:
         entry, void = (group["near_and_quiet_without_standalone"] for group in (slices, simulated["void"]))
         lines += [
             "| near and quiet, without stand-alone loudspeakers "
-            f"| {_percent(entry['eer'], entry['eer_interval_95'])} "
-            f"| {_percent(entry['bpcer'], entry['bpcer_interval_95'])} "
-            f"| {_percent(entry['apcer'], entry['apcer_interval_95'])} |",
-            f"| Void, on the same of these | {_percent(void['eer'], void['eer_interval_95'])} | | |",
+            f"| {percent(entry['eer'], entry['eer_interval_95'])} "
+            f"| {percent(entry['bpcer'], entry['bpcer_interval_95'])} "
+            f"| {percent(entry['apcer'], entry['apcer_interval_95'])} |",
+            f"| Void, on the same of these | {percent(void['eer'], void['eer_interval_95'])} | | |",
         ]
     for kind, entry in simulated["by_kind"].items():
         lines.append(
-            f"| from a loudspeaker of the kind {kind} | {_percent(entry['eer'])} | | {_percent(entry['apcer'])} |"
+            f"| from a loudspeaker of the kind {kind} | {percent(entry['eer'])} | | {percent(entry['apcer'])} |"
         )
     lines += [
-        f"| live, over a television | | {_percent(simulated['live_over_television']['bpcer'])} | |",
-        f"| live, in one room | | {_percent(rooms[0])} | |",
-        f"| live, through two rooms, no loudspeaker | | {_percent(rooms[1])} | |",
+        f"| live, over a television | | {percent(simulated['live_over_television']['bpcer'])} | |",
+        f"| live, in one room | | {percent(rooms[0])} | |",
+        f"| live, through two rooms, no loudspeaker | | {percent(rooms[1])} | |",
         "",
         "**Real** recordings of people, as they are (no replay among them):",
         "",
@@ -135,7 +129,7 @@ def results_table(folder: Path) -> str:
     for name, key in (("the six words", "wake_words"), ("other speech", "other_speech")):
         entry = liveness["raw"][key]
         lines.append(
-            f"| {name} | {_percent(entry['refused'], entry['interval_95'])} | {_percent(entry['unsure'])} "
+            f"| {name} | {percent(entry['refused'], entry['interval_95'])} | {percent(entry['unsure'])} "
             f"| {entry['clips']} |"
         )
     lines += ["", *_cost(folder), "", *_baselines(folder), "", *_frontend(folder), "", *_esphome(folder)]
@@ -201,7 +195,7 @@ def _cost(folder: Path) -> list[str]:
     for name, one in heard.items():
         accepted = f"{one['accepted_as_live']} of {one['detected']}" if "accepted_as_live" in one else "-"
         lines.append(
-            f"| {name} | {_percent(one['rate'], one['interval_95'])} | {accepted} | {one['false_in_other_words']} |"
+            f"| {name} | {percent(one['rate'], one['interval_95'])} | {accepted} | {one['false_in_other_words']} |"
         )
     return lines
 
@@ -231,8 +225,8 @@ def _baselines(folder: Path) -> list[str]:
     for name, one in found["simulated"].items():
         part = one["all"]
         lines.append(
-            f"| {name} | {_percent(part['eer'], part['eer_interval_95'])} | {_percent(part['bpcer'])} "
-            f"| {_percent(part['apcer'], part['apcer_interval_95'])} | {_percent(part['apcer_worst_kind']['apcer'])} "
+            f"| {name} | {percent(part['eer'], part['eer_interval_95'])} | {percent(part['bpcer'])} "
+            f"| {percent(part['apcer'], part['apcer_interval_95'])} | {percent(part['apcer_worst_kind']['apcer'])} "
             f"| {part['cllr']:.3f} | {part['act_dcf']:.3f} |"
         )
     return lines

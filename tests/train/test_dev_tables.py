@@ -24,7 +24,7 @@ def _judge(eer):
 
 def test_judges_stand_beside_each_other_with_what_sets_them_apart(tmp_path):
     apart = {part: {"difference": -0.05, "interval_95": [-0.07, -0.03]} for part in PARTS}
-    judges = {name: _judge(0.2) for name in ("summaries", "network", "informed", "informed_half")}
+    judges = {name: _judge(0.2) for name in ("summaries", "network", "network_wider", "informed", "informed_half")}
     judges["informed"]["eer_less_the_network's"] = apart
     found = {"fitted_clips": 1200, "judges": judges}
     (tmp_path / "liveness_informed_dev.json").write_text(json.dumps(found))
@@ -33,6 +33,7 @@ def test_judges_stand_beside_each_other_with_what_sets_them_apart(tmp_path):
     rows = [line for line in lines if line.startswith("| ")]
     assert len(rows) == 1 + len(judges)
     assert rows[1].count(" % (10.0-40.0)") == len(PARTS)
+    assert rows[3].startswith("| the clip: the network `wider` | 20.0 % ")
     assert "20.0 % " in rows[1]
     assert "24.0 % " in rows[1]
     assert "-5.0 (-7.0 to -3.0) all" in lines[-1]
