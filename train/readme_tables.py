@@ -12,6 +12,7 @@ from typing import IO
 from edge.bench.table import table as table_of_machines
 from edge.bundle import open_bundle
 from edge.files import write_whole
+from train.crossfit_table import crossfit_table
 from train.dev_tables import informed_table, new_word_table, paired_table, teacher_table, verifier_table
 from train.protocol_table import protocol_table
 from train.results_table import limits_table, results_table
@@ -43,6 +44,7 @@ def training_tables(results: Path) -> dict[str, str]:
         "verifier": verifier_table(results),
         "paired": paired_table(results),
         "informed": informed_table(results),
+        "crossfit": crossfit_table(results),
     }
 
 
