@@ -44,8 +44,8 @@ def informed_table(folder: Path) -> str:
     counts = found["judges"]["network"]["all"]
     lines = [
         f"Equal error rate on **simulated** replays of **dev** ({counts['live']} live and {counts['replay']} replayed "
-        "renderings; talkers, loudspeakers and rooms unseen in training; all but the network fitted on "
-        f"{found['fitted_clips']:,} renderings):",
+        "renderings; talkers, loudspeakers and rooms unseen in training; all but networks fitted on "
+        f"{found['fitted_clips']:,} renderings{_not_frozen(found)}):",
         "",
         f"| the judge is given | {' | '.join(_SLICES.values())} |",
         "|---|" + "---|" * len(_SLICES),
@@ -62,6 +62,11 @@ def informed_table(folder: Path) -> str:
     ]
     lines += ["", f"The informed judge less the network, points (95 %, paired): {'; '.join(differences)}."]
     return "\n".join(lines) + "\n"
+
+
+def _not_frozen(found: dict[str, Any]) -> str:
+    state = found["set"]["state"]
+    return "" if state == "frozen" else f"; not the frozen set ({state}): these figures compare with no others"
 
 
 def teacher_table(folder: Path) -> str:

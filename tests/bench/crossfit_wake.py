@@ -12,7 +12,8 @@ large, and is no figure of that bundle. Intervals resample talkers, with network
 other speech are the same in each fold. Recordings of test are among those that are heard (and, in other folds, learned
 from): nothing that ships is chosen by it, and no checkpoint of it may teach one that does.
 
-Interrupted, the same call goes on.
+Interrupted, the same call goes on with the fold that was under way; whoever begins or goes on is entered into the
+ledger of the test split.
 """
 
 import argparse
@@ -188,7 +189,7 @@ def _talker(row: dict[str, str]) -> str:
 
 
 def _heard(args: argparse.Namespace, talkers: dict[str, int], fold: int, of: dict) -> dict:
-    """Train, pack and listen, each unless it is done; return what was found of the fold.
+    """Train, pack and listen, unless that is done; return what was found of the fold.
 
     Raises
     ------
@@ -196,6 +197,7 @@ def _heard(args: argparse.Namespace, talkers: dict[str, int], fold: int, of: dic
         If what was found is of other settings or data.
     """
     from edge.bundle import open_bundle
+    from train.atomic_file import put_bytes
     from train.corpus import load_manifest
     from train.provenance import commit_hash
     from train.wake_evaluation import evaluate_wake
@@ -226,7 +228,7 @@ def _heard(args: argparse.Namespace, talkers: dict[str, int], fold: int, of: dic
     clips = [clip for clip in load_manifest(data) if clip.split == "test"]
     report = evaluate_wake(open_bundle(bundle), clips, conditions=False)
     chosen = json.loads(cutoffs.read_text())["verifier"]
-    kept.write_text(json.dumps({"of": of, "commit": commit, "cutoffs": chosen, "wake": report}))
+    put_bytes(kept, json.dumps({"of": of, "commit": commit, "cutoffs": chosen, "wake": report}).encode())
     return json.loads(kept.read_text())
 
 

@@ -26,7 +26,7 @@ def test_judges_stand_beside_each_other_with_what_sets_them_apart(tmp_path):
     apart = {part: {"difference": -0.05, "interval_95": [-0.07, -0.03]} for part in PARTS}
     judges = {name: _judge(0.2) for name in ("summaries", "network", "network_wider", "informed", "informed_half")}
     judges["informed"]["eer_less_the_network's"] = apart
-    found = {"fitted_clips": 1200, "judges": judges}
+    found = {"fitted_clips": 1200, "judges": judges, "set": {"state": "frozen"}}
     (tmp_path / "liveness_informed_dev.json").write_text(json.dumps(found))
     lines = informed_table(tmp_path).splitlines()
     assert "40 live and 30 replayed" in lines[0]
@@ -37,6 +37,10 @@ def test_judges_stand_beside_each_other_with_what_sets_them_apart(tmp_path):
     assert "20.0 % " in rows[1]
     assert "24.0 % " in rows[1]
     assert "-5.0 (-7.0 to -3.0) all" in lines[-1]
+    assert "frozen" not in lines[0]
+    found["set"]["state"] = "other samples"
+    (tmp_path / "liveness_informed_dev.json").write_text(json.dumps(found))
+    assert "not the frozen set (other samples): these figures compare with no others" in informed_table(tmp_path)
 
 
 def _heard(rate, false):
