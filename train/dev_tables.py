@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from train.results_table import HEARD_IN
+from train.set_state import compares
 from train.table_cells import percent, points, rate
 
 __all__ = ["informed_table", "new_word_table", "paired_table", "teacher_table", "verifier_table"]
@@ -66,7 +67,7 @@ def informed_table(folder: Path) -> str:
 
 def _not_frozen(found: dict[str, Any]) -> str:
     state = found["set"]["state"]
-    return "" if state == "frozen" else f"; not the frozen set ({state}): these figures compare with no others"
+    return "" if compares(state) else f"; not the frozen set ({state}): these figures compare with no others"
 
 
 def teacher_table(folder: Path) -> str:

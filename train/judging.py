@@ -19,6 +19,7 @@ from edge.errors import DataError
 from edge.json_reading import parse_json
 from edge.judgement import UNITS, Interval, Judgement, LimitVerdict, show_value
 from edge.strict_json import is_line, kind, show
+from train.set_state import compares
 from train.task import Existing, Measure, Task
 
 __all__ = ["judge", "judgement", "read_existing"]
@@ -26,8 +27,6 @@ __all__ = ["judge", "judgement", "read_existing"]
 _LARGEST = 1e9
 _RENDERED = "simulated"
 """Evidence that a set of renderings gives; recordings of people in the same file are none of that set."""
-_FROZEN = "frozen"
-"""One of ``train.frozen_set.State``, which is not imported: it needs the simulator."""
 
 
 def judge(
@@ -129,9 +128,9 @@ def _other_set(path: Path, body: Any) -> str | None:
     if not isinstance(state, str) or not is_line(state):
         raise DataError(
             f"{path}: set: got {show(named)}, expected an object with the 'state' of the set of renderings, such as "
-            f"{_FROZEN!r}; measure again"
+            "'frozen'; measure again"
         )
-    return None if state == _FROZEN else f"{path.name} was not measured on the frozen set ({state})"
+    return None if compares(state) else f"{path.name} was not measured on the frozen set ({state})"
 
 
 def _verdict(name: str, measure: Measure, reason: str = "", **measured: Any) -> LimitVerdict:

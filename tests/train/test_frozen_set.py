@@ -48,6 +48,14 @@ def test_a_set_is_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert state_of(whole, data, "test") == "other samples"
     assert state_of(_rendered(N_CLIPS, 2), data, "dev") == "other samples"
     assert state_of(_rendered(10, 1), data, "dev") == "part of it"
+    off_by_one = whole["samples"].copy()
+    off_by_one[::40] += 1
+    assert state_of(whole | {"samples": off_by_one}, data, "dev") == "rounded otherwise"
+    louder = whole["samples"].copy()
+    louder[: whole["size"][0]] *= 2
+    assert state_of(whole | {"samples": louder}, data, "dev") == "other samples", "one clip of 4000 is 6 dB louder"
+    other = whole["live"][::-1].copy()
+    assert state_of(whole | {"live": other}, data, "dev") == "other samples"
     (data / "manifest.csv").write_text("path\nmore\n")
     assert state_of(whole, data, "dev") == "other data"
 

@@ -215,9 +215,10 @@ def test_figures_of_another_set_are_not_measured(write, results, state):
     assert found["worst_word"].measured == 0.5, "real recordings are none of the set"
     assert found["work"].measured is not None
     assert read_existing(task.existing[0], results) == f"not measured ({told})"
-    (results / "live_test.json").write_text(json.dumps(LIVE | {"set": named | {"state": "frozen"}}))
-    assert by_id(judge(task, results))["refused"].met
-    assert read_existing(task.existing[0], results) == "5.0 %"
+    for same in ("frozen", "rounded otherwise"):
+        (results / "live_test.json").write_text(json.dumps(LIVE | {"set": named | {"state": same}}))
+        assert by_id(judge(task, results))["refused"].met
+        assert read_existing(task.existing[0], results) == "5.0 %"
 
 
 def test_another_split_is_read_where_there_are_splits(write, results):

@@ -23,6 +23,7 @@ from train.report.weakest import (
     talkers_refused,
     words,
 )
+from train.set_state import compares
 from train.verdicts import count_verdicts
 
 __all__ = ["believable", "curves", "limits", "weakest_real", "weakest_simulated"]
@@ -175,7 +176,7 @@ def believable(results: Results) -> Section:
         state = liveness.part("set").text("state") if "set" in liveness else ""
         items.append(
             "Simulated figures were measured on the set of clips that is fixed for all of them."
-            if state == "frozen"
+            if compares(state)
             else "<strong>Simulated figures were not measured on the set that is fixed for them</strong> "
             f"({escape(state or 'none is named')}): they compare with no others."
         )
