@@ -56,7 +56,7 @@ _BATCH = 200
 """Clips whose levels are recorded as one."""
 
 _ALIKE_DB = 0.002
-"""How far mean levels of the same clips lie apart at most; one clip of 100 that is 1 dB louder moves them by 0.01 dB."""
+"""How far mean levels of the same clips lie apart at most; one of 100 that is 1 dB louder moves them by 0.01 dB."""
 
 
 @dataclass(frozen=True, slots=True)
