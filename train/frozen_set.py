@@ -3,8 +3,8 @@
 For each split to measure on there is one set. A figure that was measured on it can be compared with every other one
 that was; so recipe and sets stay as they are, and a change of either is a new version with new figures.
 
-Processors round sums of floating-point numbers otherwise, and some samples then are one step of 16 bits off. Such a set
-has another hash, and is recognised by its levels.
+Some processors round sums of floating-point numbers otherwise, and a set that they render has another hash. It is
+recognised by its levels.
 """
 
 import importlib.metadata

@@ -8,7 +8,7 @@ from edge.bundle import Bundle
 from edge.bundle_identity import bundle_hash
 from edge.judgement import EVIDENCE, by_evidence, limit_rows
 from train.judging import judge
-from train.table_cells import percent
+from train.table_cells import percent, rate
 from train.task import load_task
 from train.verdicts import count_verdicts
 
@@ -55,18 +55,13 @@ def results_table(folder: Path) -> str:
     lines = ["| word | recall, int8 (95 %) | recall, float | clips | talkers |", "|---|---|---|---|---|"]
     for word, entry in words["recall"].items():
         twin = percent(floats["recall"][word]["rate"]) if floats else "-"
-        lines.append(
-            f"| {word} | {percent(entry['rate'], entry['interval_95'])} | {twin} "
-            f"| {entry['clips']} | {entry['talkers']} |"
-        )
+        lines.append(f"| {word} | {rate(entry)} | {twin} | {entry['clips']} | {entry['talkers']} |")
     mean = words["mean_recall"]
     twin = percent(floats["mean_recall"]["rate"]) if floats else "-"
     lines += [
-        f"| **mean of six** | **{percent(mean['rate'], mean['interval_95'])}** "
-        f"| {twin} | {mean['clips']} | {mean['talkers']} |",
+        f"| **mean of six** | **{rate(mean)}** | {twin} | {mean['clips']} | {mean['talkers']} |",
         *(
-            f"| mean of six, {said} | {percent(entry['rate'], entry['interval_95'])} | - | {entry['clips']} "
-            f"| {entry['talkers']} |"
+            f"| mean of six, {said} | {rate(entry)} | - | {entry['clips']} | {entry['talkers']} |"
             for name, said in HEARD_IN.items()
             for entry in [words.get("conditions", {}).get(name, {}).get("mean_recall")]
             if entry
@@ -194,9 +189,7 @@ def _cost(folder: Path) -> list[str]:
     ]
     for name, one in heard.items():
         accepted = f"{one['accepted_as_live']} of {one['detected']}" if "accepted_as_live" in one else "-"
-        lines.append(
-            f"| {name} | {percent(one['rate'], one['interval_95'])} | {accepted} | {one['false_in_other_words']} |"
-        )
+        lines.append(f"| {name} | {rate(one)} | {accepted} | {one['false_in_other_words']} |")
     return lines
 
 

@@ -226,10 +226,11 @@ def _heard(args: argparse.Namespace, talkers: dict[str, int], fold: int, of: dic
     run("train", "cutoffs", *shared, "--bundle", folder / "provisional", "--clips", 200, "-o", cutoffs)
     run("quantize", "pack", *parts, "--cutoffs", cutoffs, "-o", bundle)
     clips = [clip for clip in load_manifest(data) if clip.split == "test"]
-    report = evaluate_wake(open_bundle(bundle), clips, conditions=False)
+    heard = evaluate_wake(open_bundle(bundle), clips, conditions=False)
     chosen = json.loads(cutoffs.read_text())["verifier"]
-    put_bytes(kept, json.dumps({"of": of, "commit": commit, "cutoffs": chosen, "wake": report}).encode())
-    return json.loads(kept.read_text())
+    report = {"of": of, "commit": commit, "cutoffs": chosen, "wake": heard}
+    put_bytes(kept, json.dumps(report).encode())
+    return report
 
 
 def run(*arguments: object) -> None:
