@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from train.fitting import RunRecord, cosine_rate, fit, save_checkpoint, set_seed
 from train.keras import tf_keras
 from train.pruning import pattern_share, prunable, pruning_callback, strip
 from train.resumption import claim
+from train.run_clock import RunClock
 from train.wake_network import saved_weights, weights_of
 
 __all__ = ["compress", "convert", "environment", "given", "run_of"]
@@ -86,11 +86,16 @@ def compress(role: Role, variant: Variant, folder: Path, run: dict[str, Any]) ->
     done = _done(out, trained)
     if done is not None:
         return done
-    began = time.monotonic()
+    with RunClock(out / "resume") as clock:
+        return _fitted(role, variant, folder, trained, clock)
+
+
+def _fitted(role: Role, variant: Variant, folder: Path, trained: dict[str, Any], clock: RunClock) -> Judged:
+    out = folder / variant.name
     weights = (
         role.start.weights if variant.begins_with is None else saved_weights(folder / variant.begins_with / "model")
     )
-    settings, seed = run["settings"], run["seed"]
+    settings, seed = trained["settings"], trained["seed"]
     tf_keras.backend.clear_session()
     set_seed(seed)
     steps = settings["epochs"] * len(role.training)
@@ -136,12 +141,13 @@ def compress(role: Role, variant: Variant, folder: Path, run: dict[str, Any]) ->
     plain = role.network(found)
     device = role.device(model, found)
     # Before the checkpoint: what converts the network may need as much time again.
-    fit_s = round(time.monotonic() - began, 1)
+    fit_s = clock.told()["wall_s"]
     record = RunRecord(
+        clock=clock,
         seed=seed,
-        data_hash=run["data_hash"],
+        data_hash=trained["data_hash"],
         licences=role.start.record["licences"],
-        settings={**role.start.settings, "compressed": {"variant": variant.name, "from": run["from"], **settings}},
+        settings={**role.start.settings, "compressed": {"variant": variant.name, "from": trained["from"], **settings}},
     )
     record.metrics = {**history, "pattern_share": pattern_share(plain), "fit_s": fit_s}
     save_checkpoint(out, device, role.representative(device), record, role.start.spec)

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import tempfile
-import time
 import zipfile
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -19,6 +18,7 @@ from train.atomic_file import put_bytes, writing
 from train.keras import tf, tf_keras
 from train.provenance import commit_hash, machine
 from train.resumption import claim, read_history
+from train.run_clock import RunClock
 from train.weight_averaging import averaging_callback
 
 __all__ = [
@@ -78,7 +78,7 @@ class RunRecord:
     licences: list[dict[str, str]]
     commit: str = field(default_factory=commit_hash)
     metrics: dict[str, Any] = field(default_factory=dict)
-    started: float = field(default_factory=time.time)
+    clock: RunClock = field(default_factory=RunClock)
 
     def trained(self) -> dict[str, Any]:
         """Return what decides the weights: a run is resumed only if all of it is as it was."""
@@ -93,7 +93,7 @@ class RunRecord:
             "commit": self.commit,
             "settings": self.settings,
             "metrics": self.metrics,
-            "wall_s": round(time.time() - self.started, 1),
+            **self.clock.told(),
             "machine": machine(),
             "versions": {
                 name: version(name) for name in ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")

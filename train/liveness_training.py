@@ -19,6 +19,7 @@ from train.liveness_network import LivenessShape, network, without_way
 from train.liveness_scenes import build_liveness_clips
 from train.metrics import equal_error_rate
 from train.pruning import prunable, pruning_callback, sparsity, strip
+from train.run_clock import RunClock
 from train.simulator.recipe import Recipe, shipped_recipe
 from train.sound_way import ways_to_learn
 from train.speeds import Speeds
@@ -167,6 +168,7 @@ def train_liveness(
     engine: Engine | None = None,
     seed: int = 1,
     rendering_seed: int | None = None,
+    clock: RunClock | None = None,
 ) -> dict[str, Any]:
     """Render, train, prune, and write a checkpoint.
 
@@ -183,6 +185,8 @@ def train_liveness(
         Of the weights, and of the order and augmentation of the clips.
     rendering_seed : int, optional
         Of the renderings; as `seed` by default.
+    clock : RunClock, optional
+        Of the run, for its record; by default one that begins here.
 
     Returns
     -------
@@ -194,10 +198,12 @@ def train_liveness(
     DataError
         If the data cannot be used, the run diverges, `out` cannot be written or holds another run.
     """
+    clock = clock or RunClock()
     checked_out(out)
     rendering_seed = seed if rendering_seed is None else rendering_seed
     clips = liveness_clips(settings, data=data, cache=cache, engine=engine, seed=rendering_seed)
     record = RunRecord(
+        clock=clock,
         seed=seed,
         data_hash=data_hash(data),
         licences=licences((clip for clip in load_manifest(data) if clip.split == "train"), loudspeakers=True),

@@ -21,6 +21,7 @@ from train.fitting import RunRecord, save_checkpoint
 from train.new_word import WordSettings, scorer, stream_windows, train_branch
 from train.new_word_checkpoint import WakeCheckpoint
 from train.new_word_scenes import Given, WordMix, build_word_scenes, held_out_streams
+from train.run_clock import RunClock
 from train.similar import everyday, must_not_fire
 from train.simulator.levels import to_int16
 from train.spoken import speak_all
@@ -233,9 +234,18 @@ def licences_with(known: Sequence[dict[str, str]], given: Given, data: Path) -> 
 
 
 def append_word(
-    checkpoint: WakeCheckpoint, learnt: Learnt, data: Path, out: Path, counted: dict[str, Any], *, seed: int
+    checkpoint: WakeCheckpoint,
+    learnt: Learnt,
+    data: Path,
+    out: Path,
+    counted: dict[str, Any],
+    *,
+    seed: int,
+    clock: RunClock | None = None,
 ) -> None:
     """Write the checkpoint with one word more.
+
+    `clock` is that of the run, for its record; by default one that begins here.
 
     Raises
     ------
@@ -252,6 +262,7 @@ def append_word(
         data_hash=data_hash(data),
         licences=licences_with(checkpoint.record.get("licences", []), learnt.given, data),
         settings={"base": checkpoint.record.get("settings", {}), "word": learnt.settings},
+        clock=clock or RunClock(),
     )
     record.metrics = {
         "parameters": int(device.count_params()),

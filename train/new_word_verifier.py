@@ -28,6 +28,7 @@ from train.engines.choice import Engine
 from train.fitting import RunRecord, read_representative, save_checkpoint
 from train.new_word_learning import Learnt, licences_with
 from train.new_word_scenes import Given, WordMix, build_word_embeddings
+from train.run_clock import RunClock
 from train.speech_embedding import DIMENSIONS, SpeechEmbedding
 from train.verifier_network import verifier_network
 from train.verifier_training import VERIFIER_CLASSIFIER, stretch_of
@@ -171,6 +172,7 @@ def append_to_verifier(
     settings: EmbeddingWordsSettings = WORD_CLASSIFIER,
     seed: int = 1,
     engine: Engine | None = None,
+    clock: RunClock | None = None,
 ) -> None:
     """Train the classifier of a word, and write the verifier with one word more.
 
@@ -189,12 +191,15 @@ def append_to_verifier(
         Its number of embeddings is that of the checkpoint.
     seed : int
     engine : Engine, optional
+    clock : RunClock, optional
+        Of the run, for its record; by default one that begins here.
 
     Raises
     ------
     DataError
         If `embedding` does not hold it, or something cannot be read or written.
     """
+    clock = clock or RunClock()
     settings = replace(settings, embeddings=checkpoint.embeddings, normalised=False)
     mix = mix or WordMix()
     known_stretches = read_representative(checkpoint.path)["mel"]
@@ -211,6 +216,7 @@ def append_to_verifier(
     classifier = beside(checkpoint.classifier, word)
     device = verifier_network(embedding, classifier, len(checkpoint.words) + 1)
     record = RunRecord(
+        clock=clock,
         seed=seed,
         data_hash=data_hash(data),
         licences=licences_with(checkpoint.record.get("licences", []), learnt.given, data),

@@ -7,6 +7,7 @@ from train.embedding_material import embedding_material
 from train.embedding_words import EmbeddingWordsSettings, fit_embedding_words
 from train.engines.choice import Engine
 from train.fitting import RunRecord, checked_out
+from train.run_clock import RunClock
 from train.speech_embedding import LICENCE, SpeechEmbedding
 from train.speech_teacher import save_speech_teacher
 from train.wake_settings import WakeSettings
@@ -24,6 +25,7 @@ def train_speech_teacher(
     out: Path,
     engine: Engine | None = None,
     seed: int = 1,
+    clock: RunClock | None = None,
 ) -> None:
     """Render, compute embeddings, fit the classifier, and write the folder.
 
@@ -40,6 +42,8 @@ def train_speech_teacher(
         Who renders.
     seed : int
         Of the renderings and of the classifier.
+    clock : RunClock, optional
+        Of the run, for its record; by default one that begins here.
 
     Raises
     ------
@@ -48,12 +52,14 @@ def train_speech_teacher(
     UsageError
         If a word is to be left out that is not there, or all are.
     """
+    clock = clock or RunClock()
     checked_out(out)
     network = SpeechEmbedding(embedding)
     material = embedding_material(
         settings, scenes_of, embedding=embedding, data=data, cache=cache, engine=engine, seed=seed
     )
     record = RunRecord(
+        clock=clock,
         seed=seed,
         data_hash=data_hash(data),
         licences=[*material.licences, LICENCE],

@@ -22,6 +22,7 @@ from train.embedding_material import embedding_material
 from train.embedding_words import EmbeddingWordsSettings, fit_embedding_words
 from train.engines.choice import Engine
 from train.fitting import RunRecord, checked_out, save_checkpoint
+from train.run_clock import RunClock
 from train.simulator.levels import decibels_to_gain, to_int16
 from train.speech_embedding import LICENCE_AS_A_PART, SpeechEmbedding
 from train.verifier_network import MOMENTS, verifier_frames, verifier_network
@@ -56,6 +57,7 @@ def train_verifier(
     out: Path,
     engine: Engine | None = None,
     seed: int = 1,
+    clock: RunClock | None = None,
 ) -> dict[str, Any]:
     """Render, compute embeddings, fit the classifier, and write a checkpoint.
 
@@ -74,6 +76,8 @@ def train_verifier(
         Who renders.
     seed : int
         Of the renderings and of the classifier.
+    clock : RunClock, optional
+        Of the run, for its record; by default one that begins here.
 
     Returns
     -------
@@ -93,6 +97,7 @@ def train_verifier(
             f"embeddings: got {settings.embeddings}, for which the network hears {frames / 100:.2f} s at once, "
             f"expected no more than a scene has, {SCENE_S:g} s; lower it"
         )
+    clock = clock or RunClock()
     checked_out(out)
     network = SpeechEmbedding(embedding)
     settings = replace(settings, normalised=False)
@@ -100,6 +105,7 @@ def train_verifier(
         settings, scenes_of, embedding=embedding, data=data, cache=cache, engine=engine, seed=seed
     )
     record = RunRecord(
+        clock=clock,
         seed=seed,
         data_hash=data_hash(data),
         licences=[*material.licences, LICENCE_AS_A_PART],

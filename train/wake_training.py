@@ -13,6 +13,7 @@ from train.engines.choice import Engine
 from train.fitting import RunRecord, checked_out, cosine_rate, fit, save_checkpoint, set_seed
 from train.keras import tf_keras
 from train.pruning import prunable, pruning_callback, sparsity, strip
+from train.run_clock import RunClock
 from train.speech_embedding import DIMENSIONS, LICENCE
 from train.speech_teacher import read_speech_teacher
 from train.wake_batches import wake_batches
@@ -49,6 +50,7 @@ def train_wake(
     rendering_seed: int | None = None,
     teachers: Sequence[Path] = (),
     speech_teacher: Path | None = None,
+    clock: RunClock | None = None,
 ) -> dict[str, Any]:
     """Render, train, prune, and write a checkpoint.
 
@@ -69,6 +71,8 @@ def train_wake(
         Checkpoints that teach it; see :mod:`train.wake_teachers`.
     speech_teacher : Path, optional
         Folder of a teacher that knows speech; see :mod:`train.embedding_lessons`.
+    clock : RunClock, optional
+        Of the run, for its record; by default one that begins here.
 
     Returns
     -------
@@ -82,6 +86,7 @@ def train_wake(
     UsageError
         If a word is to be left out that is not there, or all are, or a teacher hears other words.
     """
+    clock = clock or RunClock()
     checked_out(out)
     said = taught_words(data, settings.without)
     words = tuple(sorted(said))
@@ -104,6 +109,7 @@ def train_wake(
         lessons = EmbeddingLessons(embeddings, knows_speech.classifier)
     frontend = FrontendSettings()
     record = RunRecord(
+        clock=clock,
         seed=seed,
         data_hash=data_hash(data),
         licences=_each_once(

@@ -12,7 +12,7 @@ Renders recordings of the train and dev splits, live and as simulated replays (o
 prunes, and writes a checkpoint:
   model/               the network as a device runs it
   representative.npz   inputs that calibrate the quantisation
-  record.json          seed, commit, hash of the data, settings, metrics on dev, licences
+  record.json          seed, commit, hash of the data, settings, wall time, metrics on dev, licences
   spec.json            what the bundle must know
   resume/              state of the last whole epoch
 On two cores it takes about 17 minutes with the rendering. Interrupted, the same command goes on from the last whole
@@ -53,17 +53,20 @@ def run(args: argparse.Namespace) -> int:
     from train.engines.choice import engine_from
     from train.liveness_training import LivenessSettings, train_liveness
     from train.recorded_settings import recorded_liveness
+    from train.run_clock import RunClock
     from train.training_options import given_settings
 
     given = given_settings(args, "clips", "dev_clips", "group_dro", recorded=recorded_liveness)
     if args.kind_weights is not None:
         given["kind_weights"] = dict(args.kind_weights)
-    train_liveness(
-        LivenessSettings.from_dict(given, str(args.settings or "options")),
-        data=args.data,
-        cache=args.cache,
-        out=args.out,
-        engine=engine_from(args),
-        seed=args.seed,
-    )
+    with RunClock(args.out / "resume") as clock:
+        train_liveness(
+            LivenessSettings.from_dict(given, str(args.settings or "options")),
+            data=args.data,
+            cache=args.cache,
+            out=args.out,
+            engine=engine_from(args),
+            seed=args.seed,
+            clock=clock,
+        )
     return 0

@@ -19,7 +19,7 @@ The embedding is not part of this package (Apache-2.0; 2.4 MB). The wheel of ope
 Writes to --out:
   melspectrogram.tflite, embedding_model.tflite   the embedding
   words.npz                                       the classifier
-  record.json                                     seed, commit, hash of the data, settings, licences
+  record.json                                     seed, commit, hash of the data, settings, wall time, licences
 With all scenes it takes about half an hour on two cores, nearly all of it for the embedding; interrupted, the same
 command goes on with the scenes that are missing.
 
@@ -59,19 +59,22 @@ def run(args: argparse.Namespace) -> int:
     from train.embedding_words import EmbeddingWordsSettings
     from train.engines.choice import engine_from
     from train.options import check_folders
+    from train.run_clock import RunClock
     from train.speech_teacher_training import train_speech_teacher
     from train.wake_options import given_wake
 
     check_folders(args, "out", "cache")
     own = {} if args.own_epochs is None else {"epochs": args.own_epochs}
-    train_speech_teacher(
-        EmbeddingWordsSettings.from_dict(own, "options"),
-        given_wake(args),
-        embedding=args.embedding,
-        data=args.data,
-        cache=args.cache,
-        out=args.out,
-        engine=engine_from(args),
-        seed=args.seed,
-    )
+    with RunClock(args.out / "resume") as clock:
+        train_speech_teacher(
+            EmbeddingWordsSettings.from_dict(own, "options"),
+            given_wake(args),
+            embedding=args.embedding,
+            data=args.data,
+            cache=args.cache,
+            out=args.out,
+            engine=engine_from(args),
+            seed=args.seed,
+            clock=clock,
+        )
     return 0

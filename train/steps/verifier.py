@@ -20,7 +20,7 @@ Writes to --out a checkpoint:
   model/               the network as a device runs it, embedding and classifier
   representative.npz   spectrograms that calibrate the quantisation
   spec.json            words, and when it is asked
-  record.json          seed, commit, hash of the data, settings, licences
+  record.json          seed, commit, hash of the data, settings, wall time, licences
 With all scenes it takes about half an hour on two cores, nearly all of it for the embedding; interrupted, the same
 command goes on with the scenes that are missing.
 
@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from train.engines.choice import engine_from
     from train.options import check_folders
     from train.recorded_settings import recorded_wake
+    from train.run_clock import RunClock
     from train.training_options import given_settings
     from train.verifier_training import VERIFIER_CLASSIFIER, train_verifier
     from train.wake_settings import WakeSettings
@@ -66,14 +67,18 @@ def run(args: argparse.Namespace) -> int:
     chosen = {name: getattr(args, name) for name in ("epochs", "hidden") if getattr(args, name) is not None}
     classifier = EmbeddingWordsSettings.from_dict({**VERIFIER_CLASSIFIER.to_dict(), **chosen}, "options")
     args.epochs = args.rate = args.batch = args.sparsity = args.ema = None
-    train_verifier(
-        classifier,
-        WakeSettings.from_dict(given_settings(args, "scenes", recorded=recorded_wake), str(args.settings or "options")),
-        embedding=args.embedding,
-        data=args.data,
-        cache=args.cache,
-        out=args.out,
-        engine=engine_from(args),
-        seed=args.seed,
-    )
+    with RunClock(args.out / "resume") as clock:
+        train_verifier(
+            classifier,
+            WakeSettings.from_dict(
+                given_settings(args, "scenes", recorded=recorded_wake), str(args.settings or "options")
+            ),
+            embedding=args.embedding,
+            data=args.data,
+            cache=args.cache,
+            out=args.out,
+            engine=engine_from(args),
+            seed=args.seed,
+            clock=clock,
+        )
     return 0

@@ -11,7 +11,7 @@ _EPILOG = """\
 Renders scenes from the train and dev splits (once; kept in --cache), trains, prunes, and writes a checkpoint:
   model/               the network as a device runs it
   representative.npz   inputs that calibrate the quantisation
-  record.json          seed, commit, hash of the data, settings, metrics on dev, licences
+  record.json          seed, commit, hash of the data, settings, wall time, metrics on dev, licences
   spec.json            what the bundle must know
   resume/              state of the last whole epoch
 Besides the recordings, synthesisers say the words, and phrases that sound like them, with many voices. While it is
@@ -55,16 +55,19 @@ def run(args: argparse.Namespace) -> int:
     check_teachers(args)
 
     from train.engines.choice import engine_from
+    from train.run_clock import RunClock
     from train.wake_training import train_wake
 
-    train_wake(
-        given_wake(args, "width", "teacher_share", "embedding_weight"),
-        data=args.data,
-        cache=args.cache,
-        out=args.out,
-        engine=engine_from(args),
-        seed=args.seed,
-        teachers=args.teacher,
-        speech_teacher=args.speech_teacher,
-    )
+    with RunClock(args.out / "resume") as clock:
+        train_wake(
+            given_wake(args, "width", "teacher_share", "embedding_weight"),
+            data=args.data,
+            cache=args.cache,
+            out=args.out,
+            engine=engine_from(args),
+            seed=args.seed,
+            clock=clock,
+            teachers=args.teacher,
+            speech_teacher=args.speech_teacher,
+        )
     return 0

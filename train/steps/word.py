@@ -96,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
     from train.new_word_recordings import at_most, find_recordings, refuse_few, talkers
     from train.new_word_verifier import append_to_verifier, check_verifier, read_verifier_checkpoint
     from train.options import check_folders
+    from train.run_clock import RunClock
 
     phrase = checked_phrase(args.phrase)
     check_folders(args, "out", "cache")
@@ -141,32 +142,34 @@ def run(args: argparse.Namespace) -> int:
                 "may not be heard"
             )
     checked_out(args.out)
-    learnt = learn_word(
-        checkpoint,
-        phrase,
-        recorded=recorded,
-        programs=programs,
-        utterances=args.utterances,
-        data=args.data,
-        cache=args.cache,
-        resume=args.out / "resume",
-        settings=settings,
-        seed=args.seed,
-        engine=engine,
-    )
-    counted = false_accepts(checkpoint, learnt.branch, args.data)
-    append_word(checkpoint, learnt, args.data, args.out, counted, seed=args.seed)
-    if verifier is not None:
-        append_to_verifier(
-            verifier,
-            learnt,
-            embedding=args.embedding,
+    with RunClock(args.out / "resume") as clock:
+        learnt = learn_word(
+            checkpoint,
+            phrase,
+            recorded=recorded,
+            programs=programs,
+            utterances=args.utterances,
             data=args.data,
             cache=args.cache,
-            out=args.out / "verifier",
+            resume=args.out / "resume",
+            settings=settings,
             seed=args.seed,
             engine=engine,
         )
+        counted = false_accepts(checkpoint, learnt.branch, args.data)
+        append_word(checkpoint, learnt, args.data, args.out, counted, seed=args.seed, clock=clock)
+        if verifier is not None:
+            append_to_verifier(
+                verifier,
+                learnt,
+                embedding=args.embedding,
+                data=args.data,
+                cache=args.cache,
+                out=args.out / "verifier",
+                seed=args.seed,
+                engine=engine,
+                clock=clock,
+            )
     if counted["hours"]:
         told = ", ".join(f"{number} above {cutoff}" for cutoff, number in counted["above"].items())
         tqdm.write(f"{phrase}: false accepts in {counted['hours']:.2f} h of speech that was not learnt from: {told}")
