@@ -173,7 +173,9 @@ models: .venv-train/.installed $(WORK)/embedding
 		--cutoffs $(WORK)/cutoffs.json --author vivavoce --language en --bundle-version $(BUNDLE_VERSION) --out edge/data/bundle
 
 # The speech embedding that the verifier begins with (Google, Apache-2.0), as the wheel of openWakeWord holds it.
-$(WORK)/embedding: .venv-train/.installed
+# It does not age with the environment.
+$(WORK)/embedding: | .venv-train/.installed
+	@rm -rf $@.part
 	@mkdir -p $@.part
 	@$(LIMIT) $(INSTALL_BUDGET) .venv-train/bin/python -m pip download -qq --disable-pip-version-check --no-deps \
 		--dest $@.part openwakeword==0.5.1 </dev/null

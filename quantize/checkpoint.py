@@ -11,6 +11,7 @@
 :mod:`quantize.convert` adds the converted networks.
 """
 
+import hashlib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,8 @@ class Checkpoint:
     """Settings of the role."""
     record: dict[str, Any]
     """How it came to be."""
+    record_sha256: str
+    """Of ``record.json`` as it lies there: what was converted names it, and so belongs to this training alone."""
 
     @classmethod
     def read(cls, path: Path, role: str | None = None) -> "Checkpoint":
@@ -77,6 +80,7 @@ class Checkpoint:
         """
         spec = read_json(path / "spec.json")
         record = read_json(path / "record.json")
+        record_sha256 = hashlib.sha256((path / "record.json").read_bytes()).hexdigest()
         found = spec.get("role")
         expected = ROLES if role is None else (role,)
         if found not in expected:
@@ -89,7 +93,7 @@ class Checkpoint:
                 raise DataError(
                     f"{path / 'spec.json'}: {name}: got no such entry, expected one; train the network again"
                 )
-        return cls(path, found, spec, record)
+        return cls(path, found, spec, record, record_sha256)
 
 
 def read_json(path: Path) -> dict[str, Any]:

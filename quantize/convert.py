@@ -139,6 +139,7 @@ def convert(
     model = _check_role(source, as_int8)
     report = {
         "role": source.role,
+        "record_sha256": source.record_sha256,
         "converter": f"tensorflow {tf.__version__}",
         "representative_samples": rows,
         "models": {"int8": model_size(INT8_NAME, as_int8), "float": model_size(FLOAT_NAME, as_float)},
@@ -151,7 +152,7 @@ def convert(
     files = {
         FLOAT_NAME: as_float,
         INT8_NAME: as_int8,
-        # Last: it says that the others are there.
+        # Last: it says by its hashes that the others are there, and of which training.
         CONVERSION_NAME: (json.dumps(report, indent=1) + "\n").encode(),
     }
     try:

@@ -3,6 +3,7 @@
 So one network can be trained again and the other kept as it is, byte for byte.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def read_converted(path: Path, role: str) -> Converted:
     Raises
     ------
     DataError
-        If it is no checkpoint, of another role, incomplete, or not converted.
+        If it is no checkpoint, of another role, incomplete, or not converted since it was trained.
     BundleError
         If it is a bundle that cannot be used.
     """
@@ -61,6 +62,17 @@ def read_converted(path: Path, role: str) -> Converted:
     if not (path / INT8_NAME).is_file():
         raise DataError(f"{path / INT8_NAME}: got no such file, expected one; run: vivavoce quantize convert {path}")
     content = (path / INT8_NAME).read_bytes()
+    if conversion.get("record_sha256") != checkpoint.record_sha256:
+        raise DataError(
+            f"{path / CONVERSION_NAME}: is not of the training that record.json tells of, expected one that is; run: "
+            f"vivavoce quantize convert {path}"
+        )
+    said = conversion.get("models", {}).get("int8", {}).get("sha256")
+    if said != hashlib.sha256(content).hexdigest():
+        raise DataError(
+            f"{path / INT8_NAME}: is not the network that {CONVERSION_NAME} tells of, expected the sha256 {said}; run: "
+            f"vivavoce quantize convert {path}"
+        )
     return Converted(str(path / "record.json"), content, checkpoint.spec, checkpoint.record, conversion)
 
 

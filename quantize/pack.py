@@ -1,6 +1,7 @@
 """``vivavoce quantize pack``: from two converted checkpoints to the bundle that devices run."""
 
 import argparse
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -182,6 +183,8 @@ def pack(
     heard, spec = parts["wake"].spec, parts["liveness"].spec
     ids = [word["id"] for word in heard["words"]]
     chosen = _cutoffs(cutoffs, ids, verified=verifier is not None)
+    if cutoffs is not None:
+        _check_networks(cutoffs, parts)
     manifest = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -311,6 +314,21 @@ def _cutoffs(path: Path | None, words: list[str], *, verified: bool) -> dict[str
             },
         },
     }
+
+
+def _check_networks(path: Path, parts: "dict[str, Converted]") -> None:
+    """Check that cut-offs were chosen with these networks, if they say with which: those of others mean nothing."""
+    from edge.errors import DataError
+    from quantize.checkpoint import read_json
+
+    told = read_json(path).get("networks", {})
+    for role, part in parts.items():
+        said = told.get(role) if isinstance(told, dict) else None
+        if said not in (None, hashlib.sha256(part.content).hexdigest()):
+            raise DataError(
+                f"{path}: networks.{role}: got cut-offs of another network (sha256 {str(said)[:16]}), expected that of "
+                f"{Path(part.origin).parent}; choose the cut-offs again, or remove this entry to take them all the same"
+            )
 
 
 def _licences(path: Path | None, parts: "dict[str, Converted]") -> list[dict[str, str]]:

@@ -5,6 +5,7 @@ import importlib.util
 
 from edge.cli import add_commands, run_chosen
 from edge.errors import MissingExtraError
+from edge.output import warn
 
 __all__ = ["NEED_NO_TENSORFLOW", "STEPS", "SUMMARY", "configure", "require_tensorflow", "run"]
 
@@ -72,4 +73,8 @@ def run(args: argparse.Namespace) -> int:
     """
     if not args._chosen:
         require_tensorflow()
-    return run_chosen(args)
+    try:
+        return run_chosen(args)
+    except KeyboardInterrupt:
+        warn("interrupted; what was finished is kept, and the same command goes on from there")
+        raise

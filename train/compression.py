@@ -87,6 +87,7 @@ def compress(role: Role, variant: Variant, folder: Path, run: dict[str, Any]) ->
     if done is not None:
         return done
     with RunClock(out / "resume") as clock:
+        clock.of(trained)
         return _fitted(role, variant, folder, trained, clock)
 
 

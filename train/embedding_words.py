@@ -159,7 +159,14 @@ def chosen_moments(
 def fit_embedding_words(
     embeddings: Embeddings, said: Floats, settings: EmbeddingWordsSettings, *, seed: int
 ) -> EmbeddingWords:
-    """Fit a classifier to moments that :func:`chosen_moments` chose."""
+    """Fit a classifier to moments that :func:`chosen_moments` chose.
+
+    Raises
+    ------
+    DivergedError
+        If the loss is no number any more.
+    """
+    from train.fitting import StopOnNan
     from train.keras import tf, tf_keras
 
     tf_keras.utils.set_random_seed(seed)
@@ -193,7 +200,8 @@ def fit_embedding_words(
     batches = tf.data.Dataset.range(len(said)).shuffle(len(said), seed=seed).batch(settings.batch).map(batch)
     rate = tf_keras.optimizers.schedules.CosineDecay(settings.rate, settings.epochs * len(batches))
     model.compile(tf_keras.optimizers.AdamW(rate, weight_decay=0.02), loss)
-    model.fit(batches, epochs=settings.epochs, verbose=2)
+    stop = StopOnNan("use another --seed, or look at the recordings (vivavoce train explore); nothing was written")
+    model.fit(batches, epochs=settings.epochs, verbose=2, callbacks=[stop])
     return EmbeddingWords(tuple(np.asarray(array, np.float32) for array in model.get_weights()))
 
 

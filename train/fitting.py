@@ -1,9 +1,9 @@
 """What every training run shares: seeds, resumption, the run record, and the checkpoint for ``quantize``."""
 
-import io
 import json
 import os
 import shutil
+import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass, field
@@ -12,26 +12,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from edge.errors import DataError
+from edge.json_reading import parse_json
 from train.atomic_file import put_bytes, writing
 from train.keras import tf, tf_keras
 from train.provenance import commit_hash, machine
-from train.resumption import claim, read_history
+from train.resumption import claim, differences, read_history
 from train.run_clock import RunClock
 from train.weight_averaging import averaging_callback
 
 __all__ = [
     "DivergedError",
     "RunRecord",
+    "StopOnNan",
     "checked_out",
     "cosine_rate",
     "fit",
+    "made_already",
     "read_representative",
+    "refuse_another",
     "save_checkpoint",
     "set_seed",
+    "trained_already",
 ]
 
+_CHECKPOINT = ("model/saved_model.pb", "representative.npz", "spec.json")
+"""What :func:`save_checkpoint` writes in front of the record."""
 _LEAST_FREE_BYTES = 50_000_000
 """A checkpoint and the state of a run take about 10 MB."""
 
@@ -85,12 +93,12 @@ class RunRecord:
         return {"seed": self.seed, "data_hash": self.data_hash, "settings": self.settings}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as plain data."""
+        """Return the record as plain data; ``commit`` is that of the training, or those if it went on at another."""
         return {
             "seed": self.seed,
             "data_hash": self.data_hash,
             "licences": self.licences,
-            "commit": self.commit,
+            "commit": "+".join(self.metrics.get("commits") or [self.commit]),
             "settings": self.settings,
             "metrics": self.metrics,
             **self.clock.told(),
@@ -113,16 +121,52 @@ class DivergedError(DataError):
     """The loss is no number any more: other settings or another seed may go well."""
 
 
-class _StopOnNan(tf_keras.callbacks.Callback):
-    """End a run that diverges with an error instead of a useless checkpoint."""
+class StopOnNan(tf_keras.callbacks.Callback):
+    """End a run that diverges with an error instead of a useless checkpoint.
+
+    Parameters
+    ----------
+    remedy : str
+        What to do, and what is kept.
+    """
+
+    def __init__(self, remedy: str) -> None:
+        super().__init__()
+        self._remedy = remedy
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Look at the loss.
+
+        Raises
+        ------
+        DivergedError
+            If it is no number.
+        """
         loss = (logs or {}).get("loss", 0.0)
         if not np.isfinite(loss):
-            raise DivergedError(
-                f"training diverged: the loss is {loss} at batch {batch}; lower --rate or use another --seed "
-                "(the last whole epoch is kept: the same command resumes from it)"
-            )
+            raise DivergedError(f"training diverged: the loss is {loss} at batch {batch}; {self._remedy}")
+
+
+class _BackupAndRestore(tf_keras.callbacks.BackupAndRestore):
+    """The state after each epoch; one that cannot be read ends the run in a line, and not in a traceback."""
+
+    def __init__(self, resume: Path) -> None:
+        super().__init__(str(resume / "backup"), delete_checkpoint=False)
+        self._resume = resume
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        try:
+            # Where the list of states cannot be read, Keras would begin again at the first epoch and say nothing.
+            for states in (self._resume / "backup").rglob("checkpoint"):
+                if tf.train.latest_checkpoint(str(states.parent)) is None:
+                    raise ValueError(f"{states.name} names no state that is there")
+            super().on_train_begin(logs)
+        # Whatever TensorFlow stumbles over in a file that is damaged: it promises no kind of error.
+        except Exception as error:
+            raise DataError(
+                f"{self._resume / 'backup'}: the state of the run cannot be read ({_cause(error)}), expected the last "
+                f"whole epoch; remove {self._resume} to train anew"
+            ) from error
 
 
 _NOT_OF_THE_DISK = (
@@ -175,23 +219,27 @@ def fit(
     Returns
     -------
     dict
-        ``epochs``: how many there were in all; ``last``: the entry of the last one.
+        ``epochs``: how many there were in all; ``last``: the entry of the last one; ``commits``: those at which they
+        were trained, each once.
 
     Raises
     ------
     DataError
-        If `resume` holds the state of a run of something else, the loss is no number any more, or the state cannot be
-        written: the last whole epoch is kept.
+        If `resume` holds the state of a run of something else or one that cannot be read, the loss is no number any
+        more, or the state cannot be written: the last whole epoch is kept.
     """
     claim(resume, trained)
     history_path = resume / "history.jsonl"
     # Each epoch once, and no line cut short that the next one would be appended to.
     put_bytes(history_path, "".join(json.dumps(entry) + "\n" for entry in read_history(history_path)).encode())
 
+    commit = commit_hash()
+
     class Log(tf_keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            entry = {"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}, "commit": commit}
             with history_path.open("a") as file:
-                file.write(json.dumps({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}) + "\n")
+                file.write(json.dumps(entry) + "\n")
 
     averaging = (averaging_callback(model, ema),) if ema else ()
     try:
@@ -203,9 +251,12 @@ def fit(
             callbacks=[
                 *callbacks,
                 *averaging,
-                _StopOnNan(),
+                StopOnNan(
+                    "lower --rate or use another --seed (the last whole epoch is kept: the same command resumes "
+                    "from it)"
+                ),
                 Log(),
-                tf_keras.callbacks.BackupAndRestore(str(resume / "backup"), delete_checkpoint=False),
+                _BackupAndRestore(resume),
                 *watching,
             ],
         )
@@ -217,7 +268,80 @@ def fit(
             "command again: it goes on from the last whole epoch"
         ) from error
     entries = read_history(history_path)
-    return {"epochs": len(entries), "last": entries[-1] if entries else {}}
+    commits = list(dict.fromkeys(str(entry.pop("commit")) for entry in entries if "commit" in entry))
+    return {"epochs": len(entries), "last": entries[-1] if entries else {}, "commits": commits}
+
+
+def trained_already(out: Path, record: RunRecord, *, trained: dict[str, Any], epochs: int) -> dict[str, Any] | None:
+    """Look for the checkpoint of this very run, after checking that the folder holds no other one.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        The checkpoint directory.
+    record : RunRecord
+        Of the run that is asked for.
+    trained : dict
+        As for :func:`fit`.
+    epochs : int
+        That it has in the end.
+
+    Returns
+    -------
+    dict or None
+        The metrics in its record; None if it has to be trained, or to go on.
+
+    Raises
+    ------
+    DataError
+        If `out` holds the state of another run: before hours of rendering, not after them.
+    """
+    claim(out / "resume", trained)
+    if len(read_history(out / "resume" / "history.jsonl")) < epochs:
+        return None
+    return made_already(out, record)
+
+
+def made_already(out: Path, record: RunRecord) -> dict[str, Any] | None:
+    """Return the metrics of a checkpoint if it is whole and of this very run, and say so; else None."""
+    try:
+        found = parse_json((out / "record.json").read_bytes())
+        if not isinstance(found, dict):
+            return None
+        asked = json.loads(json.dumps(record.trained()))
+        # What was counted on the way is told by the settings of a record, too.
+        known = {key: found["settings"][key] for key in asked["settings"]}
+        if known != asked["settings"] or any(found[key] != asked[key] for key in ("seed", "data_hash")):
+            return None
+        metrics: dict[str, Any] = found["metrics"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not all((out / name).exists() for name in _CHECKPOINT):
+        return None
+    tqdm.write(f"{out}: is trained already, and stays as it is", file=sys.stderr)
+    return metrics
+
+
+def refuse_another(out: Path, record: RunRecord) -> None:
+    """Check that a folder holds no checkpoint of another run, where no state of epochs tells.
+
+    Raises
+    ------
+    DataError
+        If it does.
+    """
+    try:
+        found = parse_json((out / "record.json").read_bytes())
+        begun = {**{name: found[name] for name in ("seed", "data_hash")}, "settings": found["settings"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # nothing that could be lost
+    asked = json.loads(json.dumps(record.trained()))
+    begun["settings"] = {key: value for key, value in begun["settings"].items() if key in asked["settings"]}
+    if begun != asked:
+        raise DataError(
+            f"{out}: holds the checkpoint of another run ({differences(begun, asked)}); remove it to train anew, or "
+            "give another --out"
+        )
 
 
 def save_checkpoint(
@@ -240,22 +364,23 @@ def save_checkpoint(
     signature = tf.function(lambda **inputs: model(inputs)).get_concrete_function(
         **{tensor.name: tf.TensorSpec(tensor.shape, tf.float32, name=tensor.name) for tensor in model.inputs}
     )
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **representative)  # type: ignore[arg-type]
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-        # The record goes first and comes last: a folder that has one holds a whole checkpoint.
-        (out / "record.json").unlink(missing_ok=True)
         with tempfile.TemporaryDirectory(prefix=".model.", suffix=".tmp", dir=out) as folder:
+            new = Path(folder)
             try:
-                tf.saved_model.save(model, f"{folder}/model", signatures={"serving_default": signature})
+                tf.saved_model.save(model, str(new / "model"), signatures={"serving_default": signature})
             except tf.errors.OpError as error:
                 raise OSError(_cause(error)) from error
+            np.savez_compressed(new / "representative.npz", **representative)  # type: ignore[arg-type]
+            (new / "spec.json").write_text(json.dumps(spec, indent=1) + "\n")
+            # Only now, when all of it found room, does it take the place of the checkpoint that is there. The record
+            # goes first and comes last: a folder that has one holds a whole checkpoint.
+            (out / "record.json").unlink(missing_ok=True)
             if (out / "model").exists():
-                (out / "model").rename(f"{folder}/old")
-            Path(folder, "model").rename(out / "model")
-    put_bytes(out / "representative.npz", packed.getvalue())
-    put_bytes(out / "spec.json", (json.dumps(spec, indent=1) + "\n").encode())
+                (out / "model").rename(new / "old")
+            for name in ("model", "representative.npz", "spec.json"):
+                (new / name).rename(out / name)
     put_bytes(out / "record.json", (json.dumps(record.to_dict(), indent=1) + "\n").encode(), durable=True)
 
 

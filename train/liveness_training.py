@@ -9,10 +9,11 @@ import numpy as np
 
 from edge.cues import CueSettings
 from edge.errors import DataError
+from edge.output import warn
 from edge.strict_toml import Within
 from train.corpus import data_hash, licences, load_manifest
 from train.engines.choice import Engine
-from train.fitting import RunRecord, checked_out, cosine_rate, fit, save_checkpoint, set_seed
+from train.fitting import RunRecord, checked_out, cosine_rate, fit, save_checkpoint, set_seed, trained_already
 from train.group_weights import GROUPS, RobustLoss, group_index, sample_weights
 from train.keras import tf, tf_keras
 from train.liveness_network import LivenessShape, network, without_way
@@ -40,6 +41,8 @@ __all__ = [
 ]
 
 _REPRESENTATIVE_CLIPS = 400
+_NO_BETTER_THAN_CHANCE = 0.4
+"""Equal error rate on dev from which a network is said to have learned hardly anything."""
 
 Clips = dict[str, np.ndarray]
 
@@ -201,7 +204,6 @@ def train_liveness(
     clock = clock or RunClock()
     checked_out(out)
     rendering_seed = seed if rendering_seed is None else rendering_seed
-    clips = liveness_clips(settings, data=data, cache=cache, engine=engine, seed=rendering_seed)
     record = RunRecord(
         clock=clock,
         seed=seed,
@@ -214,9 +216,20 @@ def train_liveness(
         },
     )
     cues = CueSettings()
+    run = {**record.trained(), "cues": cues.to_dict()}
+    known = trained_already(out, record, trained=run, epochs=settings.epochs)
+    if known is not None:
+        return known
+    clock.of(run)
+    clips = liveness_clips(settings, data=data, cache=cache, engine=engine, seed=rendering_seed)
     trained, record.metrics = fit_liveness(
-        settings, clips["train"], clips["dev"], seed=seed, resume=out / "resume", trained=record.trained()
+        settings, clips["train"], clips["dev"], seed=seed, resume=out / "resume", trained=run
     )
+    if record.metrics["simulated_dev_eer"] > _NO_BETTER_THAN_CHANCE:
+        warn(
+            f"{out}: on dev the network errs {100 * record.metrics['simulated_dev_eer']:.0f} times of 100, expected "
+            "less than 40, where chance has 50; lower --rate, or train it longer"
+        )
     chosen = np.random.default_rng([seed, 7]).permutation(len(clips["train"]["live"]))[:_REPRESENTATIVE_CLIPS]
     given = tf_keras.Input(cues.shape, batch_size=1, name="cues")
     save_checkpoint(

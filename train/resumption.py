@@ -46,13 +46,13 @@ def claim(resume: Path, trained: dict[str, Any]) -> None:
     put_bytes(path, (json.dumps({"sha256": sha256, "trained": asked}, indent=1) + "\n").encode())
 
 
-def read_history(path: Path) -> list[dict[str, float]]:
+def read_history(path: Path) -> list[dict[str, Any]]:
     """Return the entries of ``history.jsonl`` in the order of their epochs, each epoch once.
 
     An epoch that was interrupted after its line was written runs again, and its later line counts. A line that was
     cut short is left out for the same reason.
     """
-    by_epoch: dict[int, dict[str, float]] = {}
+    by_epoch: dict[int, dict[str, Any]] = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         try:
             entry = parse_json(line)

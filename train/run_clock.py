@@ -1,8 +1,10 @@
 """How long a run takes, the time of its interrupted sessions included."""
 
+import hashlib
 import json
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -16,27 +18,44 @@ __all__ = ["RunClock"]
 
 _TICK_S = 10.0
 """So much of a session that is killed is not counted."""
-_NAME = "clock.json"
 
 
 class RunClock:
     """Wall time of a run that may be interrupted; what passes between its sessions is not counted.
 
-    As a context it keeps the time in a file, from which the next session goes on; else it only counts from now.
+    As a context, and once it was told :meth:`of` which run, it keeps the time in a file, from which the next session
+    goes on. Else it only counts from now.
 
     Parameters
     ----------
     folder : Path, optional
-        That of the state of the run. It is made if the folder around it is there by then; whoever removes it, to train
-        anew, begins at 0.
+        That of the state of the run, ``resume/`` in the folder of a checkpoint. Whoever removes it, to train anew,
+        begins at 0.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._began = time.monotonic()
-        self._path = None if folder is None else folder / _NAME
-        self._earlier_s, self._sessions = (0.0, 0) if self._path is None else _read(self._path)
+        self._folder = folder
+        self._path: Path | None = None
+        self._earlier_s, self._sessions = 0.0, 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._tick, name="run clock", daemon=True)
+
+    def of(self, run: Mapping[str, Any]) -> None:
+        """Go on from where the sessions of this very run ended; what this one has done before belongs to it, too.
+
+        Parameters
+        ----------
+        run : mapping
+            All that decides what comes of it, as JSON can hold it: each run has a file of its own, so that one that is
+            refused takes nothing from the one that is there.
+        """
+        if self._folder is None or self._path is not None:
+            return
+        sha256 = hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
+        path = self._folder / f"clock-{sha256[:16]}.json"
+        self._earlier_s, self._sessions = _read(path)
+        self._path = path
 
     def told(self) -> dict[str, Any]:
         """Return ``wall_s``, seconds of all sessions, and ``sessions``, how many there were."""
@@ -61,7 +80,7 @@ class RunClock:
             self._keep()
 
     def _keep(self) -> None:
-        if self._path is not None and self._path.parent.parent.is_dir():
+        if self._path is not None:
             # A disk that is full stops the run where it keeps its state, with a line that says so.
             with suppress(DataError):
                 put_bytes(self._path, (json.dumps(self.told()) + "\n").encode())

@@ -65,5 +65,6 @@ def train_speech_teacher(
         licences=[*material.licences, LICENCE],
         settings={**settings.to_dict(), "words": material.told, "embedding": network.sha256, **material.record},
     )
+    clock.of(record.trained())
     classifier = fit_embedding_words(material.moments, material.said, settings, seed=seed)
     save_speech_teacher(out, embedding, classifier, record.to_dict())

@@ -7,7 +7,6 @@ the network says of the dev set) and, written last, ``outcome.json``. Interrupte
 
 import io
 import json
-import time
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from edge.json_reading import parse_json
 from train.atomic_file import put_bytes
 from train.fitting import DivergedError, checked_out
 from train.metrics import cluster_interval
+from train.run_clock import RunClock
 from train.study_file import Settings
 
 __all__ = ["Learner", "Outcome", "Scores", "Study", "Watch", "ranked"]
@@ -158,15 +158,16 @@ class Study:
         done = self._read(name, folder, trained)
         if done is not None:
             return done
-        began = time.monotonic()
         scores: Scores | None = None
         fault = ""
         figures: dict[str, Any] = {}
-        try:
-            scores, figures = self.learner.fit(settings, seed=seed, folder=folder, trained=trained, watch=watch)
-        except DivergedError as error:
-            fault = str(error)
-        minutes = round((time.monotonic() - began) / 60, 2)
+        with RunClock(folder / "resume") as clock:
+            clock.of(trained)
+            try:
+                scores, figures = self.learner.fit(settings, seed=seed, folder=folder, trained=trained, watch=watch)
+            except DivergedError as error:
+                fault = str(error)
+            minutes = round(clock.told()["wall_s"] / 60, 2)
         error, interval = float("nan"), (float("nan"), float("nan"))
         if scores is not None:
             error = self.learner.error(scores, np.arange(len(scores)))

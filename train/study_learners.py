@@ -28,6 +28,7 @@ from train.liveness_training import (
     liveness_clips,
     train_liveness,
 )
+from train.run_clock import RunClock
 from train.speech_teacher import read_speech_teacher
 from train.studies import Scores, Watch
 from train.study_file import Settings
@@ -213,10 +214,11 @@ class WakeLearner(_Learner[WakeSettings]):
         return fit_wake(settings, training, watched, wake_shape(settings, len(self._told)), **how)
 
     def _fit_checkpoint(self, settings: WakeSettings, *, seed: int, folder: Path) -> tuple[Scores, dict[str, Any]]:
-        told = train_wake(
-            settings, data=self._data, cache=self._cache, out=folder, engine=self._engine, seed=seed,
-            rendering_seed=self._seed, teachers=self._teachers, speech_teacher=self._speech_teacher,
-        )  # fmt: skip
+        with RunClock(folder / "resume") as clock:
+            told = train_wake(
+                settings, data=self._data, cache=self._cache, out=folder, engine=self._engine, seed=seed, clock=clock,
+                rendering_seed=self._seed, teachers=self._teachers, speech_teacher=self._speech_teacher,
+            )  # fmt: skip
         form = training_form(wake_shape(settings, len(self._said)), dropout=0.0)
         return self.scores(fill(form, saved_weights(folder / "model"), whose=folder)), _told(told)
 
@@ -266,10 +268,11 @@ class LivenessLearner(_Learner[LivenessSettings]):
         return fit_liveness(settings, training, self._dev, **how)
 
     def _fit_checkpoint(self, settings: LivenessSettings, *, seed: int, folder: Path) -> tuple[Scores, dict[str, Any]]:
-        told = train_liveness(
-            settings, data=self._data, cache=self._cache, out=folder, engine=self._engine, seed=seed,
-            rendering_seed=self._seed,
-        )  # fmt: skip
+        with RunClock(folder / "resume") as clock:
+            told = train_liveness(
+                settings, data=self._data, cache=self._cache, out=folder, engine=self._engine, seed=seed, clock=clock,
+                rendering_seed=self._seed,
+            )  # fmt: skip
         form = network(settings.shape, CueSettings(), dropout=0.0)
         return self.scores(fill(form, saved_weights(folder / "model"), whose=folder)), _told(told)
 

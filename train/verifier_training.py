@@ -21,12 +21,13 @@ from train.corpus import data_hash
 from train.embedding_material import embedding_material
 from train.embedding_words import EmbeddingWordsSettings, fit_embedding_words
 from train.engines.choice import Engine
-from train.fitting import RunRecord, checked_out, save_checkpoint
+from train.fitting import RunRecord, checked_out, made_already, refuse_another, save_checkpoint
 from train.run_clock import RunClock
 from train.simulator.levels import decibels_to_gain, to_int16
 from train.speech_embedding import LICENCE_AS_A_PART, SpeechEmbedding
 from train.verifier_network import MOMENTS, verifier_frames, verifier_network
-from train.wake_scenes import SCENE_S, rendered
+from train.wake_material import taught_words
+from train.wake_scenes import SCENE_S, other_words, rendered
 from train.wake_settings import WakeSettings
 
 __all__ = ["AGAIN_MS", "DELAY_MS", "VERIFIER_CLASSIFIER", "representative_stretches", "stretch_of", "train_verifier"]
@@ -71,7 +72,7 @@ def train_verifier(
         Folder with :data:`train.speech_embedding.FILES`.
     data, cache, out : Path
         Folder with a manifest; what was rendered; the checkpoint. Interrupted, the same call goes on with the scenes
-        that are missing.
+        that are missing; the classifier, a matter of minutes, is fitted from its beginning.
     engine : Engine, optional
         Who renders.
     seed : int
@@ -87,7 +88,7 @@ def train_verifier(
     Raises
     ------
     DataError
-        If the data or the embedding cannot be used, or `out` cannot be written.
+        If the data or the embedding cannot be used, or `out` cannot be written or holds the checkpoint of another run.
     UsageError
         If a word is to be left out that is not there, or all are; or if the network would hear more than a scene.
     """
@@ -101,23 +102,30 @@ def train_verifier(
     checked_out(out)
     network = SpeechEmbedding(embedding)
     settings = replace(settings, normalised=False)
-    material = embedding_material(
-        settings, scenes_of, embedding=embedding, data=data, cache=cache, engine=engine, seed=seed
-    )
     record = RunRecord(
         clock=clock,
         seed=seed,
         data_hash=data_hash(data),
-        licences=[*material.licences, LICENCE_AS_A_PART],
+        licences=[],
         settings={
             **settings.to_dict(),
-            "words": material.words,
-            "other_words": material.told[len(material.words) :],
+            "words": tuple(sorted(taught_words(data, scenes_of.without))),
+            "other_words": other_words(data),
             "embedding": network.sha256,
             "mix": scenes_of.mix().to_dict(),
-            **material.record,
+            "scenes_of": scenes_of.to_dict(),
         },
     )
+    known = made_already(out, record)
+    if known is not None:
+        return known
+    refuse_another(out, record)
+    clock.of(record.trained())
+    material = embedding_material(
+        settings, scenes_of, embedding=embedding, data=data, cache=cache, engine=engine, seed=seed
+    )
+    record.licences = [*material.licences, LICENCE_AS_A_PART]
+    record.settings |= material.record
     classifier = fit_embedding_words(material.moments, material.said, settings, seed=seed)
     device = verifier_network(embedding, classifier, len(material.words))
     record.metrics = {"parameters": int(device.count_params()), "classifier": classifier.sha256}

@@ -10,7 +10,7 @@ from edge.frontend_tables import FrontendSettings
 from train.corpus import data_hash, licences, load_manifest
 from train.embedding_lessons import EmbeddingLessons, lesson_loss
 from train.engines.choice import Engine
-from train.fitting import RunRecord, checked_out, cosine_rate, fit, save_checkpoint, set_seed
+from train.fitting import RunRecord, checked_out, cosine_rate, fit, save_checkpoint, set_seed, trained_already
 from train.keras import tf_keras
 from train.pruning import prunable, pruning_callback, sparsity, strip
 from train.run_clock import RunClock
@@ -97,16 +97,6 @@ def train_wake(
     taught_by = WakeTeachers(teachers, words, shape) if teachers else None
     knows_speech = None if speech_teacher is None else read_speech_teacher(speech_teacher, told)
     synthetic = spoken(settings, sorted(said.values()), cache)
-    scenes = wake_scenes(
-        settings, told, data=data, cache=cache, engine=engine, seed=rendering_seed, synthetic=synthetic
-    )
-    lessons = None
-    if knows_speech is not None:
-        embeddings = build_wake_embeddings(
-            knows_speech.path, data, "train", cache,
-            mix=settings.mix(), seed=rendering_seed, words=told, synthetic=synthetic, engine=engine,
-        )  # fmt: skip
-        lessons = EmbeddingLessons(embeddings, knows_speech.classifier)
     frontend = FrontendSettings()
     record = RunRecord(
         clock=clock,
@@ -120,12 +110,27 @@ def train_wake(
         settings={
             **settings.to_dict(), "words": words, "other_words": told[len(words):], "spoken": len(synthetic),
             "shape": shape.to_dict(), "mix": settings.mix().to_dict(),
-            "rendered": {split: len(s["word"]) for split, s in scenes.items()},
             "rendering_seed": rendering_seed, "scene_recipe": RECIPE_VERSION,
             "teachers": [] if taught_by is None else taught_by.identities,
             "speech_teacher": None if knows_speech is None else knows_speech.identity,
         },
     )  # fmt: skip
+    run = {**record.trained(), "frontend": frontend.to_dict()}
+    known = trained_already(out, record, trained=run, epochs=settings.epochs)
+    if known is not None:
+        return known
+    clock.of(run)
+    scenes = wake_scenes(
+        settings, told, data=data, cache=cache, engine=engine, seed=rendering_seed, synthetic=synthetic
+    )
+    record.settings["rendered"] = {split: len(s["word"]) for split, s in scenes.items()}
+    lessons = None
+    if knows_speech is not None:
+        embeddings = build_wake_embeddings(
+            knows_speech.path, data, "train", cache,
+            mix=settings.mix(), seed=rendering_seed, words=told, synthetic=synthetic, engine=engine,
+        )  # fmt: skip
+        lessons = EmbeddingLessons(embeddings, knows_speech.classifier)
     trained, record.metrics = fit_wake(
         settings,
         scenes["train"],
@@ -133,7 +138,7 @@ def train_wake(
         shape,
         seed=seed,
         resume=out / "resume",
-        trained=record.trained(),
+        trained=run,
         teachers=taught_by,
         lessons=lessons,
     )

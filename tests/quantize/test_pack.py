@@ -1,5 +1,6 @@
 """From two converted checkpoints to a bundle that runs, whole or not at all."""
 
+import hashlib
 import json
 import os
 
@@ -185,7 +186,47 @@ def test_a_bundle_that_is_too_large(copies, tmp_path):
 def test_a_network_that_does_not_fit_is_not_packed(copies, tmp_path):
     content = (copies["liveness"] / "model_int8.tflite").read_bytes()
     (copies["wake"] / "model_int8.tflite").write_bytes(content)
+    rewrite(copies["wake"] / "convert.json", lambda report: report["models"]["int8"].update(sha256=sha256(content)))
     refused(copies, tmp_path, ModelAbiError, "wake.tflite: inputs: got cues, expected features, state")
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def rewrite(path, change):
+    body = json.loads(path.read_text())
+    change(body)
+    write(path, body)
+
+
+def as_converted(checkpoint):
+    """Let a conversion be of the record that lies beside it."""
+    record = sha256((checkpoint / "record.json").read_bytes())
+    rewrite(checkpoint / "convert.json", lambda report: report.update(record_sha256=record))
+
+
+def test_a_network_that_was_trained_again_and_not_converted(copies, tmp_path):
+    """Its card would tell of a training whose network is not in the bundle."""
+    rewrite(copies["liveness"] / "record.json", lambda record: record.update(seed=5))
+    refused(copies, tmp_path, DataError, r"convert\.json: is not of the training .* run: vivavoce quantize convert")
+    as_converted(copies["liveness"])
+    packed(copies, tmp_path / "bundle")
+
+
+def test_a_conversion_that_was_interrupted(copies, tmp_path):
+    """Half of it is new: the network, and not yet what tells of it."""
+    network = copies["wake"] / "model_int8.tflite"
+    network.write_bytes(network.read_bytes() + b"x")
+    refused(copies, tmp_path, DataError, r"model_int8\.tflite: is not the network that convert\.json tells of")
+
+
+def test_cutoffs_that_were_chosen_with_another_network(copies, tmp_path):
+    networks = {role: sha256((path / "model_int8.tflite").read_bytes()) for role, path in copies.items()}
+    packed(copies, tmp_path / "one", cutoffs=write(tmp_path / "c.json", {**CUTOFFS, "networks": networks}))
+    networks["wake"] = "0" * 64
+    other = write(tmp_path / "c.json", {**CUTOFFS, "networks": networks})
+    refused(copies, tmp_path, DataError, r"networks\.wake: got cut-offs of another network", cutoffs=other)
 
 
 @pytest.mark.parametrize("file", ["model_int8.tflite", "convert.json"])
@@ -239,9 +280,8 @@ def test_cutoffs_that_do_not_fit(copies, tmp_path, path, value, error, match):
 
 def test_licences_must_be_known(copies, tmp_path):
     for path in copies.values():
-        record = json.loads((path / "record.json").read_text())
-        del record["licences"]
-        write(path / "record.json", record)
+        rewrite(path / "record.json", lambda record: record.pop("licences"))
+        as_converted(path)
     refused(copies, tmp_path, DataError, "licences: got none, .*give --licences FILE")
     refused(copies, tmp_path, DataError, "licences: got 'MIT'", licences=write(tmp_path / "l.json", ["MIT"]))
     given = [{"material": "talk", "licence": "CC BY 4.0"}] * 2

@@ -59,13 +59,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Choose the cut-offs."""
+    import hashlib
     import json
     from dataclasses import asdict, fields
 
     import numpy as np
     from tqdm import tqdm
 
-    from edge.bundle import open_bundle
+    from edge.bundle import networks_of, open_bundle
     from edge.cues import CueSettings
     from edge.errors import DataError
     from edge.output import warn
@@ -145,6 +146,10 @@ def run(args: argparse.Namespace) -> int:
                     "calibration": {"slope": round(slope, 5), "offset": round(offset, 5)},
                 },
                 **({"margin": chosen.margin} if chosen.verified else {}),
+                # 'quantize pack' takes them for no others.
+                "networks": {
+                    role: hashlib.sha256(bundle.content(file)).hexdigest() for role, file in networks_of(bundle).items()
+                },
                 "out_of_fold": chosen.out_of_fold,
             },
             indent=1,

@@ -15,8 +15,8 @@ prunes, and writes a checkpoint:
   record.json          seed, commit, hash of the data, settings, wall time, metrics on dev, licences
   spec.json            what the bundle must know
   resume/              state of the last whole epoch
-On two cores it takes about 17 minutes with the rendering. Interrupted, the same command goes on from the last whole
-epoch; another seed, setting or data set needs another --out.
+On two cores it takes half an hour to an hour, half of it rendering. Interrupted, the same command goes on from the
+last whole epoch, and one that is done is left alone; another seed, setting or data set needs another --out.
 
 example:
   vivavoce train liveness --data ../shared/data -o build/models/liveness

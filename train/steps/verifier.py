@@ -22,7 +22,8 @@ Writes to --out a checkpoint:
   spec.json            words, and when it is asked
   record.json          seed, commit, hash of the data, settings, wall time, licences
 With all scenes it takes about half an hour on two cores, nearly all of it for the embedding; interrupted, the same
-command goes on with the scenes that are missing.
+command goes on with the scenes that are missing. One that is done is left alone; another seed, setting or data set
+needs another --out.
 
 example:
   vivavoce train verifier --data ../shared/data \\

@@ -143,6 +143,9 @@ def run(args: argparse.Namespace) -> int:
             )
     checked_out(args.out)
     with RunClock(args.out / "resume") as clock:
+        clock.of(
+            {"phrase": phrase, "seed": args.seed, "wake": str(args.wake.resolve()), "settings": settings.to_dict()}
+        )
         learnt = learn_word(
             checkpoint,
             phrase,
