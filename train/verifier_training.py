@@ -26,8 +26,7 @@ from train.run_clock import RunClock
 from train.simulator.levels import decibels_to_gain, to_int16
 from train.speech_embedding import LICENCE_AS_A_PART, SpeechEmbedding
 from train.verifier_network import MOMENTS, verifier_frames, verifier_network
-from train.wake_material import taught_words
-from train.wake_scenes import SCENE_S, other_words, rendered
+from train.wake_scenes import SCENE_S, rendered
 from train.wake_settings import WakeSettings
 
 __all__ = ["AGAIN_MS", "DELAY_MS", "VERIFIER_CLASSIFIER", "representative_stretches", "stretch_of", "train_verifier"]
@@ -109,8 +108,6 @@ def train_verifier(
         licences=[],
         settings={
             **settings.to_dict(),
-            "words": tuple(sorted(taught_words(data, scenes_of.without))),
-            "other_words": other_words(data),
             "embedding": network.sha256,
             "mix": scenes_of.mix().to_dict(),
             "scenes_of": scenes_of.to_dict(),
@@ -125,7 +122,8 @@ def train_verifier(
         settings, scenes_of, embedding=embedding, data=data, cache=cache, engine=engine, seed=seed
     )
     record.licences = [*material.licences, LICENCE_AS_A_PART]
-    record.settings |= material.record
+    words = material.words
+    record.settings |= {"words": words, "other_words": material.told[len(words) :], **material.record}
     classifier = fit_embedding_words(material.moments, material.said, settings, seed=seed)
     device = verifier_network(embedding, classifier, len(material.words))
     record.metrics = {"parameters": int(device.count_params()), "classifier": classifier.sha256}

@@ -203,6 +203,12 @@ def test_a_training_leaves_a_checkpoint_that_is_converted_and_looks(folder, tmp_
         {"material": "c", "licence": "CC0-1.0"},
         {"material": "speech_embedding (Google, TensorFlow Hub), a part of the network", "licence": "Apache-2.0"},
     ]
+    again = {"embedding": folder, "data": tmp_path, "cache": tmp_path, "out": tmp_path / "out"}
+    before = (tmp_path / "out" / "record.json").read_bytes()
+    train_verifier(settings, WakeSettings(), seed=5, **again)
+    assert (tmp_path / "out" / "record.json").read_bytes() == before, "what is done is left alone"
+    with pytest.raises(DataError, match=r"another run \(seed: 5, now 7\)"):
+        train_verifier(settings, WakeSettings(), seed=7, **again)
     with np.load(tmp_path / "out" / "representative.npz") as samples:
         assert samples["mel"].shape == (6, FRAMES, 32)
         # At several levels.
