@@ -186,6 +186,7 @@ results: VIVAVOCE = $(LIMIT) $(RESULTS_BUDGET) .venv-train/bin/vivavoce
 results: .venv-train/.installed
 	$(VIVAVOCE) train evaluate --data $(DATA) --split test --floats $(WORK) --out results
 	$(LIMIT) $(BENCH_BUDGET) .venv-train/bin/python tests/bench/decision_delay.py --data $(DATA)
+	$(LIMIT) $(BENCH_BUDGET) .venv-train/bin/python tests/bench/operators.py --data $(DATA)
 	$(MAKE) limits
 
 tables: .venv-train/.installed

@@ -116,7 +116,7 @@ class Manifest:
     website: str | None
     """Where there is more about it; None if nobody said so."""
     trained_languages: tuple[str, ...]
-    """Languages of the voices that it was trained on, e.g. ``en``; empty if nobody said so."""
+    """Languages in which its words were said, e.g. ``en``; empty if nobody said so."""
     words: tuple[Word, ...]
     """In the order of the wake network's outputs."""
     frontend: dict[str, Any]

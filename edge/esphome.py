@@ -58,7 +58,7 @@ class EsphomeModel:
     author: str
     """Who made it; may be empty."""
     languages: tuple[str, ...]
-    """Languages of the voices that it was trained on, e.g. ``en``."""
+    """Languages in which its words were said, e.g. ``en``."""
     content: bytes = field(repr=False)
     """The bytes of the network."""
 

@@ -43,7 +43,7 @@ two is *unsure*.{provisional}
 |---|---|---|---|
 {network_rows}
 
-Made by: {author}. Languages of the voices that it was trained on: {languages}.
+Made by: {author}. Languages in which its words were said: {languages}.
 
 ## Data and licences
 
@@ -57,8 +57,8 @@ None of the recordings is in the bundle.
 
 {provenance}
 
-Networks were fitted on the split `train`, and cut-offs, calibration and settings chosen on `dev`; the splits
-share no speaker within a corpus, and no brand of loudspeaker. Pruning and quantisation come before the
+Networks were fitted on the split `train`{fitted_elsewhere}, and cut-offs, calibration and settings chosen on `dev`; the
+splits share no speaker within a corpus, and no brand of loudspeaker. Pruning and quantisation come before the
 cut-offs, which therefore belong to exactly these files.
 
 ## Results
@@ -73,8 +73,8 @@ cut-offs, which therefore belong to exactly these files.
   refusals there.
 * **Synthetic voice**: whether a voice belongs to a person is not what is judged, but whether a loudspeaker
   played it. Synthetic speech that gets into the signal in another way is not recognised.
-* **High-fidelity loudspeakers** that are even over the whole band leave little evidence; expect some to be
-  accepted.
+* **Loudspeakers that are even over the whole band**, such as good ones that stand alone and those of televisions, leave
+  little evidence; expect most of them to be accepted. Figures are above, where the bundle was measured.
 * **An adaptive attacker** who knows the networks can shape the sound to pass. This is one obstacle, not an
   authentication: do not let it alone guard anything of value.
 * Sound without content above 4 kHz, too short, clipped, or drowned in noise is answered with *unsure*.
@@ -91,7 +91,13 @@ wake word. The second, the *verifier*, is larger: it listens again to each such 
 score decides. The third judges from the second that holds the word whether a mouth spoke it or a loudspeaker played it.
 On a device that has no verifier, such as a microcontroller, the first network decides alone, by cut-offs of its own."""
 
-_NO_RESULTS = "No results were given when the bundle was packed; `vivavoce train evaluate` measures them."
+_NO_RESULTS = """\
+Results files were not given when the bundle was packed. Where it was judged since, what it reached is below, beside
+what it had to reach; `vivavoce train evaluate` measures it."""
+
+_FITTED_ELSEWHERE = """\
+ (but not the speech embedding that the verifier begins with: it was
+trained elsewhere, by Google, on recordings that are not named here)"""
 
 _PROVISIONAL = " **These cut-offs are provisional**: no results of a choice on `dev` were given."
 
@@ -148,6 +154,7 @@ def model_card(
             for role, entry in conversions.items()
         ),
         licence_rows=_rows((entry["material"], entry["licence"]) for entry in licences),
+        fitted_elsewhere="" if verifier is None else _FITTED_ELSEWHERE,
         provenance="\n".join(_provenance(role, entry) for role, entry in manifest["training"].items()),
         results="\n\n".join(_result(title, body) for title, body in results) or _NO_RESULTS,
     )

@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--language",
         action="append",
         metavar="CODE",
-        help="of the voices, ISO 639 such as en or de-AT; may come again [en]",
+        help="of the words, ISO 639 such as en or de-AT; may come again [en]",
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder with a manifest.csv, to compare on")
     parser.add_argument("--split", default="dev", metavar="SPLIT", help="whose clips are compared [%(default)s]")

@@ -77,7 +77,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CODE",
-        help="language of the voices that it was trained on, such as en; repeat it [not said]",
+        help="language in which its words were said, such as en; repeat it [not said]",
     )
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="BUNDLE", help="folder to write")
     add_output_arguments(parser)
@@ -146,7 +146,7 @@ def pack(
     author, website : str, optional
         Who makes the bundle, and where there is more about it (http or https).
     languages : sequence of str
-        Codes of the languages of the voices that it was trained on, e.g. ``en``.
+        Codes of the languages in which its words were said, e.g. ``en``.
     task : pathlib.Path, optional
         What says how large a bundle may be; by default the task of what ships.
 

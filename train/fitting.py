@@ -90,7 +90,7 @@ class RunRecord:
 
     def trained(self) -> dict[str, Any]:
         """Return what decides the weights: a run is resumed only if all of it is as it was."""
-        return {"seed": self.seed, "data_hash": self.data_hash, "settings": self.settings}
+        return {"seed": self.seed, "data_hash": self.data_hash, "settings": dict(self.settings)}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain data; ``commit`` is that of the training, or those if it went on at another."""

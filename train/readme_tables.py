@@ -1,7 +1,7 @@
 """``python -m train.readme_tables``: writes the tables of the README anew, from ``results/`` and the bundle.
 
-And the table of machines in ``docs/benchmarks``: what ``vivavoce bench --table`` prints of the files beside it; and
-those of ``docs/training.md`` and ``docs/new-word.md``, of figures on dev.
+And the table of machines in ``docs/benchmarks``: what ``vivavoce bench --table`` prints of the files beside it; those
+of ``docs/training.md`` and ``docs/new-word.md``, of figures on dev; and those of ``docs/quantise.md``.
 """
 
 import re
@@ -11,13 +11,16 @@ from typing import IO
 
 from edge.bench.table import table as table_of_machines
 from edge.bundle import open_bundle
+from edge.bundle_identity import bundle_hash
 from edge.files import write_whole
 from train.crossfit_table import crossfit_table
 from train.dev_tables import informed_table, new_word_table, paired_table, teacher_table, verifier_table
+from train.micro_tables import operators_table, words_table
+from train.made_again_table import made_again_table
 from train.protocol_table import protocol_table
 from train.results_table import limits_table, results_table
 
-__all__ = ["new_word_tables", "tables", "training_tables", "with_tables"]
+__all__ = ["new_word_tables", "quantise_tables", "tables", "training_tables", "with_tables"]
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,10 +33,11 @@ def tables(results: Path) -> dict[str, str]:
     results : Path
         Folder of result files.
     """
+    bundle = open_bundle()
     return {
-        "limits": limits_table(results, open_bundle()),
+        "limits": limits_table(results, bundle),
         "results": results_table(results),
-        "protocol": protocol_table(results),
+        "protocol": protocol_table(results, bundle_hash(bundle.path)),
     }
 
 
@@ -45,12 +49,18 @@ def training_tables(results: Path) -> dict[str, str]:
         "paired": paired_table(results),
         "informed": informed_table(results),
         "crossfit": crossfit_table(results),
+        "made again": made_again_table(results),
     }
 
 
 def new_word_tables(results: Path) -> dict[str, str]:
     """Return the tables of ``docs/new-word.md``, as :func:`tables` does those of the README."""
     return {"new word dev": new_word_table(results), "new word test": new_word_table(results, "new_word_test")}
+
+
+def quantise_tables(results: Path) -> dict[str, str]:
+    """Return the tables of ``docs/quantise.md``, as :func:`tables` does those of the README."""
+    return {"operators": operators_table(results), "words for ESPHome": words_table(results)}
 
 
 def with_tables(text: str, made: dict[str, str]) -> str:
@@ -80,6 +90,7 @@ if __name__ == "__main__":
         (_ROOT / "README.md", tables(_ROOT / "results")),
         (_ROOT / "docs" / "training.md", training_tables(_ROOT / "results")),
         (_ROOT / "docs" / "new-word.md", new_word_tables(_ROOT / "results")),
+        (_ROOT / "docs" / "quantise.md", quantise_tables(_ROOT / "results")),
         (benchmarks / "README.md", machines),
     ):
         written = with_tables(document.read_text(encoding="utf-8"), made).encode()

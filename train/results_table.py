@@ -8,6 +8,7 @@ from edge.bundle import Bundle
 from edge.bundle_identity import bundle_hash
 from edge.judgement import EVIDENCE, by_evidence, limit_rows
 from train.judging import judge
+from train.longform_corpora import FILE_NAME, spoken
 from train.table_cells import percent, rate
 from train.task import load_task
 from train.verdicts import count_verdicts
@@ -70,7 +71,7 @@ def results_table(folder: Path) -> str:
         f"False accepts, all words together: {streams['count']} in {streams['hours']:.2f} h of long-form speech, "
         f"**{streams['per_hour']:.1f} an hour** (95 % upper bound {streams['upper_95_per_hour']:.1f}); "
         f"{of_words['count']} on {of_words['clips']} clips of the other words, "
-        f"{of_speech['count']} on {of_speech['clips']} clips of other speech.",
+        f"{of_speech['count']} on {of_speech['clips']} clips of other speech.{_corpora(folder, wake)}",
         "",
     ]
     simulated = liveness["simulated"]
@@ -129,6 +130,28 @@ def results_table(folder: Path) -> str:
         )
     lines += ["", *_cost(folder), "", *_baselines(folder), "", *_frontend(folder), "", *_esphome(folder)]
     return "\n".join(lines) + "\n"
+
+
+def _corpora(folder: Path, wake: dict[str, Any]) -> str:
+    """Return a sentence about the false accepts of each corpus, the most an hour first; none where nothing tells them.
+
+    What the results do not tell themselves is in a file beside them, if that was made of the same ones.
+    """
+    found = wake["int8"]["false_accepts_longform"].get("by_corpus")
+    beside = folder / FILE_NAME.format(split=wake["split"])
+    if found is None and beside.is_file():
+        made = _read(beside)
+        if all(made[key] == wake[key] for key in ("data_hash", "bundle_sha256")):
+            found = made["by_corpus"]
+    if not found:
+        return ""
+    most_first = sorted(found.items(), key=lambda entry: (-entry[1]["per_hour"], -entry[1]["hours"]))
+    told = [
+        f"{spoken(corpus)} {one['count']} in {one['hours']:.2f} h, {one['per_hour']:.1f} an hour "
+        f"(95 % upper bound {one['upper_95_per_hour']:.1f})"
+        for corpus, one in most_first
+    ]
+    return f" Those on long-form speech by corpus: {'; '.join(told)}."
 
 
 _COSTS = (

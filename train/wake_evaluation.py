@@ -16,6 +16,7 @@ from edge.errors import DataError
 from edge.sample_time import SAMPLE_RATE_HZ
 from edge.stages import verified_hearing
 from train.corpus import Clip, read_clip
+from train.longform_corpora import by_corpus, false_accept_rate
 from train.metrics import cluster_interval, poisson_upper, rate_interval
 from train.simulator.levels import decibels_to_gain, rms, speech_rms, to_int16
 from train.wake_traces import in_noise_floor
@@ -147,19 +148,19 @@ def recall_of(said: Sequence[Clip], found: Sequence[list[tuple[str, float]]]) ->
 def _on_streams(
     streams: Sequence[Clip], heard: Callable[[Samples], list[tuple[str, float]]], name: str
 ) -> dict[str, Any]:
-    """Return the false accepts on long-form speech; bounds are those of a Poisson process."""
+    """Return the false accepts on long-form speech, of all of it and by corpus."""
     events: list[dict[str, Any]] = []
-    seconds = 0.0
+    heard_of: list[tuple[Clip, float]] = []
     for clip in tqdm(streams, desc=f"long-form, {name}", unit="stream"):
         samples = to_int16(read_clip(clip))
-        seconds += samples.size / SAMPLE_RATE_HZ
+        heard_of.append((clip, samples.size / SAMPLE_RATE_HZ))
         events += [{"file": clip.path, "word": word, "heard_s": round(at, 2)} for word, at in heard(samples)]
-    hours, count = seconds / 3600, len(events)
     return {
-        "count": count, "upper_95_count": poisson_upper(count, 1.0), "hours": round(hours, 3),
-        "per_hour": count / hours if hours else None,
-        "upper_95_per_hour": poisson_upper(count, hours) if hours else None, "events": events,
-    }  # fmt: skip
+        "upper_95_count": poisson_upper(len(events), 1.0),
+        **false_accept_rate(len(events), sum(seconds for _, seconds in heard_of)),
+        "by_corpus": by_corpus(heard_of, [event["file"] for event in events]),
+        "events": events,
+    }
 
 
 def words_and_noises(
@@ -206,8 +207,8 @@ def evaluate_wake(bundle: Bundle, clips: Sequence[Clip], *, conditions: bool = T
     -------
     dict
         Recall of each word and their mean, with 95 % intervals over talkers; false accepts of all words
-        together: per hour of long-form speech, on the clips of the other words, and on other speech. ``conditions``:
-        recall in each of :data:`CONDITIONS`.
+        together: per hour of long-form speech (all of it, and ``by_corpus``), on the clips of the other words, and on
+        other speech. ``conditions``: recall in each of :data:`CONDITIONS`.
 
     Raises
     ------

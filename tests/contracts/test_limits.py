@@ -71,7 +71,8 @@ def test_the_bench_of_a_start_says_what_the_task_says(stricter, root, tmp_path, 
 def test_documents_quote_limits_in_one_table(root):
     """A limit in a sentence is a second place in which it is written."""
     table = limits_table(root / "results", open_bundle())
-    protocol = protocol_table(root / "results")  # of limits of another kind: what figures must hold to be believed
+    # Of limits of another kind: what figures must hold to be believed.
+    protocol = protocol_table(root / "results", bundle_hash(DEFAULT_BUNDLE))
     for name in DOCUMENTS:
         text = (root / name).read_text(encoding="utf-8").replace(table, "").replace(protocol, "")
         for verdict in judge(load_task(), root / "results"):

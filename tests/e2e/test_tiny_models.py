@@ -200,6 +200,7 @@ def test_a_verifier_hears_the_scenes_of_the_wake_network(made: dict[str, Path], 
 def test_a_finished_run_is_not_trained_again(made: dict[str, Path], vivavoce) -> None:
     history = made["base"] / "member" / "resume" / "history.jsonl"
     before = history.read_text()
+    record = (made["base"] / "member" / "record.json").read_bytes()
     vivavoce(
         "train",
         "wake",
@@ -212,6 +213,7 @@ def test_a_finished_run_is_not_trained_again(made: dict[str, Path], vivavoce) ->
         *WAKE,
     )
     assert history.read_text() == before
+    assert (made["base"] / "member" / "record.json").read_bytes() == record
 
 
 def test_a_bundle_says_what_it_reaches(made: dict[str, Path], vivavoce) -> None:

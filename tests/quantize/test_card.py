@@ -7,7 +7,7 @@ from verifier_bundle import with_verifier
 
 from edge.bundle import DEFAULT_BUNDLE, open_bundle
 from edge.bundle_manifest import MANIFEST_NAME
-from quantize.card import model_card
+from quantize.card import card_with_limits, model_card
 from quantize.scoring import scorer_of, word_cutoffs
 
 
@@ -42,6 +42,28 @@ def test_two_networks_and_one_cutoff(folder):
     assert "Two networks" in card
     assert "| word | phrase | cut-off |\n|---|---|---|\n| `alexa` | alexa | " in card
     assert "verifier" not in card
+    assert "Networks were fitted on the split `train`, and cut-offs" in card
+
+
+def test_the_embedding_of_the_verifier_was_not_fitted_on_train(folder):
+    card = card_of(json.loads((folder / MANIFEST_NAME).read_bytes()), ("wake", "verifier", "liveness"))
+    assert "on the split `train` (but not the speech embedding that the verifier begins with" in card
+
+
+@pytest.mark.parametrize("judged", [False, True])
+def test_the_section_of_results_is_true_whether_there_are_limits_or_not(folder, judged):
+    card = card_of(json.loads((folder / MANIFEST_NAME).read_bytes()), ("wake", "verifier", "liveness")).encode()
+    text = (card_with_limits(card, open_bundle(DEFAULT_BUNDLE).limits) if judged else card).decode()
+    told = text.partition("\n## Results\n\n")[2].partition("\n\n")[0]
+    assert "Where it was judged since, what it reached is below" in told
+    assert ("## What it had to reach" in text.partition("\n## Results\n")[2]) == judged
+
+
+def test_loudspeakers_that_are_mostly_accepted_are_not_made_little_of(folder):
+    card = card_of(json.loads((folder / MANIFEST_NAME).read_bytes()), ("wake", "verifier", "liveness"))
+    (bullet,) = [part for part in card.split("\n* ") if "even over the whole band" in part]
+    assert "expect most of them to be accepted" in bullet
+    assert "Languages in which its words were said: en." in card
 
 
 def test_the_int8_wake_network_is_judged_by_itself(folder):

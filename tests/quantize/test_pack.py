@@ -98,7 +98,7 @@ def test_the_card_tells_what_people_must_know(copies, tmp_path):
         "children",
         "accents",
         "Synthetic voice",
-        "High-fidelity",
+        "even over the whole band",
         "adaptive attacker",
     ):
         assert needed in card
@@ -116,7 +116,7 @@ def test_what_nobody_said_is_not_made_up(copies, tmp_path):
     assert (bundle.author, bundle.website, bundle.trained_languages, bundle.limits) == (None, None, (), None)
     card = bundle.content("MODEL_CARD.md").decode()
     assert "\nlanguage:" not in card
-    assert "Made by: not said. Languages of the voices that it was trained on: not said." in card
+    assert "Made by: not said. Languages in which its words were said: not said." in card
 
 
 @pytest.mark.parametrize(

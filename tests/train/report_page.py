@@ -97,8 +97,12 @@ def made_results(sha256):
     probes = {name: {"at_chance": good} for name, good in (("silence", True), ("level", False), ("zeros", None))}
     baselines = {"f70": {"eer": 0.36, "eer_interval_95": [0.3, 0.4]}}
     protocol = {
-        "set": liveness["set"], "probes": {"judged": probes, "strata": {"s": {"at_chance": True}}, "alike": False},
+        "set": liveness["set"],
+        "probes": {"judged": probes, "strata": {"s": {"at_chance": True}}, "alike": False,
+                   "limits": {"most_distance": 0.05},
+                   "distances": {"duration": {"clip, s": 0.02, "word, s": 0.0515}, "level": {"dBFS": 0.05}}},
         "ladder": {"all unseen": {"baselines": baselines}},
+        "two_rooms": {"void": {"one_room": 0.9}, "bundle": {"one_room": 0.8}},
     }  # fmt: skip
     ours = {"real_time_factor": {"median": 0.006}, "peak_rss_mb": {"median": 56.0}}
     cost = {**head, "machine": {"processor": "A & B"}, "results": {"vivavoce": ours}}

@@ -53,6 +53,13 @@ def test_a_run_that_is_done_is_told_of_and_left_alone(tmp_path, capsys):
     assert (tmp_path / "record.json").read_bytes() == before
 
 
+def test_what_is_counted_on_the_way_does_not_change_which_run_it_is(tmp_path):
+    of = record()
+    trained = of.trained()
+    of.settings["rendered"] = {"train": 8}
+    assert trained == record().trained()
+
+
 @pytest.mark.parametrize("missing", ["record.json", "spec.json", "representative.npz", "model/saved_model.pb"])
 def test_a_checkpoint_that_is_not_whole_is_made_again(tmp_path, missing):
     save(tmp_path, record())

@@ -37,7 +37,7 @@ def test_results_of_another_bundle_do_not_count(report, made):
     assert code == 0
     assert "wake_test.json" in text
     assert "is about another bundle (ffffffffffff)" in text
-    assert "it is not heard" not in text
+    assert "Of wake words that are said" not in text
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,10 @@ def _write_scores(folder, rows):
 def test_nothing_of_a_file_becomes_markup(report, made, tmp_path):
     wake, liveness = made["wake_test.json"], made["liveness_test.json"]
     wake["int8"]["recall"][EVIL] = wake["int8"]["recall"].pop("alexa")
+    wake["int8"]["false_accepts_longform"]["by_corpus"] = {
+        name: {"count": count, "hours": 1.0, "per_hour": count, "upper_95_per_hour": 9.0}
+        for name, count in ((EVIL, 2), ("other", 1))
+    }
     wake["made_by"] = liveness["commit"] = made["protocol.json"]["date"] = EVIL
     liveness["simulated"]["by_kind"][EVIL] = {**liveness["simulated"]["by_kind"]["phone"], "apcer": 0.9}
     liveness["raw"]["by_group"][EVIL] = liveness["raw"]["by_group"]["alexa"]
@@ -65,6 +69,7 @@ def test_nothing_of_a_file_becomes_markup(report, made, tmp_path):
     assert "alert" in found.sections["weakest-simulated"]
     assert text.count("<script>alert") == 0
     assert EVIL in found.sections["day"]
+    assert f"like {EVIL}, which" in found.sections["in-short"]
     assert EVIL in found.table("Talkers, the most often refused")
 
 

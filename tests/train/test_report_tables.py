@@ -9,7 +9,7 @@ from edge.manifest_file import COLUMNS
 from tests.train.report_page import Page, bundle_fixture, made_fixture, report_fixture  # noqa: F401  # fixtures
 from train.judging import judge
 from train.report import examples as making
-from train.report.results_folder import Part
+from train.report.results_folder import Part, read_results
 from train.report.weakest import talkers_missed
 from train.task import load_task
 
@@ -66,12 +66,40 @@ def test_what_checks_found_is_told(report):
     believe = Page(report()[1]).sections["believe"]
     assert "Of 4 searches for such a thing 1 found one; 1 had too few clips to tell." in believe
     assert "Silence, level or length differ more" in believe
+    assert "than was allowed (distance at most 0.05; duration (word, s) 0.0515):" in believe
+    assert "another bundle" not in believe
     assert "opened 3 times" in believe
     assert "97 numbers" not in believe
     assert Page(report()[1]).table("Simulated, the same clips") == {
         "this device": ["25.0 % (20.0 to 30.0 %)"], "one number: below it lies 70 % of the power (f70)":
         ["36.0 % (30.0 to 40.0 %)"]
     }  # fmt: skip
+
+
+def test_checks_of_the_data_are_told_though_they_were_made_with_another_bundle(report, made):
+    whole = Page(report()[1])
+    made["protocol.json"]["bundle_sha256"] = "f" * 64
+    code, text, told, _ = report()
+    found = Page(text)
+    believe = found.sections["believe"]
+    assert (code, "protocol.json" in told) == (0, False)
+    assert "were made with another bundle (ffffffffffff). No bundle takes part in what is told of them." in believe
+    for needed in ("1 found one", "duration (word, s) 0.0515"):
+        assert needed in believe
+    assert found.table("Simulated, the same clips") == whole.table("Simulated, the same clips")
+    assert "protocol.json (of the bundle ffffffffffff)" in found.table("Results files")
+    made["protocol.json"]["set"] = {**made["protocol.json"]["set"], "sha256": "other"}
+    assert "but they looked at other clips than these figures" in Page(report()[1]).sections["believe"]
+
+
+def test_what_depends_on_another_bundle_is_not_there_to_be_told(report, made, tmp_path):
+    report()
+    own = made["protocol.json"]["bundle_sha256"]
+    for sha256, kept in ((own, ["void", "bundle"]), ("0" * 64, ["void"])):
+        results = read_results(tmp_path / "results", sha256)
+        assert results.of("protocol.json").part("two_rooms").names() == kept
+        assert (results.elsewhere == {}) == (sha256 == own)
+    assert isinstance(results.of("liveness_test.json"), str)
 
 
 def test_methods_of_other_clips_are_not_set_beside(report, made):

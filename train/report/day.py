@@ -1,8 +1,8 @@
 """What a day with it is like: sentences for each place of the sliders, from real and from simulated figures apart."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from train.longform_corpora import spoken
 from train.report.home import COMMANDS, HOURS, PLAYED, Habit, expected, has_to_repeat, in_words
 from train.report.results_folder import Part, Rate
 from train.report.weakest import kinds
@@ -47,22 +47,28 @@ def percent(rate: Rate) -> str:
     return text
 
 
-def _saying(name: str, title: str, habit: Habit, rate: Rate, say: Callable[[str, str], str], basis: str) -> Saying:
-    says = tuple(say(habit.shown(place), in_words(expected(place, rate))) for place in habit.places)
+_HEARD = "that it hears people say"
+"""Which wake words the gate judges."""
+
+
+def _of_words(name: str, title: str, habit: Habit, rate: Rate, words: str, done: str, basis: str) -> Saying:
+    """Tell how many of some wake words meet an error."""
+    says = tuple(
+        f"Of wake words {words} {habit.shown(place)}, {in_words(expected(place, rate), done)}."
+        for place in habit.places
+    )  # fmt: skip
     return Saying(name, title, habit, says, basis)
 
 
-def _refused(times: str, often: str) -> str:
-    return f"If a person says a wake word and is heard {times}, the person is refused {often}."
-
-
-def real_day(wake: Part | None, liveness: Part | None) -> list[Saying]:
+def real_day(wake: Part | None, liveness: Part | None, corpora: Part | None = None) -> list[Saying]:
     """Return what real recordings say of a day, as far as they were measured.
 
     Parameters
     ----------
     wake, liveness : Part or None
         ``wake_test.json`` and ``liveness_test.json``.
+    corpora : Part, optional
+        ``longform_corpora_test.json``, where ``wake_test.json`` may not tell corpora apart itself.
 
     Raises
     ------
@@ -75,9 +81,8 @@ def real_day(wake: Part | None, liveness: Part | None) -> list[Saying]:
         recall = wake.part("int8", "mean_recall")
         heard = recall.share("rate", "interval_95")
         found.append(
-            _saying(
-                "missed", "It does not hear the wake word", COMMANDS, heard.rest(),
-                lambda times, often: f"If a wake word is said {times}, it is not heard {often}.",
+            _of_words(
+                "missed", "It does not hear the wake word", COMMANDS, heard.rest(), "that are said", "missed",
                 f"Not heard: {percent(heard.rest())} of {recall.count('clips')} recordings of "
                 f"{recall.count('talkers')} people, each word with the same weight.",
             )
@@ -86,18 +91,17 @@ def real_day(wake: Part | None, liveness: Part | None) -> list[Saying]:
         words = liveness.part("raw", "wake_words")
         refused = words.share("refused", "interval_95")
         found.append(
-            _saying(
-                "refused", "It takes a person for a loudspeaker, or is not sure", COMMANDS, refused,
-                _refused,
+            _of_words(
+                "refused", "It takes a person for a loudspeaker, or is not sure", COMMANDS, refused, _HEARD, "refused",
                 f"Refused: {percent(refused)} of {words.count('clips')} recordings of wake words, which people made on "
                 "their own devices. At a distance and in noise it is harder: see the simulated figures.",
             )
         )  # fmt: skip
     if heard is not None and refused is not None:
         found.append(
-            _saying(
+            _of_words(
                 "repeat", "People have to say it again, for either reason", COMMANDS, has_to_repeat(heard, refused),
-                lambda times, often: f"If a wake word is said {times}, it has to be said again {often}.",
+                "that are said", "missed or refused, and must be said again",
                 f"Both of the above together: {percent(has_to_repeat(heard, refused))}, if one does not depend on the "
                 "other. In brackets: both at their best, or at their worst.",
             )
@@ -105,18 +109,61 @@ def real_day(wake: Part | None, liveness: Part | None) -> list[Saying]:
     if wake is not None:
         streams = wake.part("int8", "false_accepts_longform")
         if "per_hour" in streams:
-            rate = Rate(streams.number("per_hour"), None, streams.number("upper_95_per_hour"))
-            found.append(
-                _saying(
-                    "woken", "It wakes without having been called", HOURS, rate,
-                    lambda times, often: f"With {times} of talk or television, it hears a wake word that nobody said "
-                    f"{often}.",
-                    f"{streams.count('count')} times in {streams.number('hours'):.1f} hours of speech and radio plays: "
-                    f"{rate.value:.1f} an hour, at most {rate.high:.1f} (95 %). The gate then still judges the sound, "
-                    "and refuses some of what comes from a loudspeaker; how many of these was not measured.",
-                )
-            )  # fmt: skip
+            found.append(_woken(streams, _by_corpus(wake, streams, corpora)))
     return found
+
+
+def _by_corpus(wake: Part, streams: Part, corpora: Part | None) -> dict[str, Part]:
+    """Return false accepts by corpus, the most an hour first; nothing where no results tell them."""
+    told = None
+    if "by_corpus" in streams:
+        told = streams.part("by_corpus")
+    elif corpora is not None and corpora.text("data_hash") == wake.text("data_hash"):
+        told = corpora.part("by_corpus")
+    found = {} if told is None else {name: told.part(name) for name in told.names()}
+    return dict(sorted(found.items(), key=lambda entry: -entry[1].number("per_hour")))
+
+
+def _an_hour(found: Part) -> Rate:
+    return Rate(found.number("per_hour"), None, found.number("upper_95_per_hour"))
+
+
+def _woken(streams: Part, by_corpus: dict[str, Part]) -> Saying:
+    """Tell how much else is taken for a wake word: on average, and as in the corpus with the most."""
+
+    def basis(found: Part, what: str, digits: int) -> str:
+        rate, count = _an_hour(found), found.count("count")
+        return (
+            f"{'once' if count == 1 else f'{count} times'} in {found.number('hours'):.{digits}f} hours of {what}: "
+            f"{rate.value:.1f} an hour, at most {rate.high:.1f}"
+        )
+
+    rate, worst = _an_hour(streams), next(iter(by_corpus.items()), None)
+    if len(by_corpus) < 2 or worst is None or not _an_hour(worst[1]).value:
+        worst = None  # it would say the same again
+
+    def say(place: float) -> str:
+        told = (
+            f"Of other words that are said in {HOURS.shown(place)} of talk or television, "
+            + in_words(expected(place, rate), "taken for a wake word")
+        )  # fmt: skip
+        if worst is not None:
+            told += (
+                f"; if all of it is like {spoken(worst[0])}, which has the most of them, "
+                + in_words(expected(place, _an_hour(worst[1])), "taken for one")
+            )  # fmt: skip
+        return f"{told}."
+
+    apart = (
+        f"By corpus: {'; '.join(basis(one, spoken(name), 2) for name, one in by_corpus.items())}."
+        if by_corpus
+        else "The results do not tell one kind of speech from another; their rates may differ much."
+    )
+    return Saying(
+        "woken", "It wakes without having been called", HOURS, tuple(say(place) for place in HOURS.places),
+        f"{basis(streams, 'speech and radio plays', 1)} (95 %). {apart} The gate then still judges the sound, and "
+        "refuses some of what comes from a loudspeaker; how many of these was not measured.",
+    )  # fmt: skip
 
 
 def simulated_day(liveness: Part | None) -> list[Saying]:
@@ -127,15 +174,15 @@ def simulated_day(liveness: Part | None) -> list[Saying]:
     refused = everything.share("bpcer", "bpcer_interval_95")
     accepted = everything.share("apcer", "apcer_interval_95")
     found = [
-        _saying(
-            "simulated-refused", "It takes a person for a loudspeaker, or is not sure", COMMANDS, refused,
-            _refused,
+        _of_words(
+            "simulated-refused", "It takes a person for a loudspeaker, or is not sure", COMMANDS, refused, _HEARD,
+            "refused",
             f"Refused: {percent(refused)} of {clips.count('live')} simulated utterances, in rooms, at distances and in "
             "noise of many kinds.",
         ),
-        _saying(
+        _of_words(
             "simulated-accepted", "It takes a loudspeaker for a person", PLAYED, accepted,
-            lambda times, often: f"If a loudspeaker says a wake word {times}, it is obeyed {often}.",
+            "that a loudspeaker says", "obeyed",
             f"Accepted: {percent(accepted)} of {clips.count('replay')} simulated replays by "
             f"{clips.count('loudspeakers')} loudspeakers, a mix of phones, laptops, televisions and loudspeakers that "
             "stand alone.",
@@ -145,9 +192,9 @@ def simulated_day(liveness: Part | None) -> list[Saying]:
     if by_kind:
         worst = by_kind[0]
         found.append(
-            _saying(
+            _of_words(
                 "simulated-worst", f"The same, from the worst kind of loudspeaker ({worst.name})", PLAYED, worst.wrong,
-                lambda times, often: f"If a loudspeaker of this kind says a wake word {times}, it is obeyed {often}.",
+                "that a loudspeaker of this kind says", "obeyed",
                 f"Accepted: {percent(worst.wrong)} of {worst.clips} simulated replays.",
             )
         )  # fmt: skip

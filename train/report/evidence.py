@@ -187,6 +187,12 @@ def believable(results: Results) -> Section:
         )
     body = ""
     if not isinstance(protocol, str):
+        if about := results.elsewhere.get("protocol.json"):
+            items.append(
+                "The checks of the recordings and simulated replays, which follow, were made with another bundle "
+                f"({escape(about)}). No bundle takes part in what is told of them"
+                + ("." if _same_clips(protocol, liveness) else ", but they looked at other clips than these figures.")
+            )
         items += _checks(protocol)
         body = _beside(protocol, liveness)
     note = "Figures of a laboratory are easily too good. These checks look for the usual reasons."
@@ -210,17 +216,36 @@ def _checks(protocol: Part) -> list[str]:
     told = {
         True: "Silence, level and length are alike in live and replayed clips.",
         False: "<strong>Silence, level or length differ more</strong> between live and replayed clips than was "
-        "allowed: a part of what it does well may be that.",
+        f"allowed{_by_how_much(probes)}: a part of what it does well may be that.",
         None: "Whether silence, level and length are alike in both was not judged: there are too few clips.",
     }
     return [*items, told[alike]]
 
 
+def _same_clips(protocol: Part, liveness: Part | str) -> bool:
+    """Tell whether both were measured on the same set of clips."""
+    if isinstance(liveness, str) or not all("set" in part for part in (protocol, liveness)):
+        return False
+    return protocol.part("set").text("sha256") == liveness.part("set").text("sha256")
+
+
+def _by_how_much(probes: Part) -> str:
+    """Tell which distances are too large, and what was allowed; nothing where the results do not hold them."""
+    if "distances" not in probes:
+        return ""
+    most, distances = probes.part("limits").number("most_distance", 1.0), probes.part("distances")
+    far = [
+        f"{escape(name)} ({escape(measure)}) {value:.4f}"
+        for name in distances.names()
+        for measure in distances.part(name).names()
+        if (value := distances.part(name).number(measure, 1.0)) > most
+    ]
+    return f" (distance at most {most:g}; {', '.join(far)})"
+
+
 def _beside(protocol: Part, liveness: Part | str) -> str:
     """Compare with simple methods, if both were measured on the same clips."""
-    if isinstance(liveness, str) or not all("set" in part for part in (protocol, liveness)):
-        return ""
-    if protocol.part("set").text("sha256") != liveness.part("set").text("sha256"):
+    if isinstance(liveness, str) or not _same_clips(protocol, liveness):
         return ""
     ours = liveness.part("simulated", "all")
     rows = [("<strong>this device</strong>", ours.share("eer", "interval_95"))]

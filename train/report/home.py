@@ -1,4 +1,4 @@
-"""Error rates as people meet them: how often in a day, in sentences, for the habits of a household.
+"""Error rates as people meet them: how many in a day, in sentences, for the habits of a household.
 
 The arithmetic is :func:`expected`. A page holds what it gives for each place of a slider, made here, and computes
 nothing itself. Rates of simulated and of real recordings are never multiplied with each other.
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from train.report.results_folder import Rate
 
-__all__ = ["COMMANDS", "HOURS", "PLAYED", "Expected", "Habit", "expected", "has_to_repeat", "how_often", "in_words"]
+__all__ = ["COMMANDS", "HOURS", "PLAYED", "Expected", "Habit", "expected", "has_to_repeat", "how_many", "in_words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +112,8 @@ def has_to_repeat(heard: Rate, refused: Rate) -> Rate:
     return Rate(1 - passes, None if best is None else 1 - best, None if worst is None else 1 - worst)
 
 
-def how_often(per_day: float) -> str:
-    """Return a number of events a day in words, e.g. ``21 times a day`` or ``once in 12 days``.
+def how_many(per_day: float) -> str:
+    """Return a number of events a day in words, e.g. ``21 a day`` or ``one every 12 days``.
 
     Parameters
     ----------
@@ -121,25 +121,36 @@ def how_often(per_day: float) -> str:
         From 0.
     """
     if per_day <= 0:
-        return "never"
+        return "none"
     if per_day >= 9.5:
-        return f"{per_day:.0f} times a day"
+        return f"{per_day:.0f} a day"
     if per_day >= 1.05:  # less would be rounded to 1
-        return f"{per_day:.1f}".removesuffix(".0") + " times a day"
+        return f"{per_day:.1f}".removesuffix(".0") + " a day"
     a_week = round(7 * per_day)
     if a_week >= 2:
-        return "once a day" if a_week >= 7 else f"{a_week} times a week"
+        return "one a day" if a_week >= 7 else f"{a_week} a week"
     days = 1 / per_day
     for length, longest, unit in ((1.0, 13.5, "days"), (7.0, 8.5, "weeks"), (30.44, 23.5, "months")):
         if days / length < longest:
-            return f"once in {round(days / length)} {unit}"
-    return f"once in {round(days / 365.25)} years"
+            return f"one every {round(days / length)} {unit}"
+    return f"one every {round(days / 365.25)} years"
 
 
-def in_words(events: Expected) -> str:
-    """Return e.g. ``2 times a day (between once a day and 3 times a day)``; an open end is told as such."""
-    mean = "0 times a day" if events.mean <= 0 else how_often(events.mean)
-    low, high = (None if end is None else how_often(end) for end in (events.low, events.high))
-    if low is not None and high is not None:
-        return mean if low == high == mean else f"{mean} (between {low} and {high})"
-    return mean if high is None else f"{mean} (up to {high})"
+def in_words(events: Expected, done: str) -> str:
+    """Return e.g. ``about 2 a day are missed (between one a day and 3 a day)``; an open end is told as such.
+
+    What happens is the verb, so that no number can be read as how often all is well: "it is not heard once in 4 weeks"
+    may mean both.
+
+    Parameters
+    ----------
+    events : Expected
+    done : str
+        What happens to each of them, e.g. ``missed``.
+    """
+    mean = "0 a day" if events.mean <= 0 else how_many(events.mean)
+    told = f"about {mean} {'is' if mean.startswith('one ') else 'are'} {done}"
+    low, high = (None if end is None else how_many(end) for end in (events.low, events.high))
+    if high is None or low == high:
+        return told
+    return f"{told} (up to {high})" if low is None else f"{told} (between {low} and {high})"

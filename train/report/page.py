@@ -8,6 +8,7 @@ from edge.bundle import Bundle
 from edge.judgement import LimitVerdict
 from train.clip import Clip
 from train.exploration.parts import document
+from train.longform_corpora import FILE_NAME
 from train.report.day import Saying, real_day, simulated_day
 from train.report.evidence import believable, curves, limits, weakest_real, weakest_simulated
 from train.report.examples import Example
@@ -127,7 +128,8 @@ def page(
         If results hold what cannot be told.
     """
     wake, liveness = (_there(results.of(name)) for name in ("wake_test.json", "liveness_test.json"))
-    real, simulated = real_day(wake, liveness), simulated_day(liveness)
+    corpora = results.beside(FILE_NAME.format(split="test"))
+    real, simulated = real_day(wake, liveness, corpora), simulated_day(liveness)
     stray = scores is not None and (liveness is None or not belong_together(scores, liveness))
     if stray:
         scores = None

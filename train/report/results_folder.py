@@ -1,4 +1,8 @@
-"""Results files as a report takes them: about one bundle, and every figure checked before it is told."""
+"""Results files as a report takes them: about one bundle, and every figure checked before it is told.
+
+The protocol is measured with a bundle, but most of it is about recordings and simulated replays, and holds for every
+bundle: that is taken of a file about another one, too.
+"""
 
 import math
 from dataclasses import dataclass
@@ -9,8 +13,9 @@ from edge.errors import DataError
 from edge.files import read_file
 from edge.json_reading import parse_json
 from edge.strict_json import kind, show
+from train.longform_corpora import FILE_NAME
 
-__all__ = ["Part", "Rate", "Results", "read_results"]
+__all__ = ["Part", "Rate", "Results", "read_part", "read_results"]
 
 _LARGEST = 1e9
 
@@ -21,6 +26,13 @@ _MADE_BY = {
     "runtime.json": "make bench-peers",
     "test_ledger.json": "vivavoce train evaluate --data DATA --split test -o results",
 }
+
+
+_BESIDE = (FILE_NAME.format(split="test"),)
+"""Files that are told of where they are, and missed by nobody where they are not: later results hold it themselves."""
+
+_OF_BUNDLE = {"protocol.json": ("two_rooms", "bundle")}
+"""Files that hold for every bundle, and where in each of them is what does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +164,24 @@ class Results:
         By file name: what it holds; or, as text, why it does not count and what to do.
     openings : int or None
         How often the test split was opened; None without a ledger.
+    elsewhere : dict
+        By the name of a file about another bundle, of which only what holds for every bundle is in `parts`: the
+        beginning of that bundle's hash.
     """
 
     folder: Path
     parts: dict[str, Part | str]
     openings: int | None
+    elsewhere: dict[str, str]
 
     def of(self, name: str) -> Part | str:
         """Return what a file holds, or why there is nothing."""
         return self.parts[name]
+
+    def beside(self, name: str) -> Part | None:
+        """Return what a file holds that need not be there."""
+        part = self.parts.get(name)
+        return None if isinstance(part, str) else part
 
 
 def read_results(folder: Path, bundle_sha256: str) -> Results:
@@ -171,7 +192,7 @@ def read_results(folder: Path, bundle_sha256: str) -> Results:
     folder : Path
     bundle_sha256 : str
         Of the bundle that the report is about (:func:`edge.bundle.bundle_hash`); a file about another one does not
-        count.
+        count, or only what of it holds for every bundle.
 
     Raises
     ------
@@ -189,22 +210,57 @@ def read_results(folder: Path, bundle_sha256: str) -> Results:
             "e.g. with git"
         )
     parts: dict[str, Part | str] = {}
+    elsewhere: dict[str, str] = {}
     for name, command in _MADE_BY.items():
         if name == "test_ledger.json":
             continue
-        body = _content(folder / name)
+        body = _object(folder / name)
         if body is None:
             parts[name] = f"There is no {name} in {folder}. Run: {command}"
             continue
-        if not isinstance(body, dict):
-            raise DataError(f"{folder / name}: got {kind(body)}, expected an object; measure again")
         about = body.get("bundle_sha256")
-        parts[name] = (
-            f"{name} in {folder} is about another bundle ({str(about)[:12]}). Run: {command}"
-            if about is not None and about != bundle_sha256
-            else Part(folder / name, body)
-        )
-    return Results(folder, parts, None if ledger is None else len(ledger))
+        if about is None or about == bundle_sha256:
+            parts[name] = Part(folder / name, body)
+        elif name in _OF_BUNDLE:
+            parts[name] = Part(folder / name, _without(body, *_OF_BUNDLE[name]))
+            elsewhere[name] = str(about)[:12]
+        else:
+            parts[name] = f"{name} in {folder} is about another bundle ({str(about)[:12]}). Run: {command}"
+    for name in _BESIDE:
+        body = _object(folder / name)
+        if body is not None and body.get("bundle_sha256") == bundle_sha256:
+            parts[name] = Part(folder / name, body)
+    return Results(folder, parts, None if ledger is None else len(ledger), elsewhere)
+
+
+def read_part(path: Path) -> Part:
+    """Read one results file, whatever bundle it is about.
+
+    Raises
+    ------
+    DataError
+        If there is none, it cannot be read, is not JSON, or does not hold an object.
+    """
+    body = _object(path)
+    if body is None:
+        raise DataError(f"{path}: there is none, expected a results file; measure first, or check the path")
+    return Part(path, body)
+
+
+def _without(body: dict[str, Any], name: str, key: str) -> dict[str, Any]:
+    """Return what a file holds, without one entry of one of its objects."""
+    part = body.get(name)
+    if not isinstance(part, dict):
+        return body
+    return body | {name: {other: value for other, value in part.items() if other != key}}
+
+
+def _object(path: Path) -> dict[str, Any] | None:
+    """Return the object that a results file holds; None if there is no such file."""
+    body = _content(path)
+    if body is not None and not isinstance(body, dict):
+        raise DataError(f"{path}: got {kind(body)}, expected an object; measure again")
+    return body
 
 
 def _content(path: Path) -> Any:

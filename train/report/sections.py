@@ -130,7 +130,9 @@ def inability() -> Section:
                 "from simulated replays alone did much worse on real ones (ASVspoof 2021)",
                 "<strong>children</strong>, most accents, whispered or shouted speech, people with a voice disorder; "
                 "speech aids are loudspeakers, and will be refused",
-                "languages other than English",
+                "languages other than English, for wake words and for the people who say them; long speech that must "
+                "not wake it was in English and Dutch where it was measured, and in English, German and Czech where "
+                "it learned and was set",
                 "devices with other microphones, echo cancellation or noise suppression",
             ]
         )
@@ -169,7 +171,8 @@ def origins(bundle: Bundle, results: Results) -> Section:
     rows = []
     for name, part in results.parts.items():
         if not isinstance(part, str):
-            rows.append((escape(name), *(escape(part.text(key)) for key in ("date", "commit", "made_by"))))
+            about = f" (of the bundle {results.elsewhere[name]})" if name in results.elsewhere else ""
+            rows.append((escape(name + about), *(escape(part.text(key)) for key in ("date", "commit", "made_by"))))
     body = cards("Results files", ("file", "date", "commit", "made by"), rows) if rows else ""
     note = f"Bundle {escape(bundle.bundle_version)}, <code>{bundle_hash(bundle.path)}</code>."
     return made("origins", "Where this comes from", note, body)

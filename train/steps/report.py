@@ -15,7 +15,7 @@ _EPILOG = """\
 The page needs nothing but itself: errors a day, for habits that can be set in it; for whom and with which loudspeaker
 it is weakest; what it cannot do; which limits it meets. Real and simulated figures stand apart. It reads
 wake_test.json, liveness_test.json, liveness_test_scores.csv, protocol.json, runtime.json and what the limits name; of
-what is missing it says how to make it.
+what is missing it says how to make it. longform_corpora_test.json is told where it is there.
 
 With --data it holds errors to listen to, of simulated clips of dev (the test split is not opened), and names talkers.
 Such a page holds recordings of people and must not be passed on.
