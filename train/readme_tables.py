@@ -15,8 +15,8 @@ from edge.bundle_identity import bundle_hash
 from edge.files import write_whole
 from train.crossfit_table import crossfit_table
 from train.dev_tables import informed_table, new_word_table, paired_table, teacher_table, verifier_table
-from train.micro_tables import operators_table, words_table
 from train.made_again_table import made_again_table
+from train.micro_tables import operators_table, words_table
 from train.protocol_table import protocol_table
 from train.results_table import limits_table, results_table
 
