@@ -318,7 +318,7 @@ def made_already(out: Path, record: RunRecord) -> dict[str, Any] | None:
         return None
     if not all((out / name).exists() for name in _CHECKPOINT):
         return None
-    tqdm.write(f"{out}: is trained already, and stays as it is", file=sys.stderr)
+    tqdm.write(f"{out}: is trained already, and stays as it is; remove it to train it anew", file=sys.stderr)
     return metrics
 
 
